@@ -1,0 +1,73 @@
+import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
+
+const seconds = (count: number) => count * 1000;
+
+/** Tests that start programs, databases or browsers of their own: one file at a time. */
+const oneFileAtATime = { fileParallelism: false, maxWorkers: 1 };
+
+const unit: TestProjectConfiguration = {
+  test: {
+    name: 'unit',
+    environment: 'node',
+    include: [
+      'packages/*/src/**/*.test.ts',
+      'worker/src/**/*.test.ts',
+      'extension/src/**/*.test.ts',
+      'tools/**/*.test.ts',
+    ],
+    testTimeout: seconds(10),
+    hookTimeout: seconds(10),
+  },
+};
+
+const architecture: TestProjectConfiguration = {
+  test: {
+    name: 'architecture',
+    environment: 'node',
+    include: ['test/*.test.ts'],
+    testTimeout: seconds(20),
+  },
+};
+
+const conformance: TestProjectConfiguration = {
+  test: {
+    name: 'conformance',
+    environment: 'node',
+    include: ['test/conformance/**/*.test.ts'],
+    ...oneFileAtATime,
+    testTimeout: seconds(60),
+    hookTimeout: seconds(120),
+  },
+};
+
+const e2e: TestProjectConfiguration = {
+  test: {
+    name: 'e2e',
+    environment: 'node',
+    include: ['test/e2e/**/*.test.ts'],
+    ...oneFileAtATime,
+    testTimeout: seconds(90),
+    hookTimeout: seconds(180),
+  },
+};
+
+const faults: TestProjectConfiguration = {
+  test: {
+    name: 'faults',
+    environment: 'node',
+    include: ['test/faults/**/*.test.ts'],
+    ...oneFileAtATime,
+    testTimeout: seconds(240),
+    hookTimeout: seconds(120),
+  },
+};
+
+// Has a configuration of its own (it starts workerd), which vitest loads only when this project runs.
+const integration = './test/integration/vitest.config.ts';
+
+export default defineConfig({
+  test: {
+    projects: [unit, architecture, integration, conformance, e2e, faults],
+    passWithNoTests: false,
+  },
+});
