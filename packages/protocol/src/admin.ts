@@ -1,0 +1,101 @@
+import * as z from 'zod/mini';
+import { hardwareId } from './enrollment.ts';
+import { maxOriginsPerClient } from './limits.ts';
+import { base64urlOf, chosenId, p256PublicJwk, secureWebOrigin, sha256Text } from './schemas.ts';
+
+/** The admin API: `Authorization: Bearer <owner token>`. Every PUT is idempotent. */
+
+/** `PUT /v1/admin/applications/{id}`. `monitor` allows and records; `enforce` denies what no rule allows. */
+export const applicationInput = z.strictObject({
+  name: z.string().check(z.minLength(1), z.maxLength(128)),
+  enforcement: z.enum(['enforce', 'monitor']),
+});
+export type ApplicationInput = z.infer<typeof applicationInput>;
+
+/** `PUT /v1/admin/clients/{id}`. The secret itself never reaches the broker: 32 random bytes, SHA-256 of their base64url text. */
+export const clientInput = z.strictObject({
+  name: z.string().check(z.minLength(1), z.maxLength(128)),
+  origins: z.array(secureWebOrigin).check(z.minLength(1), z.maxLength(maxOriginsPerClient)),
+  applications: z.array(chosenId).check(z.minLength(1), z.maxLength(64)),
+  authentication: z.discriminatedUnion('method', [
+    z.strictObject({ method: z.literal('client_secret'), secret_sha256: sha256Text }),
+    z.strictObject({
+      method: z.literal('private_key_jwt'),
+      keys: z
+        .array(z.extend(p256PublicJwk, { kid: z.string().check(z.minLength(1), z.maxLength(64)) }))
+        .check(z.minLength(1), z.maxLength(8)),
+    }),
+  ]),
+});
+export type ClientInput = z.infer<typeof clientInput>;
+
+/** Answer to both PUTs: until `complete_at` (RFC 3339) a decision may still follow the older version. */
+export const changeAnswer = z.object({
+  id: z.string(),
+  organization_version: z.int(),
+  changed: z.boolean(),
+  complete_at: z.string(),
+});
+
+/** `POST /v1/admin/enrollment-tokens`: a token that one device may spend once. */
+export const enrollmentTokenInput = z.strictObject({
+  hardware_id: hardwareId,
+  ttl_seconds: z.int().check(z.minimum(60), z.maximum(30 * 86_400)),
+});
+export const enrollmentTokenAnswer = z.object({
+  enrollment_token: base64urlOf(32),
+  device_id: z.string(),
+  expires_at: z.string(),
+});
+
+export const certificateStatuses = ['intent', 'issued', 'bound', 'superseded', 'revoked'] as const;
+export type CertificateStatus = (typeof certificateStatuses)[number];
+
+/** `GET /v1/admin/devices/{device id}`. */
+export const deviceAnswer = z.object({
+  device_id: z.string(),
+  hardware_id: hardwareId,
+  created_at: z.string(),
+  unbound_certificates: z.int(),
+  certificates: z.array(
+    z.object({
+      fingerprint_sha256: z.string(),
+      serial_number: z.string(),
+      status: z.enum(certificateStatuses),
+      not_before: z.string(),
+      not_after: z.string(),
+      bound_user: z.optional(z.string()),
+      enrollment_strength: z.enum(['one_time_token']),
+    }),
+  ),
+});
+
+/** `POST /v1/admin/devices/{device id}/certificates/{SHA-256, base64url}/revoke`. */
+export const revocationInput = z.strictObject({
+  /** RFC 5280 section 5.3.1. */
+  reason: z.enum([
+    'unspecified',
+    'keyCompromise',
+    'affiliationChanged',
+    'superseded',
+    'cessationOfOperation',
+    'privilegeWithdrawn',
+  ]),
+});
+export const revocationAnswer = z.object({ status: z.literal('complete') });
+
+/** `GET /v1/admin/shards/{n}/decisions?after={sequence}&limit={1…1000}`: the hash chain, oldest first. */
+export const decisionPage = z.object({
+  shard: z.int(),
+  decisions: z.array(
+    z.object({
+      sequence: z.int(),
+      /** Canonical JSON (RFC 8785), exactly as hashed. */
+      record: z.string(),
+      /** SHA-256 over the previous row's hash (32 zero bytes at first) and the record's UTF-8 bytes. */
+      hash: sha256Text,
+    }),
+  ),
+  /** Number of rows and hash of the newest one, for comparison with what was kept elsewhere. */
+  head: z.object({ count: z.int(), hash: sha256Text }),
+});

@@ -1,0 +1,33 @@
+import * as z from 'zod/mini';
+import { base64urlOf, numericDate, secureWebOrigin } from './schemas.ts';
+
+export const deviceResponseTyp = 'device-response+jwt';
+
+/** JWE header values (RFC 7516, RFC 7518 section 4.6). No `zip`: compression would leak plaintext through length. */
+export const responseKeyManagement = 'ECDH-ES';
+export const responseContentEncryption = 'A256GCM';
+
+/** Facts the host reports about its device. Recorded; judged by policy only where an administrator asks for it. */
+export const posture = z.object({
+  platform: z.enum(['linux', 'macos', 'windows', 'other']),
+  os_version: z.string().check(z.maxLength(128)),
+});
+export type Posture = z.infer<typeof posture>;
+
+/**
+ * Claims of the device response: JWS (`typ` `device-response+jwt`, `x5c` with the leaf only, `alg` by its key), then
+ * JWE to the broker. `iat` is the device's clock, recorded and never judged.
+ */
+export const deviceResponseClaims = z.object({
+  aud: z.url(),
+  challenge_id: base64urlOf(16),
+  origin: secureWebOrigin,
+  iat: numericDate,
+  host_version: z.string().check(z.maxLength(32)),
+  /** Where the private key lives. */
+  key_protection: z.enum(['file', 'os_keystore', 'hardware']),
+  /** True when the host ran on a configuration not owned by root. */
+  development: z.boolean(),
+  posture,
+});
+export type DeviceResponseClaims = z.infer<typeof deviceResponseClaims>;

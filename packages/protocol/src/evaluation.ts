@@ -1,0 +1,66 @@
+import * as z from 'zod/mini';
+import { maxEvidenceBytes } from './limits.ts';
+import { base64urlBetween } from './schemas.ts';
+
+/**
+ * `POST /access/v1/evaluation` (AuthZEN Authorization API 1.0). Unknown members are ignored, as the standard asks.
+ * The sign-in server authenticates as a client: HTTP Basic with its secret, or `Authorization: Bearer` with a JWT
+ * assertion (RFC 7523 section 3: `iss` and `sub` the client id, `aud` the broker's URL, `exp` at most five minutes away).
+ */
+export const evaluationRequest = z.object({
+  subject: z.object({
+    type: z.string().check(z.minLength(1), z.maxLength(64)),
+    id: z.string().check(z.minLength(1), z.maxLength(256)),
+  }),
+  action: z.object({ name: z.string().check(z.minLength(1), z.maxLength(64)) }),
+  resource: z.object({
+    type: z.string().check(z.minLength(1), z.maxLength(64)),
+    id: z.string().check(z.minLength(1), z.maxLength(256)),
+  }),
+  context: z.object({
+    /** What `attest()` returned; left out when the page sent none. */
+    evidence: z.optional(z.string().check(z.maxLength(maxEvidenceBytes))),
+    /** From the sign-in server's own session, never from the form. */
+    transaction: base64urlBetween(16, 64),
+    /** True when this subject's primary authentication has succeeded. */
+    subject_authenticated: z.boolean(),
+  }),
+});
+export type EvaluationRequest = z.infer<typeof evaluationRequest>;
+
+export const subjectTypeUser = 'user';
+export const resourceTypeApplication = 'application';
+export const actionSignIn = 'sign_in';
+
+export const localizedText = z.object({ en: z.string() });
+
+export const evaluationAnswer = z.object({
+  decision: z.boolean(),
+  context: z.object({
+    /** `DecisionReason`; a string here, so that an older SDK survives a newer broker. */
+    reason_code: z.string(),
+    reason_admin: localizedText,
+    reason_user: localizedText,
+    /** Names the decision row: `<shard>.<sequence>`. */
+    decision_id: z.string(),
+    policy: z.object({ version: z.int(), rule: z.string() }),
+    device_trusted: z.boolean(),
+    /** Present on final decisions that a challenge was opened for. */
+    decision_token: z.optional(z.string()),
+  }),
+});
+export type EvaluationAnswer = z.infer<typeof evaluationAnswer>;
+
+/** `POST /v1/completions`: finishes a pending decision after a step-up. */
+export const completionRequest = z.object({
+  subject: evaluationRequest.shape.subject,
+  resource: evaluationRequest.shape.resource,
+  context: evaluationRequest.shape.context,
+  acr: z.optional(z.string().check(z.maxLength(256))),
+  amr: z.optional(z.array(z.string().check(z.maxLength(64))).check(z.maxLength(16))),
+});
+
+export const authzenMetadata = z.object({
+  policy_decision_point: z.url(),
+  access_evaluation_endpoint: z.url(),
+});

@@ -1,0 +1,32 @@
+import * as z from 'zod/mini';
+import { base64urlOf, numericDate } from './schemas.ts';
+
+/**
+ * `GET /v1/key-set`: the broker's public keys for hosts, as a JWS (`typ` `key-set+jwt`, ES256) whose `x5c` holds one
+ * key-set signer certificate issued by the organization's root. `version` never goes backwards on a host.
+ */
+export const keySetTyp = 'key-set+jwt';
+export const keySetClaims = z.object({
+  iss: z.url(),
+  aud: z.string().check(z.minLength(1), z.maxLength(128)),
+  version: z.int().check(z.minimum(1)),
+  iat: numericDate,
+  keys: z
+    .array(
+      z.object({
+        kty: z.literal('EC'),
+        crv: z.literal('P-256'),
+        x: base64urlOf(32),
+        y: base64urlOf(32),
+        /** RFC 7638 thumbprint. */
+        kid: base64urlOf(32),
+        alg: z.literal('ES256'),
+        use: z.literal('sig'),
+        /** What the key may sign; a host takes challenge signatures from `challenge` keys alone. */
+        purpose: z.enum(['challenge']),
+      }),
+    )
+    .check(z.minLength(1), z.maxLength(16)),
+});
+export type KeySetClaims = z.infer<typeof keySetClaims>;
+export const keySetAnswer = z.object({ key_set: z.string() });

@@ -1,0 +1,23 @@
+/** Sizes and times that several programs must agree on. */
+
+/** A challenge lives this long by the broker's clock. */
+export const challengeTtlSeconds = 60;
+/** A host signs while its own clock and the challenge's `iat` differ by no more than this. */
+export const maxClockSkewSeconds = 600;
+/** A decision token lives this long. */
+export const decisionTokenTtlSeconds = 60;
+/** Policy and clients are read through a snapshot no older than this. */
+export const maxSnapshotAgeMs = 5_000;
+/** A narrowing change is complete after this long. */
+export const narrowingCompletesAfterMs = 10_000;
+/** A device holds at most this many certificates that no user has signed in with. */
+export const maxUnboundCertificates = 5;
+
+export const maxHttpBodyBytes = 64 * 1024;
+export const maxCsrBytes = 16 * 1024;
+export const maxEvidenceBytes = 32 * 1024;
+export const maxDeviceResponseBytes = 16 * 1024;
+export const maxChallengeBytes = 8 * 1024;
+/** Extension to host, before anything is allocated. Browsers cap the other direction at 1 MiB. */
+export const maxNativeRequestBytes = 64 * 1024;
+export const maxOriginsPerClient = 32;

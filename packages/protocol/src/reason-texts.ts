@@ -1,0 +1,452 @@
+import { enrollmentLimitText, type ReasonCode } from './reason-codes.ts';
+
+/** What a code means to the two people who meet it: the one who runs the service, and the one who wants to work. */
+export type ReasonText = {
+  /** For administrators and engineers: the cause and where to look. */
+  readonly administrator: string;
+  /** For the person at the browser: what happened and what to do next. */
+  readonly person: string;
+};
+
+const tryAgain = 'Reload the sign-in page and try again.';
+const askSupport = 'Ask your IT support for help and tell them the code below.';
+const notOurPage =
+  'Do not enter your password here. Open the sign-in page from your bookmark or company portal.';
+const restart = 'Restart the browser and try again. If it happens again, ask your IT support.';
+
+/** Complete by its type: a code without texts does not compile. */
+export const reasonTexts: Readonly<Record<ReasonCode, ReasonText>> = {
+  trusted_device: {
+    administrator: 'The device proved a certificate in good standing and the policy allows it.',
+    person: 'This device is managed by your company.',
+  },
+  monitor_only: {
+    administrator:
+      'The device is not trusted; the application only monitors, so the sign-in was allowed and recorded.',
+    person: 'You are signed in. Your company will soon require a managed device here.',
+  },
+
+  extension_not_installed: {
+    administrator:
+      'No extension answered on the page: it is not installed in this browser, or the page is not among its origins.',
+    person:
+      'This browser cannot prove that the device is managed. Use your work browser on your work computer.',
+  },
+  extension_timeout: {
+    administrator: 'The extension took the challenge and gave no answer in time.',
+    person: tryAgain,
+  },
+  extension_error: {
+    administrator: 'The extension failed in a way it has no code for; its console has the cause.',
+    person: restart,
+  },
+  extension_origin_not_allowed: {
+    administrator:
+      'The page is not among the origins that the extension is configured for (managed storage, or the host configuration).',
+    person: notOurPage,
+  },
+  extension_frame_not_allowed: {
+    administrator: 'The request came from a frame inside another page. Only the top page may ask.',
+    person: notOurPage,
+  },
+  host_not_installed: {
+    administrator:
+      'The browser found no native messaging host manifest named dev.countersign.host, or its path does not exist.',
+    person:
+      'The Countersign program is missing on this computer. Ask your IT support to install it.',
+  },
+  host_blocked_by_policy: {
+    administrator:
+      'Browser policy blocks the host: add dev.countersign.host to NativeMessagingAllowlist.',
+    person: 'Your browser is not allowed to use the Countersign program. Ask your IT support.',
+  },
+  host_forbidden: {
+    administrator: "The host manifest's allowed_origins does not name this extension's id.",
+    person: askSupport,
+  },
+  host_exited: {
+    administrator: 'The host ended without an answer. Run `countersign status` on the device.',
+    person: restart,
+  },
+  host_timeout: {
+    administrator:
+      'The host gave no answer in time: a keystore that waits for a person, or a very busy device.',
+    person: tryAgain,
+  },
+  host_answer_malformed: {
+    administrator:
+      'The host answered something that is not a message of this protocol version. Update host and extension together.',
+    person: askSupport,
+  },
+  host_internal_error: {
+    administrator:
+      'The host failed in a way it has no code for; run `countersign status` on the device.',
+    person: askSupport,
+  },
+  host_configuration_invalid: {
+    administrator:
+      'The host configuration is missing or has a wrong field; `countersign status` names it.',
+    person: askSupport,
+  },
+  host_configuration_untrusted: {
+    administrator:
+      'The host configuration, or a folder above it, can be changed by somebody other than root, and it does not say "development": true.',
+    person: askSupport,
+  },
+  host_version_unsupported: {
+    administrator: 'Extension and host speak different protocol versions. Update the older one.',
+    person:
+      'A part of Countersign on this computer is out of date. Ask your IT support to update it.',
+  },
+  message_malformed: {
+    administrator:
+      'The host received a message that does not fit the protocol; the detail names the field.',
+    person: tryAgain,
+  },
+  message_too_large: {
+    administrator: 'The host received a frame longer than 64 KiB, or of length 0.',
+    person: tryAgain,
+  },
+  origin_not_allowed: {
+    administrator:
+      "The page's origin is not on the host's own list, or not among the challenge's origins. If it should be, add it to host.json; if not, somebody may be phishing.",
+    person: notOurPage,
+  },
+  not_enrolled: {
+    administrator:
+      'The device has no certificate yet. Run `countersign enroll` with an enrollment token.',
+    person: 'This computer is not enrolled yet. Ask your IT support to enroll it.',
+  },
+  key_unavailable: {
+    administrator:
+      "The device's private key cannot be used: its file or keystore entry is missing, locked or damaged. Enroll the device again.",
+    person: askSupport,
+  },
+  challenge_malformed: {
+    administrator: 'The challenge is not a token of the expected form.',
+    person: tryAgain,
+  },
+  challenge_signature_invalid: {
+    administrator:
+      "The challenge does not carry this organization's signature: another broker made it, or somebody forged it.",
+    person: notOurPage,
+  },
+  challenge_key_unknown: {
+    administrator:
+      'The challenge names a signing key that is not in the key set. The host refreshes its key set once; if that did not help, the challenge is not from this broker.',
+    person: tryAgain,
+  },
+  challenge_wrong_audience: {
+    administrator:
+      'The challenge was made for another organization than the one this device is enrolled with.',
+    person: notOurPage,
+  },
+  clock_skew: {
+    administrator:
+      "The device's clock is more than 10 minutes away from the broker's. Turn on automatic time on the device.",
+    person: "This computer's clock is wrong. Turn on automatic date and time, then try again.",
+  },
+  key_set_invalid: {
+    administrator:
+      "The broker's key set is not signed under the root that was pinned at enrollment, or is older than one already seen.",
+    person: askSupport,
+  },
+  broker_unreachable: {
+    administrator:
+      'The broker could not be reached. Check its address, network and TLS certificate.',
+    person: 'The sign-in service cannot be reached. Check your connection and try again.',
+  },
+
+  evidence_missing: {
+    administrator:
+      'The sign-in server sent no evidence: the page did not call attest(), or lost what it returned.',
+    person: tryAgain,
+  },
+  evidence_malformed: {
+    administrator:
+      'The evidence is not of the form that attest() returns; it was cut or changed on its way.',
+    person: tryAgain,
+  },
+  challenge_wrong_client: {
+    administrator:
+      'The challenge was made for another client than the one that sent it for a decision.',
+    person: tryAgain,
+  },
+  challenge_wrong_transaction: {
+    administrator:
+      'The challenge was made for another sign-in transaction. Evidence was moved between two sign-ins; this is how a relayed sign-in looks.',
+    person: tryAgain,
+  },
+  challenge_expired: {
+    administrator: 'More than 60 seconds passed between the challenge and the decision.',
+    person: 'That took too long. Reload the sign-in page and try again.',
+  },
+  challenge_already_used: {
+    administrator:
+      'The challenge was already decided, and this request is not a retry of the same one.',
+    person: tryAgain,
+  },
+  response_undecryptable: {
+    administrator:
+      "The response is not encrypted to one of the broker's current keys, or was changed on its way.",
+    person: tryAgain,
+  },
+  response_malformed: {
+    administrator: 'The response is not a device response of this protocol version.',
+    person: tryAgain,
+  },
+  response_signature_invalid: {
+    administrator: 'The signature of the response does not fit the certificate in it.',
+    person: askSupport,
+  },
+  response_wrong_challenge: {
+    administrator: 'The response answers another challenge than the one it was sent with.',
+    person: tryAgain,
+  },
+  response_wrong_audience: {
+    administrator: 'The response was made for another broker.',
+    person: notOurPage,
+  },
+  response_wrong_origin: {
+    administrator:
+      'The browser reported an origin that is not registered for this client. This is how a phishing page looks.',
+    person: notOurPage,
+  },
+  certificate_malformed: {
+    administrator: 'The certificate in the response is not one of ours by its form.',
+    person: askSupport,
+  },
+  certificate_unknown: {
+    administrator:
+      'The certificate is not on record at this broker: another authority issued it, or the record was removed.',
+    person: 'This computer is not enrolled with your company. Ask your IT support.',
+  },
+  certificate_not_yet_valid: {
+    administrator: "The certificate's validity begins in the future by the broker's clock.",
+    person: askSupport,
+  },
+  certificate_expired: {
+    administrator: 'The certificate has expired. Renew it, or enroll the device again.',
+    person: "This computer's certificate has expired. Ask your IT support to renew it.",
+  },
+  certificate_revoked: {
+    administrator: 'The certificate was revoked.',
+    person: 'This computer may no longer be used to sign in. Ask your IT support.',
+  },
+  certificate_superseded: {
+    administrator:
+      'A newer certificate replaced this one and the overlap has ended. Restart the browser so that it takes the new one.',
+    person: restart,
+  },
+  issuer_not_active: {
+    administrator: 'The issuing certificate authority of this certificate is no longer active.',
+    person: "This computer's certificate must be replaced. Ask your IT support.",
+  },
+
+  application_unknown: {
+    administrator: 'No application with this id exists at the broker.',
+    person: askSupport,
+  },
+  client_not_allowed_for_application: {
+    administrator: 'The client is not registered to ask about this application.',
+    person: askSupport,
+  },
+  action_unknown: {
+    administrator: 'The only action that is decided here is "sign_in".',
+    person: askSupport,
+  },
+  subject_type_unknown: {
+    administrator: 'Subjects must be of type "user" and resources of type "application".',
+    person: askSupport,
+  },
+  subject_not_authenticated: {
+    administrator:
+      'The certificate has no user yet, and the sign-in server does not say that this user has been authenticated. Evaluate after the primary authentication.',
+    person: 'Sign in with your password first.',
+  },
+  subject_inactive: {
+    administrator: 'The user is deactivated.',
+    person: 'Your account is not active. Ask your IT support.',
+  },
+  certificate_bound_to_other_user: {
+    administrator:
+      'Another user signed in with this certificate first; it stays theirs. Enroll the device again for this user.',
+    person: 'This computer is set up for another person. Ask your IT support to set it up for you.',
+  },
+  policy_denied: {
+    administrator: 'A rule of the policy denies this sign-in.',
+    person: 'Your company does not allow this sign-in. Ask your IT support.',
+  },
+  revoked: {
+    administrator:
+      'Since the first answer to this request, the certificate, its issuer, its binding or the user lost its standing.',
+    person: 'This computer may no longer be used to sign in. Ask your IT support.',
+  },
+
+  json_malformed: {
+    administrator: 'The body is not JSON.',
+    person: askSupport,
+  },
+  field_invalid: {
+    administrator: 'A field is missing or wrong; the problem document names it.',
+    person: askSupport,
+  },
+  body_too_large: {
+    administrator: 'The body is larger than this endpoint accepts.',
+    person: askSupport,
+  },
+  content_type_unsupported: {
+    administrator: 'Send the body as application/json.',
+    person: askSupport,
+  },
+  not_found: {
+    administrator: 'There is nothing at this address.',
+    person: askSupport,
+  },
+  method_not_allowed: {
+    administrator: 'This address does not take this method; see the Allow header.',
+    person: askSupport,
+  },
+  client_authentication_failed: {
+    administrator:
+      'The client id is unknown, or its secret or assertion is wrong. The log says which.',
+    person: askSupport,
+  },
+  admin_authentication_failed: {
+    administrator:
+      'The admin API needs `Authorization: Bearer` with the owner token from the data folder.',
+    person: askSupport,
+  },
+  client_unknown: {
+    administrator: 'No client with this id is registered.',
+    person: askSupport,
+  },
+  origin_not_registered: {
+    administrator: "The request's Origin is absent, opaque, or not registered for this client.",
+    person: notOurPage,
+  },
+  rate_limited: {
+    administrator: 'Too many refused requests in a short time; see Retry-After.',
+    person: 'Too many attempts. Wait a minute and try again.',
+  },
+  not_pending: {
+    administrator: 'There is no pending decision for this evidence.',
+    person: tryAgain,
+  },
+  hardware_id_invalid: {
+    administrator:
+      'A hardware id may hold letters, digits, dots, slashes, hyphens and spaces, and at least four letters or digits.',
+    person: askSupport,
+  },
+  hardware_id_placeholder: {
+    administrator:
+      'The hardware id is a value that many machines share ("To be filled by O.E.M.", all zeros). Give the machine an id of its own.',
+    person: askSupport,
+  },
+  enrollment_token_invalid: {
+    administrator: 'The enrollment token is unknown, or was made for another hardware id.',
+    person: askSupport,
+  },
+  enrollment_token_expired: {
+    administrator: 'The enrollment token has expired. Create a new one.',
+    person: askSupport,
+  },
+  enrollment_token_spent: {
+    administrator: 'The enrollment token was already spent by another key.',
+    person: askSupport,
+  },
+  csr_malformed: {
+    administrator: 'The certificate signing request is not strict DER of RFC 2986.',
+    person: askSupport,
+  },
+  csr_signature_invalid: {
+    administrator: 'The certificate signing request does not prove possession of its key.',
+    person: askSupport,
+  },
+  csr_key_not_allowed: {
+    administrator:
+      'The key must be ECDSA P-256, ECDSA P-384 or RSA of 2048 to 4096 bits with exponent 65537, and not a known weak one.',
+    person: askSupport,
+  },
+  key_of_other_device: {
+    administrator:
+      'This key already belongs to another device. Keys must never be copied; create a new one.',
+    person: askSupport,
+  },
+  key_blocked: {
+    administrator: 'This key was blocked for ever after a compromise. Create a new one.',
+    person: askSupport,
+  },
+  enrollment_limit_reached: {
+    administrator: enrollmentLimitText,
+    person: askSupport,
+  },
+  certificate_not_found: {
+    administrator: 'The device has no certificate with this fingerprint.',
+    person: askSupport,
+  },
+  device_not_found: {
+    administrator: 'No device with this id exists.',
+    person: askSupport,
+  },
+  application_not_found: {
+    administrator:
+      'A client names an application that does not exist; create the application first.',
+    person: askSupport,
+  },
+  snapshot_unavailable: {
+    administrator: 'Policy and clients could not be read freshly enough, so nothing was decided.',
+    person: tryAgain,
+  },
+  storage_unavailable: {
+    administrator:
+      'The record could not be written, so nothing was decided or issued. Check the disk of the data folder.',
+    person: 'The sign-in service has a problem. Try again in a minute.',
+  },
+  deployment_mismatch: {
+    administrator:
+      'The number of shards or the device id key differ from those that this data was created with. Restore the original settings; nothing is served until then.',
+    person: 'The sign-in service has a problem. Try again later.',
+  },
+  configuration_invalid: {
+    administrator: 'A required setting of the broker is missing or malformed; its log names it.',
+    person: 'The sign-in service has a problem. Try again later.',
+  },
+  internal_error: {
+    administrator:
+      'The broker failed in a way it has no code for; its log has the cause under the request id.',
+    person: 'The sign-in service has a problem. Try again in a minute.',
+  },
+
+  usage_invalid: {
+    administrator: 'The command line is wrong; `countersign --help` shows the commands.',
+    person: askSupport,
+  },
+  broker_url_invalid: {
+    administrator:
+      "The broker's URL must be https (http only for loopback), without path, query or user.",
+    person: askSupport,
+  },
+  broker_answer_malformed: {
+    administrator:
+      'The broker answered something that this version does not understand. Check the URL and the versions.',
+    person: askSupport,
+  },
+  broker_root_mismatch: {
+    administrator: "The broker's root certificate is not the one that the host configuration pins.",
+    person: askSupport,
+  },
+  already_enrolled_elsewhere: {
+    administrator: 'This device is enrolled with another broker. Remove that enrollment first.',
+    person: askSupport,
+  },
+  hardware_id_unavailable: {
+    administrator:
+      'No hardware id could be read. Set "hardware_id" in the host configuration, or install as root so that the installer can store it.',
+    person: askSupport,
+  },
+  state_unwritable: {
+    administrator: "The host's state folder cannot be written or is readable by others.",
+    person: askSupport,
+  },
+};

@@ -1,0 +1,95 @@
+import * as z from 'zod/mini';
+import { decodeBase64url } from './base64url.ts';
+import { isSecureWebOrigin } from './origin.ts';
+
+/** Building blocks that several messages share. */
+
+/** base64url of exactly `bytes` bytes. */
+export const base64urlOf = (bytes: number) =>
+  z.string().check(
+    z.refine((text) => decodeBase64url(text)?.length === bytes, {
+      error: `must be base64url of exactly ${bytes} bytes`,
+    }),
+  );
+
+/** base64url of between `min` and `max` bytes. */
+export const base64urlBetween = (min: number, max: number) =>
+  z.string().check(
+    z.refine(
+      (text) => {
+        const length = decodeBase64url(text)?.length ?? -1;
+        return length >= min && length <= max;
+      },
+      { error: `must be base64url of ${min} to ${max} bytes` },
+    ),
+  );
+
+export const sha256Text = base64urlOf(32);
+
+export const secureWebOrigin = z
+  .string()
+  .check(z.maxLength(255))
+  .check(
+    z.refine(isSecureWebOrigin, {
+      error: 'must be an origin like https://sso.example.com (http only for loopback)',
+    }),
+  );
+
+/** Names that administrators choose: clients, applications, rules. They appear in URLs, logs and tokens as they are. */
+export const chosenId = z.string().check(
+  z.regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, {
+    error: 'must be 1 to 63 of a-z, 0-9, dot, underscore, hyphen, starting with a letter or digit',
+  }),
+);
+
+/** A compact JWS or JWE: three or five base64url parts (RFC 7515 section 7.1, RFC 7516 section 7.1). */
+export const compactJws = (maxBytes: number) =>
+  z
+    .string()
+    .check(z.maxLength(maxBytes))
+    .check(
+      z.regex(/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/, {
+        error: 'must be a compact JWS',
+      }),
+    );
+export const compactJwe = (maxBytes: number) =>
+  z
+    .string()
+    .check(z.maxLength(maxBytes))
+    .check(
+      z.regex(/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/, {
+        error: 'must be a compact JWE',
+      }),
+    );
+
+/** NumericDate in whole seconds (RFC 7519 section 2), up to the year 9999. */
+export const numericDate = z.int().check(z.minimum(0), z.maximum(253_402_300_799));
+
+/** P-256 public key as JWK (RFC 7518 section 6.2.1). */
+export const p256PublicJwk = z.object({
+  kty: z.literal('EC'),
+  crv: z.literal('P-256'),
+  x: base64urlOf(32),
+  y: base64urlOf(32),
+});
+
+/** One broken rule of a message, named by its field. */
+export type FieldProblem = { readonly field: string; readonly detail: string };
+
+/** Parses `value`; on failure names the first field that is wrong, in dotted form. */
+export function parseFields<Schema extends z.core.$ZodType>(
+  schema: Schema,
+  value: unknown,
+):
+  | { readonly ok: true; readonly value: z.core.output<Schema> }
+  | ({ readonly ok: false } & FieldProblem) {
+  const result = z.safeParse(schema, value);
+  if (result.success) return { ok: true, value: result.data };
+  const issue = result.error.issues[0];
+  const field = issue === undefined ? '' : issue.path.map(String).join('.');
+  return {
+    ok: false,
+    field: field === '' ? '(body)' : field,
+    detail: issue?.message ?? 'is invalid',
+  };
+}
