@@ -29,11 +29,12 @@ const endingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 export function runChild(command, args, { cwd, env, output, ownGroup = false }) {
   return new Promise((resolve, reject) => {
     const grouped = ownGroup && process.platform !== 'win32';
+    const shown = output === 'shown' ? 'inherit' : 'pipe';
     const child = spawn(command, args, {
       cwd,
       env,
       detached: grouped,
-      stdio: output === 'shown' ? 'inherit' : ['ignore', 'pipe', 'pipe'],
+      stdio: [grouped || output === 'kept' ? 'ignore' : 'inherit', shown, shown],
       // The commands of node_modules/.bin are .cmd files on Windows, which only a shell starts.
       shell: process.platform === 'win32' && !command.endsWith('.exe'),
     });

@@ -18,7 +18,13 @@ const say = (line) => process.stderr.write(`countersign: ${line}\n`);
 function installationFingerprint() {
   const hash = createHash('sha256');
   const packages = readdirSync(join(root, 'packages')).sort();
-  const folders = ['.', 'extension', 'worker', 'test', ...packages.map((name) => `packages/${name}`)];
+  const folders = [
+    '.',
+    'extension',
+    'worker',
+    'test',
+    ...packages.map((name) => `packages/${name}`),
+  ];
   const manifests = folders.map((folder) => `${folder}/package.json`);
   for (const file of ['pnpm-lock.yaml', 'pnpm-workspace.yaml', ...manifests]) {
     const path = join(root, file);
@@ -72,7 +78,11 @@ async function main([task, ...args]) {
   env[pathName] = [toolchain.shims, shared, env[pathName]].join(delimiter);
   await installWorkspace(toolchain, env);
   const command = program === 'node' ? toolchain.node : join(shared, program);
-  const { code } = await runChild(command, [...fixed, ...args], { cwd: root, env, output: 'shown' });
+  const { code } = await runChild(command, [...fixed, ...args], {
+    cwd: root,
+    env,
+    output: 'shown',
+  });
   return code;
 }
 
