@@ -85,11 +85,36 @@ export function parseFields<Schema extends z.core.$ZodType>(
   | ({ readonly ok: false } & FieldProblem) {
   const result = z.safeParse(schema, value);
   if (result.success) return { ok: true, value: result.data };
-  const issue = result.error.issues[0];
-  const field = issue === undefined ? '' : issue.path.map(String).join('.');
+  const [issue] = result.error.issues;
+  return { ok: false, ...(issue === undefined ? wholeBody : describeIssue(issue)) };
+}
+
+const wholeBody: FieldProblem = { field: '(body)', detail: 'is invalid' };
+
+/** zod/mini carries no texts of its own and says "Invalid input" for every rule that has none. */
+function describeIssue(issue: z.core.$ZodIssue): FieldProblem {
+  const path = issue.path.map(String);
+  if (issue.code === 'unrecognized_keys') path.push(issue.keys[0]?.slice(0, 64) ?? '');
   return {
-    ok: false,
-    field: field === '' ? '(body)' : field,
-    detail: issue?.message ?? 'is invalid',
+    field: path.length === 0 ? wholeBody.field : path.join('.'),
+    detail: issue.message === 'Invalid input' ? describeRule(issue) : issue.message,
   };
+}
+
+function describeRule(issue: z.core.$ZodIssue): string {
+  const unit = 'origin' in issue && issue.origin === 'string' ? ' characters' : '';
+  switch (issue.code) {
+    case 'invalid_type':
+      return `must be of type ${issue.expected}`;
+    case 'invalid_value':
+      return `must be ${issue.values.map((allowed) => JSON.stringify(allowed)).join(' or ')}`;
+    case 'too_small':
+      return `must be at least ${issue.minimum}${unit}`;
+    case 'too_big':
+      return `must be at most ${issue.maximum}${unit}`;
+    case 'unrecognized_keys':
+      return 'is not known here';
+    default:
+      return 'is invalid';
+  }
 }
