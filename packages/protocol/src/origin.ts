@@ -13,5 +13,7 @@ export function isSecureWebOrigin(text: string): boolean {
     return false;
   }
   if (url.origin !== text) return false;
+  // A host name may hold an asterisk, and what is written as an origin here ends up in browsers' match patterns.
+  if (url.hostname.includes('*')) return false;
   return url.protocol === 'https:' || (url.protocol === 'http:' && loopbackHosts.has(url.hostname));
 }
