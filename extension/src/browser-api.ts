@@ -1,0 +1,51 @@
+import polyfilled from 'webextension-polyfill';
+
+/**
+ * The browser's extension API. This is the only module that imports the polyfill; everything else is handed the part
+ * of `BrowserApi` that it needs. Where the browser has a native `browser` object the polyfill passes it through.
+ */
+export const browserApi: BrowserApi = polyfilled;
+
+export type StorageArea = {
+  get(keys?: string | null): Promise<Record<string, unknown>>;
+  set(items: Record<string, unknown>): Promise<void>;
+};
+
+export type ContentScript = {
+  readonly id: string;
+  readonly js: string[];
+  readonly matches: string[];
+  readonly runAt: 'document_start';
+  readonly allFrames: boolean;
+  readonly persistAcrossSessions: boolean;
+};
+
+type Listening<Listener> = { addListener(listener: Listener): void };
+
+/** As much of the API as the extension uses. What comes out of it is `unknown` until a schema has read it. */
+export type BrowserApi = {
+  readonly runtime: {
+    sendNativeMessage(application: string, message: object): Promise<unknown>;
+    sendMessage(message: object): Promise<unknown>;
+    getManifest(): { readonly version: string };
+    readonly onMessage: Listening<
+      (message: unknown, sender: object) => Promise<unknown> | undefined
+    >;
+    readonly onInstalled: Listening<() => void>;
+    readonly onStartup: Listening<() => void>;
+  };
+  readonly storage: {
+    readonly local: StorageArea;
+    /** Absent in Safari. */
+    readonly managed?: Pick<StorageArea, 'get'>;
+    readonly onChanged: Listening<(changes: Record<string, unknown>, areaName: string) => void>;
+  };
+  readonly scripting: {
+    getRegisteredContentScripts(filter: {
+      ids: string[];
+    }): Promise<{ readonly id: string; readonly matches?: string[] }[]>;
+    registerContentScripts(scripts: ContentScript[]): Promise<void>;
+    updateContentScripts(scripts: ContentScript[]): Promise<void>;
+    unregisterContentScripts(filter: { ids: string[] }): Promise<void>;
+  };
+};
