@@ -23,4 +23,4 @@ export type {
   UnavailableCode,
   VerificationCode,
 } from './reason-codes.ts';
-export { enrollmentLimitText, unavailableCodes } from './reason-codes.ts';
+export { enrollmentLimitText, problemCodes, unavailableCodes } from './reason-codes.ts';

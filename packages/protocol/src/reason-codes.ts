@@ -78,7 +78,7 @@ export const policyDenialCodes = [
 export type PolicyDenialCode = (typeof policyDenialCodes)[number];
 
 /** Why a sign-in was allowed. */
-export const allowCodes = ['trusted_device', 'monitor_only'] as const;
+export const allowCodes = ['trusted_device', 'monitor_only', 'policy_allowed'] as const;
 export type AllowCode = (typeof allowCodes)[number];
 
 /** Every reason that a decision can carry. */
@@ -100,6 +100,7 @@ export const problemCodes = [
   'not_pending',
   'hardware_id_invalid',
   'hardware_id_placeholder',
+  'hardware_id_duplicate',
   'enrollment_token_invalid',
   'enrollment_token_expired',
   'enrollment_token_spent',

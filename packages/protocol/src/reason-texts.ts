@@ -26,6 +26,11 @@ export const reasonTexts: Readonly<Record<ReasonCode, ReasonText>> = {
     person: 'You are signed in. Your company will soon require a managed device here.',
   },
 
+  policy_allowed: {
+    administrator: 'A rule of the policy allows this sign-in without a trusted device.',
+    person: 'You are signed in.',
+  },
+
   extension_not_installed: {
     administrator:
       'No extension answered on the page: it is not installed in this browser, or the page is not among its origins.',
@@ -341,6 +346,11 @@ export const reasonTexts: Readonly<Record<ReasonCode, ReasonText>> = {
   hardware_id_placeholder: {
     administrator:
       'The hardware id is a value that many machines share ("To be filled by O.E.M.", all zeros). Give the machine an id of its own.',
+    person: askSupport,
+  },
+  hardware_id_duplicate: {
+    administrator:
+      'A device with the same serial number but another hardware UUID is already on record: two machines share a serial number, or its main board was replaced.',
     person: askSupport,
   },
   enrollment_token_invalid: {

@@ -1,0 +1,220 @@
+import { createHash } from 'node:crypto';
+import { type DecisionReason, encodeBase64url } from '@countersign/protocol';
+import { decisionTokenTyp } from '@countersign/protocol/decision-token';
+import {
+  actionSignIn,
+  type EvaluationRequest,
+  resourceTypeApplication,
+  subjectTypeUser,
+} from '@countersign/protocol/evaluation';
+import canonicalize from 'canonicalize';
+import type { DecideResult, SignIn } from '../device/decide.ts';
+import type { DecisionRecord } from '../device/decision-record.ts';
+import { shardOfBytes, shardOfId } from '../device/placement.ts';
+import type {
+  OrganizationSnapshot,
+  ReadSnapshot,
+  RegisteredClient,
+} from '../directory/organization-snapshot.ts';
+import { encodeHeader, signCompactJws } from '../token/compact-jws.ts';
+import type { TokenKey } from '../token/token-key.ts';
+import { hashTransaction } from './issue-challenge.ts';
+import { verifyEvidence } from './verify-evidence.ts';
+
+type DecideAnswer = DecideResult | { readonly kind: 'storage_unavailable' };
+
+/** What the use case needs of the world, as functions. */
+export type EvaluateContext = {
+  readonly brokerUrl: string;
+  readonly organizationId: string;
+  readonly shardCount: number;
+  readonly activeIssuerIds: readonly string[];
+  readonly challengeKey: TokenKey;
+  readonly challengePublicKey: CryptoKey;
+  readonly responseKey: TokenKey;
+  readonly decisionKey: TokenKey;
+  readonly decide: (shard: number, signIn: SignIn) => Promise<DecideAnswer>;
+  readonly reserveBinding: (
+    userId: string,
+    shard: number,
+  ) => Promise<
+    | { readonly ok: true; readonly epoch: number }
+    | { readonly ok: false; readonly code: 'subject_inactive' | 'storage_unavailable' }
+  >;
+  /** A newer snapshot; `undefined` when none can be had. */
+  readonly refreshSnapshot: () => Promise<ReadSnapshot | undefined>;
+};
+
+export type EvaluateResult =
+  | {
+      readonly ok: true;
+      readonly record: DecisionRecord;
+      readonly decisionToken: string | undefined;
+    }
+  | {
+      readonly ok: false;
+      readonly code: 'rate_limited' | 'storage_unavailable' | 'snapshot_unavailable';
+    };
+
+/** Denials that no evidence can mend, in this order. */
+function findStructuralDenial(
+  request: EvaluationRequest,
+  client: RegisteredClient,
+  snapshot: OrganizationSnapshot,
+): DecisionReason | undefined {
+  if (
+    request.subject.type !== subjectTypeUser ||
+    request.resource.type !== resourceTypeApplication
+  ) {
+    return 'subject_type_unknown';
+  }
+  if (request.action.name !== actionSignIn) return 'action_unknown';
+  if (!snapshot.applications.has(request.resource.id)) return 'application_unknown';
+  return client.applications.includes(request.resource.id)
+    ? undefined
+    : 'client_not_allowed_for_application';
+}
+
+/** SHA-256 of the request's canonical form (RFC 8785): two requests are the same when this is the same. */
+function hashRequest(request: EvaluationRequest): string {
+  const text = canonicalize(request) ?? '';
+  return encodeBase64url(new Uint8Array(createHash('sha256').update(text, 'utf8').digest()));
+}
+
+/**
+ * One sign-in: verify the evidence, have it decided and recorded in the shard that it belongs to, sign the outcome.
+ *
+ * The shard follows from the certificate's device id where the response verified, from the challenge id where only the
+ * challenge opened, and from the client where nothing did. A client that was unregistered between two snapshots is the
+ * caller's to refuse.
+ */
+export async function evaluateSignIn(
+  context: EvaluateContext,
+  client: RegisteredClient,
+  request: EvaluationRequest,
+  read: ReadSnapshot,
+): Promise<EvaluateResult> {
+  const transactionHash = await hashTransaction(request.context.transaction);
+  const verified = await verifyEvidence(
+    request.context.evidence,
+    {
+      brokerUrl: context.brokerUrl,
+      organizationId: context.organizationId,
+      clientId: client.client_id,
+      transactionHash,
+      keyId: context.challengeKey.kid,
+      publicKey: context.challengePublicKey,
+    },
+    [context.responseKey],
+  );
+  const { challenge, evidence } = verified;
+  const shard =
+    (evidence.ok ? shardOfId(evidence.response.claimedDeviceId, context.shardCount) : undefined) ??
+    (challenge === undefined ? undefined : shardOfId(challenge.jti, context.shardCount)) ??
+    shardOfBytes(
+      createHash('sha256').update(client.client_id, 'utf8').digest(),
+      context.shardCount,
+    );
+
+  const signInWith = ({ snapshot, readAtMs }: ReadSnapshot): SignIn => ({
+    clientId: client.client_id,
+    subjectType: request.subject.type,
+    subject: request.subject.id,
+    resourceType: request.resource.type,
+    application: request.resource.id,
+    action: request.action.name,
+    subjectAuthenticated: request.context.subject_authenticated,
+    transactionHash,
+    requestHash: hashRequest(request),
+    challenge:
+      challenge === undefined
+        ? undefined
+        : { id: challenge.jti, expiresAtMs: challenge.exp * 1000 },
+    evidence,
+    snapshot: { version: snapshot.version, readAtMs },
+    policy: snapshot.applications.get(request.resource.id)?.policy,
+    structuralDenial: findStructuralDenial(
+      request,
+      snapshot.clients.get(client.client_id) ?? { ...client, applications: [] },
+      snapshot,
+    ),
+    activeIssuerIds: context.activeIssuerIds,
+    reservation: undefined,
+  });
+
+  const answer = await decideWithFacts(context, shard, signInWith, read);
+  if (!answer.ok) return answer;
+  return {
+    ok: true,
+    record: answer.record,
+    decisionToken: await signDecision(context, answer.record),
+  };
+}
+
+/** At most one refresh of the snapshot and one reservation: anything beyond is not settling and is refused. */
+async function decideWithFacts(
+  context: EvaluateContext,
+  shard: number,
+  signInWith: (read: ReadSnapshot) => SignIn,
+  read: ReadSnapshot,
+): Promise<
+  | { readonly ok: true; readonly record: DecisionRecord }
+  | Extract<EvaluateResult, { readonly ok: false }>
+> {
+  let signIn = signInWith(read);
+  for (let attempt = 0; attempt < 4; attempt++) {
+    const answer = await context.decide(shard, signIn);
+    switch (answer.kind) {
+      case 'decided':
+        return { ok: true, record: answer.record };
+      case 'rate_limited':
+        return { ok: false, code: 'rate_limited' };
+      case 'storage_unavailable':
+        return { ok: false, code: 'storage_unavailable' };
+      case 'needs_snapshot': {
+        const newer = await context.refreshSnapshot();
+        if (newer === undefined) return { ok: false, code: 'snapshot_unavailable' };
+        signIn = { ...signInWith(newer), reservation: signIn.reservation };
+        break;
+      }
+      case 'needs_reservation': {
+        const reserved = await context.reserveBinding(signIn.subject, shard);
+        if (!reserved.ok && reserved.code === 'storage_unavailable') {
+          return { ok: false, code: 'storage_unavailable' };
+        }
+        signIn = {
+          ...signIn,
+          reservation: reserved.ok ? reserved : { ok: false, reason: 'subject_inactive' },
+        };
+        break;
+      }
+    }
+  }
+  return { ok: false, code: 'snapshot_unavailable' };
+}
+
+/** The decision token of a recorded decision; the same claims each time, `undefined` where the record has none. */
+async function signDecision(
+  context: EvaluateContext,
+  record: DecisionRecord,
+): Promise<string | undefined> {
+  if (record.token === undefined) return undefined;
+  const header = encodeHeader(decisionTokenTyp, context.decisionKey.kid);
+  return await signCompactJws(
+    header,
+    {
+      iss: context.brokerUrl,
+      aud: record.client_id,
+      sub: record.subject,
+      ...record.token,
+      application: record.application,
+      action: record.action,
+      transaction_hash: record.transaction_hash,
+      decision: record.decision,
+      reason_code: record.reason,
+      device_trusted: record.device_trusted,
+      decision_id: `${record.shard}.${record.sequence}`,
+    },
+    context.decisionKey.privateKey,
+  );
+}

@@ -1,0 +1,51 @@
+import { encodeBase64url } from '@countersign/protocol';
+import { type ChallengeClaims, challengeTyp } from '@countersign/protocol/challenge';
+import { challengeTtlSeconds } from '@countersign/protocol/limits';
+import { encodeHeader, signCompactJws } from '../token/compact-jws.ts';
+import type { TokenKey } from '../token/token-key.ts';
+
+/** What the broker signs challenges with and says about itself in them. */
+export type ChallengeIssuer = {
+  readonly brokerUrl: string;
+  readonly organizationId: string;
+  readonly challengeKey: TokenKey;
+  readonly responseKey: TokenKey;
+};
+
+export type ChallengeInput = {
+  readonly clientId: string;
+  readonly transaction: string;
+  readonly origins: readonly string[];
+};
+
+/** SHA-256 of the transaction's text, base64url: what binds a challenge to one sign-in. */
+export async function hashTransaction(transaction: string): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(transaction));
+  return encodeBase64url(new Uint8Array(digest));
+}
+
+/**
+ * Makes a challenge for one sign-in transaction. Stateless: nothing is stored until it is answered.
+ *
+ * @returns compact JWS of `ChallengeClaims`
+ */
+export async function issueChallenge(
+  issuer: ChallengeIssuer,
+  input: ChallengeInput,
+  nowMs: number,
+): Promise<string> {
+  const iat = Math.floor(nowMs / 1000);
+  const claims: ChallengeClaims = {
+    iss: issuer.brokerUrl,
+    aud: issuer.organizationId,
+    jti: encodeBase64url(crypto.getRandomValues(new Uint8Array(16))),
+    iat,
+    exp: iat + challengeTtlSeconds,
+    client_id: input.clientId,
+    transaction_hash: await hashTransaction(input.transaction),
+    origins: [...input.origins],
+    response_encryption: { kid: issuer.responseKey.kid, jwk: issuer.responseKey.publicJwk },
+  };
+  const header = encodeHeader(challengeTyp, issuer.challengeKey.kid);
+  return await signCompactJws(header, claims, issuer.challengeKey.privateKey);
+}

@@ -1,0 +1,55 @@
+import type { VerificationCode } from '@countersign/protocol';
+import {
+  type ChallengeClaims,
+  challengeClaims,
+  challengeTyp,
+} from '@countersign/protocol/challenge';
+import { maxChallengeBytes } from '@countersign/protocol/limits';
+import * as z from 'zod/mini';
+import { headerMatches, parseCompactJws, verifyCompactJws } from '../token/compact-jws.ts';
+
+/** What a challenge must have been made for. */
+export type ExpectedChallenge = {
+  readonly brokerUrl: string;
+  readonly organizationId: string;
+  readonly clientId: string;
+  readonly transactionHash: string;
+  readonly keyId: string;
+  readonly publicKey: CryptoKey;
+};
+
+export type OpenedChallenge =
+  | { readonly ok: true; readonly claims: ChallengeClaims }
+  | { readonly ok: false; readonly reason: VerificationCode };
+
+/**
+ * Opens a challenge that came back: form, key, signature, issuer and audience, client, transaction. Its expiry is a
+ * fact for the decision, which first looks whether it is a retry.
+ */
+export async function openChallenge(
+  unverifiedChallenge: string,
+  expected: ExpectedChallenge,
+): Promise<OpenedChallenge> {
+  const refuse = (reason: VerificationCode): OpenedChallenge => ({ ok: false, reason });
+  if (unverifiedChallenge.length > maxChallengeBytes) return refuse('challenge_malformed');
+  const jws = parseCompactJws(unverifiedChallenge);
+  if (jws === undefined) return refuse('challenge_malformed');
+  if (!headerMatches(jws.unverifiedHeader, { alg: 'ES256', typ: challengeTyp }, ['kid'])) {
+    return refuse('challenge_malformed');
+  }
+  if (jws.unverifiedHeader.kid !== expected.keyId) return refuse('challenge_key_unknown');
+  if (!(await verifyCompactJws(jws, expected.publicKey, 'ES256'))) {
+    return refuse('challenge_signature_invalid');
+  }
+  const parsed = z.safeParse(challengeClaims, jws.unverifiedPayload);
+  if (!parsed.success) return refuse('challenge_malformed');
+  const claims = parsed.data;
+  if (claims.iss !== expected.brokerUrl || claims.aud !== expected.organizationId) {
+    return refuse('challenge_wrong_audience');
+  }
+  if (claims.client_id !== expected.clientId) return refuse('challenge_wrong_client');
+  if (claims.transaction_hash !== expected.transactionHash) {
+    return refuse('challenge_wrong_transaction');
+  }
+  return { ok: true, claims };
+}

@@ -1,0 +1,54 @@
+import { decodeBase64url } from '@countersign/protocol';
+
+/** What a private key of the broker is for. */
+export type KeyUse = 'sign-p256' | 'derive-p256' | 'mac';
+
+export type ImportKeyResult =
+  | { readonly ok: true; readonly key: CryptoKey }
+  | { readonly ok: false; readonly detail: string };
+
+const usages = { 'sign-p256': 'sign', 'derive-p256': 'deriveBits', mac: 'sign' } as const;
+const algorithmNames = { 'sign-p256': 'ECDSA', 'derive-p256': 'ECDH', mac: 'HMAC' } as const;
+
+function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
+  try {
+    return Uint8Array.from(atob(text.trim()), (character) => character.charCodeAt(0));
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Takes a key as the platform hands it over: a `CryptoKey` binding as it is, or a secret's text, which becomes a
+ * non-extractable key.
+ *
+ * @param raw `CryptoKey`; or base64 of PKCS#8 DER (`sign-p256`, `derive-p256`); or base64url of 32 bytes (`mac`)
+ */
+export async function importSecretKey(raw: unknown, use: KeyUse): Promise<ImportKeyResult> {
+  if (raw === undefined || raw === '') return { ok: false, detail: 'is missing' };
+  if (raw instanceof CryptoKey) {
+    const fits = raw.algorithm.name === algorithmNames[use] && raw.usages.includes(usages[use]);
+    return fits
+      ? { ok: true, key: raw }
+      : { ok: false, detail: `must be a ${algorithmNames[use]} key that may ${usages[use]}` };
+  }
+  if (typeof raw !== 'string') return { ok: false, detail: 'must be a key or its text' };
+  try {
+    if (use === 'mac') {
+      const bytes = decodeBase64url(raw.trim());
+      if (bytes?.length !== 32) return { ok: false, detail: 'must be base64url of 32 bytes' };
+      const algorithm = { name: 'HMAC', hash: 'SHA-256' };
+      return {
+        ok: true,
+        key: await crypto.subtle.importKey('raw', bytes, algorithm, false, ['sign']),
+      };
+    }
+    const pkcs8 = decodeBase64(raw);
+    if (pkcs8 === undefined) return { ok: false, detail: 'must be base64 of PKCS#8 DER' };
+    const algorithm = { name: algorithmNames[use], namedCurve: 'P-256' };
+    const key = await crypto.subtle.importKey('pkcs8', pkcs8, algorithm, false, [usages[use]]);
+    return { ok: true, key };
+  } catch {
+    return { ok: false, detail: 'must be a PKCS#8 private key on P-256' };
+  }
+}

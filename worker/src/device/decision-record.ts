@@ -1,0 +1,123 @@
+import canonicalize from 'canonicalize';
+import * as z from 'zod/mini';
+import { type ChainHead, extendChain } from '../audit/hash-chain.ts';
+
+/**
+ * A decision as it is recorded: spent challenge, audit record and answer to a retry in one. The `record` column holds
+ * its canonical JSON (RFC 8785), which the hash chain covers; the other columns only repeat what look-ups need.
+ * Members are never renamed or removed, because recorded hashes depend on them; new ones may be added.
+ */
+export const decisionRecord = z.object({
+  v: z.literal(1),
+  shard: z.int(),
+  sequence: z.int(),
+  recorded_at_ms: z.int(),
+  /** Challenge id, or a fresh random id when no challenge opened or it was spent already. */
+  id: z.string(),
+  /** True when the challenge opened for this client and transaction and was unspent. */
+  opened: z.boolean(),
+  stage: z.literal(0),
+  client_id: z.string(),
+  subject_type: z.string(),
+  subject: z.string(),
+  resource_type: z.string(),
+  application: z.string(),
+  action: z.string(),
+  subject_authenticated: z.boolean(),
+  transaction_hash: z.string(),
+  request_hash: z.string(),
+  organization_version: z.int(),
+  policy_version: z.int(),
+  decision: z.boolean(),
+  reason: z.string(),
+  rule: z.string(),
+  device_trusted: z.boolean(),
+  /** `<challenge id>` of the row that a refusal on a spent challenge refers to. */
+  spent_id: z.optional(z.string()),
+  device_id: z.string(),
+  certificate_sha256: z.optional(z.string()),
+  certificate_number: z.optional(z.int()),
+  /** The user epoch under which the certificate is bound, when this decision rested on a binding. */
+  epoch: z.optional(z.int()),
+  bound_now: z.boolean(),
+  response: z.optional(
+    z.object({
+      origin: z.string(),
+      device_time_seconds: z.int(),
+      host_version: z.string(),
+      key_protection: z.string(),
+      development: z.boolean(),
+      posture: z.object({ platform: z.string(), os_version: z.string() }),
+    }),
+  ),
+  token: z.optional(z.object({ jti: z.string(), iat: z.int(), exp: z.int() })),
+});
+export type DecisionRecord = z.infer<typeof decisionRecord>;
+
+export type AppendedRow = { readonly record: DecisionRecord; readonly head: ChainHead };
+
+/** Appends a record to the shard's chain. Throws on a key that is already there: the caller has looked before. */
+export function appendDecision(
+  sql: SqlStorage,
+  head: ChainHead,
+  fields: Omit<DecisionRecord, 'v' | 'sequence' | 'stage'>,
+): AppendedRow {
+  const record: DecisionRecord = { v: 1, stage: 0, sequence: head.count + 1, ...fields };
+  const text = canonicalize(record);
+  if (text === undefined) throw new TypeError('a decision record is always serializable');
+  const newHead = extendChain(head, text);
+  sql.exec(
+    `INSERT INTO decisions (sequence, challenge_id, device_id, stage, record, hash)
+     VALUES (?, ?, ?, 0, ?, ?)`,
+    record.sequence,
+    record.id,
+    record.device_id,
+    text,
+    newHead.hash,
+  );
+  return { record, head: newHead };
+}
+
+/** The row that already spent this challenge for this device, if there is one. */
+export function findDecision(
+  sql: SqlStorage,
+  challengeId: string,
+  deviceId: string,
+): DecisionRecord | undefined {
+  const [row] = sql
+    .exec<{ record: string }>(
+      'SELECT record FROM decisions WHERE challenge_id = ? AND device_id = ? AND stage = 0',
+      challengeId,
+      deviceId,
+    )
+    .toArray();
+  return row === undefined ? undefined : decisionRecord.parse(JSON.parse(row.record));
+}
+
+/** The newest row's sequence number and hash. */
+export function readChainHead(sql: SqlStorage): ChainHead {
+  const [row] = sql
+    .exec<{ sequence: number; hash: ArrayBuffer }>(
+      'SELECT sequence, hash FROM decisions ORDER BY sequence DESC LIMIT 1',
+    )
+    .toArray();
+  return row === undefined
+    ? { count: 0, hash: new Uint8Array(32) }
+    : { count: row.sequence, hash: new Uint8Array(row.hash) };
+}
+
+/** A page of the chain, oldest first, exactly as stored. */
+export function readDecisionPage(sql: SqlStorage, after: number, limit: number) {
+  return sql
+    .exec<{ sequence: number; record: string; hash: ArrayBuffer }>(
+      'SELECT sequence, record, hash FROM decisions WHERE sequence > ? ORDER BY sequence LIMIT ?',
+      after,
+      limit,
+    )
+    .toArray()
+    .map((row) => ({
+      sequence: row.sequence,
+      record: row.record,
+      hash: new Uint8Array(row.hash),
+    }));
+}

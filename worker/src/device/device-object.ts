@@ -1,0 +1,238 @@
+import { DurableObject } from 'cloudflare:workers';
+import { encodeBase64url, type ProblemCode } from '@countersign/protocol';
+import { identifyPublicKey, parseSubjectPublicKeyInfo } from '@countersign/x509';
+import type { ChainHead } from '../audit/hash-chain.ts';
+import { oneYearProfile } from '../ca/certificate-profile.ts';
+import { type Issuer, loadIssuer, planCertificate, signCertificate } from '../ca/issuer.ts';
+import { currentTimeMs } from '../clock.ts';
+import type { Environment } from '../config/environment.ts';
+import { readSettings } from '../config/settings.ts';
+import { GroupCommit } from '../storage/group-commit.ts';
+import { type MigrationResult, migrate } from '../storage/migrations.ts';
+import { type DecideResult, decide, type SignIn } from './decide.ts';
+import { readChainHead, readDecisionPage } from './decision-record.ts';
+import {
+  type CertificateRow,
+  certificatesOfDevice,
+  type DeviceRow,
+  findCertificate,
+  findCertificateByNumber,
+  findDevice,
+  unfinishedIntents,
+} from './device-records.ts';
+import { deviceMigrations } from './device-schema.ts';
+import {
+  checkToken,
+  type IssuanceRequest,
+  planIssuance,
+  revokeCertificate,
+  storeCertificate,
+} from './issue-certificate.ts';
+import { RefusalLimit } from './refusal-limit.ts';
+
+type Failure = { readonly ok: false; readonly code: ProblemCode };
+const storageUnavailable: Failure = { ok: false, code: 'storage_unavailable' };
+
+export type IssuedAnswer = { readonly ok: true; readonly certificate: Uint8Array } | Failure;
+
+/** An intent without a certificate is finished by the alarm after this long; a retry may come first. */
+const finishIntentsAfterMs = 30_000;
+
+/**
+ * A shard of devices: their certificates, and every decision about them. The unit of consistency. Methods answer with
+ * results; each check and its write are one synchronous block, on disk before the answer leaves.
+ */
+export class DeviceObject extends DurableObject<Environment> {
+  readonly #commit: GroupCommit;
+  readonly #migrated: MigrationResult;
+  readonly #refusals = new RefusalLimit();
+  #head: ChainHead;
+  #issuer: Issuer | undefined;
+  #alarmPending = false;
+
+  constructor(state: DurableObjectState, environment: Environment) {
+    super(state, environment);
+    this.#migrated = migrate(state.storage, deviceMigrations);
+    this.#commit = new GroupCommit(state.storage);
+    this.#head = this.#migrated.ok
+      ? readChainHead(state.storage.sql)
+      : { count: 0, hash: new Uint8Array(32) };
+  }
+
+  /** Decides one sign-in and records it; see `decide.ts`. */
+  async decide(
+    shard: number,
+    signIn: SignIn,
+  ): Promise<DecideResult | { readonly kind: 'storage_unavailable' }> {
+    const answer = await this.#run(() => {
+      const block = decide(
+        {
+          sql: this.ctx.storage.sql,
+          shard,
+          head: this.#head,
+          nowMs: currentTimeMs(),
+          randomId: () => encodeBase64url(crypto.getRandomValues(new Uint8Array(16))),
+          refusals: this.#refusals,
+        },
+        signIn,
+      );
+      this.#head = block.head;
+      return block.result;
+    });
+    return answer ?? { kind: 'storage_unavailable' };
+  }
+
+  /** Stores a one-time enrollment token for a device. */
+  async addEnrollmentToken(
+    deviceId: string,
+    tokenSha256: Uint8Array,
+    expiresAtMs: number,
+  ): Promise<{ readonly ok: true } | Failure> {
+    const answer = await this.#run(() => {
+      this.ctx.storage.sql.exec(
+        'INSERT INTO enrollment_tokens (token_sha256, device_id, expires_at_ms) VALUES (?, ?, ?)',
+        tokenSha256,
+        deviceId,
+        expiresAtMs,
+      );
+      return { ok: true } as const;
+    });
+    return answer ?? storageUnavailable;
+  }
+
+  /** Would this token permit this device and key? Writes nothing. */
+  async checkEnrollmentToken(
+    request: Pick<IssuanceRequest, 'deviceId' | 'tokenSha256' | 'spkiSha256'>,
+  ): Promise<{ readonly ok: true } | Failure> {
+    if (!this.#migrated.ok) return storageUnavailable;
+    return checkToken(this.ctx.storage.sql, request, currentTimeMs());
+  }
+
+  /**
+   * Issues the certificate of a proven key: intent, signature, certificate. A retry, also a parallel one, gets the
+   * same certificate.
+   */
+  async issue(request: IssuanceRequest): Promise<IssuedAnswer> {
+    const publicKey = parseSubjectPublicKeyInfo(request.subjectPublicKeyInfo);
+    if (!publicKey.ok) return { ok: false, code: 'csr_key_not_allowed' };
+    const identified = await identifyPublicKey(publicKey.value);
+    const issuer = await this.#loadedIssuer();
+    if (issuer === undefined) return { ok: false, code: 'configuration_invalid' };
+
+    const planned = await this.#run(() => {
+      const nowMs = currentTimeMs();
+      const plan = () => ({
+        issuerId: issuer.id,
+        ...planCertificate(issuer, oneYearProfile, request.deviceId, identified, nowMs),
+      });
+      const result = planIssuance(this.ctx.storage.sql, request, plan, nowMs);
+      if (result.ok) this.#scheduleIntentAlarm(nowMs);
+      return result;
+    });
+    if (planned === undefined) return storageUnavailable;
+    if (!planned.ok) return planned;
+    const certificate = await this.#finishIntent(issuer, planned.certificateNumber);
+    return certificate === undefined ? storageUnavailable : { ok: true, certificate };
+  }
+
+  /** Finishes intents whose signature was lost to a crash. */
+  override async alarm(): Promise<void> {
+    this.#alarmPending = false;
+    if (!this.#migrated.ok) return;
+    const issuer = await this.#loadedIssuer();
+    if (issuer === undefined) return;
+    const nowMs = currentTimeMs();
+    for (const number of unfinishedIntents(this.ctx.storage.sql, nowMs)) {
+      await this.#finishIntent(issuer, number);
+    }
+  }
+
+  /** Revokes one certificate of a device. Complete when this returns: every later decision sees it. */
+  async revokeCertificate(
+    deviceId: string,
+    certificateSha256: Uint8Array,
+    reason: string,
+  ): Promise<{ readonly ok: true; readonly spkiSha256: Uint8Array } | Failure> {
+    const answer = await this.#run(() => {
+      const sql = this.ctx.storage.sql;
+      const row = findCertificate(sql, certificateSha256);
+      if (row === undefined || row.device_id !== deviceId) {
+        return { ok: false, code: 'certificate_not_found' } as const;
+      }
+      revokeCertificate(sql, row, reason, currentTimeMs());
+      return { ok: true, spkiSha256: row.spki_sha256 } as const;
+    });
+    return answer ?? storageUnavailable;
+  }
+
+  /** A device with its certificates, for administrators. */
+  async describeDevice(
+    deviceId: string,
+  ): Promise<
+    | { readonly ok: true; readonly device: DeviceRow; readonly certificates: CertificateRow[] }
+    | Failure
+  > {
+    if (!this.#migrated.ok) return storageUnavailable;
+    const device = findDevice(this.ctx.storage.sql, deviceId);
+    if (device === undefined) return { ok: false, code: 'device_not_found' };
+    return { ok: true, device, certificates: certificatesOfDevice(this.ctx.storage.sql, deviceId) };
+  }
+
+  /** A page of the hash chain, with the chain's head at this moment. */
+  async decisions(after: number, limit: number) {
+    if (!this.#migrated.ok) return storageUnavailable;
+    const rows = readDecisionPage(this.ctx.storage.sql, after, limit);
+    return { ok: true, rows, head: readChainHead(this.ctx.storage.sql) } as const;
+  }
+
+  /** Signs a stored intent and stores the certificate; whichever signature is stored first is the certificate. */
+  async #finishIntent(issuer: Issuer, certificateNumber: number): Promise<Uint8Array | undefined> {
+    const intent = findCertificateByNumber(this.ctx.storage.sql, certificateNumber);
+    if (intent === undefined) return undefined;
+    if (intent.certificate !== null) return intent.certificate;
+    if (intent.to_be_signed === null || intent.issuer_id !== issuer.id) return undefined;
+    const certificate = await signCertificate(issuer, intent.to_be_signed);
+    const sha256 = new Uint8Array(await crypto.subtle.digest('SHA-256', certificate));
+    return this.#run(() =>
+      storeCertificate(this.ctx.storage.sql, certificateNumber, certificate, sha256),
+    );
+  }
+
+  #scheduleIntentAlarm(nowMs: number): void {
+    if (this.#alarmPending) return;
+    this.#alarmPending = true;
+    void this.ctx.storage.setAlarm(nowMs + finishIntentsAfterMs);
+  }
+
+  async #loadedIssuer(): Promise<Issuer | undefined> {
+    if (this.#issuer !== undefined) return this.#issuer;
+    const settings = await readSettings(this.env);
+    if (!settings.ok) return undefined;
+    this.#issuer = loadIssuer(settings.settings);
+    return this.#issuer;
+  }
+
+  /** Runs a block durably; `undefined` when the storage failed, and then nothing was written. */
+  async #run<Value>(block: () => Value): Promise<Value | undefined> {
+    if (!this.#migrated.ok) {
+      console.error(JSON.stringify({ event: 'schema_refused', detail: this.#migrated.detail }));
+      return undefined;
+    }
+    const headBefore = this.#head;
+    try {
+      return await this.#commit.run(() => {
+        const headAtStart = this.#head;
+        try {
+          return block();
+        } catch (error) {
+          this.#head = headAtStart;
+          throw error;
+        }
+      });
+    } catch (error) {
+      if (this.#head !== headBefore) this.#head = readChainHead(this.ctx.storage.sql);
+      console.error(JSON.stringify({ event: 'storage_failed', detail: String(error) }));
+      return undefined;
+    }
+  }
+}

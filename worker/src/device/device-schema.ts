@@ -1,0 +1,57 @@
+import type { Migration } from '../storage/migrations.ts';
+
+/** Schema of a `DeviceObject`; `worker/docs/storage-schema.md` explains each table. Append only. */
+export const deviceMigrations: readonly Migration[] = [
+  {
+    id: '001_devices_certificates_decisions',
+    sql: `
+      CREATE TABLE devices (
+        device_id TEXT PRIMARY KEY,
+        serial_number TEXT,
+        hardware_uuid TEXT,
+        created_at_ms INTEGER NOT NULL
+      ) WITHOUT ROWID;
+
+      CREATE TABLE enrollment_tokens (
+        token_sha256 BLOB PRIMARY KEY,
+        device_id TEXT NOT NULL,
+        expires_at_ms INTEGER NOT NULL,
+        spent_by_spki_sha256 BLOB
+      ) WITHOUT ROWID;
+
+      CREATE TABLE certificates (
+        certificate_number INTEGER PRIMARY KEY,
+        device_id TEXT NOT NULL,
+        status TEXT NOT NULL,
+        spki_sha256 BLOB NOT NULL,
+        serial_number BLOB NOT NULL,
+        issuer_id TEXT NOT NULL,
+        not_before_ms INTEGER NOT NULL,
+        not_after_ms INTEGER NOT NULL,
+        lineage INTEGER NOT NULL,
+        enrollment_strength TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        to_be_signed BLOB,
+        certificate BLOB,
+        certificate_sha256 BLOB,
+        bound_user TEXT,
+        bound_epoch INTEGER,
+        revoked_at_ms INTEGER,
+        revocation_reason TEXT
+      );
+      CREATE INDEX certificates_by_device ON certificates (device_id);
+      CREATE UNIQUE INDEX certificates_by_sha256 ON certificates (certificate_sha256)
+        WHERE certificate_sha256 IS NOT NULL;
+
+      CREATE TABLE decisions (
+        sequence INTEGER PRIMARY KEY,
+        challenge_id TEXT NOT NULL,
+        device_id TEXT NOT NULL,
+        stage INTEGER NOT NULL,
+        record TEXT NOT NULL,
+        hash BLOB NOT NULL
+      );
+      CREATE UNIQUE INDEX decisions_by_challenge ON decisions (challenge_id, device_id, stage);
+    `,
+  },
+];

@@ -1,0 +1,27 @@
+import { clientInput } from '@countersign/protocol/admin';
+import * as z from 'zod/mini';
+import { policyDocument } from '../policy/policy-document.ts';
+
+/** A sign-in service that may ask for decisions. */
+export const registeredClient = z.extend(clientInput, { client_id: z.string() });
+export type RegisteredClient = z.infer<typeof registeredClient>;
+
+export const application = z.object({
+  application_id: z.string(),
+  name: z.string(),
+  policy: policyDocument,
+});
+export type Application = z.infer<typeof application>;
+
+/** What requests need of the organization, at one version. */
+export type OrganizationSnapshot = {
+  readonly version: number;
+  readonly applications: ReadonlyMap<string, Application>;
+  readonly clients: ReadonlyMap<string, RegisteredClient>;
+};
+
+/** A snapshot with the moment, by the reader's clock, at which its reading began. */
+export type ReadSnapshot = {
+  readonly snapshot: OrganizationSnapshot;
+  readonly readAtMs: number;
+};

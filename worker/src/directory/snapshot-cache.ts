@@ -1,0 +1,69 @@
+import { maxSnapshotAgeMs } from '@countersign/protocol/limits';
+import type { Deployment, OrganizationObject } from './organization-object.ts';
+import type { ReadSnapshot } from './organization-snapshot.ts';
+
+export type SnapshotResult =
+  | ({ readonly ok: true } & ReadSnapshot)
+  | {
+      readonly ok: false;
+      readonly code: 'snapshot_unavailable' | 'deployment_mismatch';
+      readonly detail: string;
+    };
+
+/** From this age on a request that may still use the snapshot has it renewed behind its back. */
+const renewAfterMs = maxSnapshotAgeMs / 2;
+
+/**
+ * The isolate's copy of the organization. A request gets a snapshot of at most five seconds of age or none at all; how
+ * fresh it must be is judged again, by its own clock, where the decision is written.
+ */
+export class SnapshotCache {
+  readonly #organization: () => DurableObjectStub<OrganizationObject>;
+  readonly #deployment: Deployment;
+  #held: ReadSnapshot | undefined;
+  #renewalStartedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(organization: () => DurableObjectStub<OrganizationObject>, deployment: Deployment) {
+    this.#organization = organization;
+    this.#deployment = deployment;
+  }
+
+  /**
+   * @param waitUntil keeps a renewal alive that the request itself does not wait for
+   */
+  async read(nowMs: number, waitUntil: (work: Promise<unknown>) => void): Promise<SnapshotResult> {
+    const held = this.#held;
+    const ageMs = held === undefined ? Number.POSITIVE_INFINITY : nowMs - held.readAtMs;
+    if (held === undefined || ageMs > maxSnapshotAgeMs || ageMs < 0) return this.refresh(nowMs);
+    if (ageMs > renewAfterMs && nowMs - this.#renewalStartedAtMs > renewAfterMs) {
+      this.#renewalStartedAtMs = nowMs;
+      waitUntil(this.refresh(nowMs));
+    }
+    return { ok: true, ...held };
+  }
+
+  /** Reads the newest version now. Each request does its own reading: promises must not be shared between requests. */
+  async refresh(nowMs: number): Promise<SnapshotResult> {
+    const known = this.#held;
+    try {
+      const answer = await this.#organization().snapshot(
+        this.#deployment,
+        known?.snapshot.version ?? 0,
+      );
+      if (!answer.ok) {
+        return answer.code === 'deployment_mismatch'
+          ? { ok: false, code: answer.code, detail: answer.detail }
+          : { ok: false, code: 'snapshot_unavailable', detail: answer.code };
+      }
+      const snapshot = answer.snapshot ?? known?.snapshot;
+      if (snapshot === undefined) {
+        return { ok: false, code: 'snapshot_unavailable', detail: 'no snapshot in the answer' };
+      }
+      const read = { snapshot, readAtMs: nowMs };
+      if (this.#held === undefined || this.#held.readAtMs <= nowMs) this.#held = read;
+      return { ok: true, ...read };
+    } catch (error) {
+      return { ok: false, code: 'snapshot_unavailable', detail: String(error) };
+    }
+  }
+}

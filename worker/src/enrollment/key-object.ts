@@ -1,0 +1,86 @@
+import { DurableObject } from 'cloudflare:workers';
+import type { Environment } from '../config/environment.ts';
+import { GroupCommit } from '../storage/group-commit.ts';
+import { type Migration, type MigrationResult, migrate } from '../storage/migrations.ts';
+
+export const keyMigrations: readonly Migration[] = [
+  {
+    id: '001_keys',
+    sql: `
+      CREATE TABLE keys (
+        spki_sha256 BLOB PRIMARY KEY,
+        device_id TEXT,
+        blocked INTEGER NOT NULL DEFAULT 0
+      ) WITHOUT ROWID;
+    `,
+  },
+];
+
+export type ClaimResult =
+  | { readonly ok: true }
+  | {
+      readonly ok: false;
+      readonly code: 'key_of_other_device' | 'key_blocked' | 'storage_unavailable';
+    };
+
+/**
+ * Which device holds a public key, and which keys are blocked for ever; one object for each shard of key hashes. Asked
+ * when a certificate is issued, never at sign-in.
+ */
+export class KeyObject extends DurableObject<Environment> {
+  readonly #commit: GroupCommit;
+  readonly #migrated: MigrationResult;
+
+  constructor(state: DurableObjectState, environment: Environment) {
+    super(state, environment);
+    this.#migrated = migrate(state.storage, keyMigrations);
+    this.#commit = new GroupCommit(state.storage);
+  }
+
+  /** Gives the key to the device if nobody has it. Idempotent for the same device. */
+  async claim(spkiSha256: Uint8Array, deviceId: string): Promise<ClaimResult> {
+    return await this.#answer(() => {
+      const sql = this.ctx.storage.sql;
+      const [row] = sql
+        .exec<{ device_id: string | null; blocked: number }>(
+          'SELECT device_id, blocked FROM keys WHERE spki_sha256 = ?',
+          spkiSha256,
+        )
+        .toArray();
+      if (row !== undefined && row.blocked !== 0) return { ok: false, code: 'key_blocked' };
+      if (row !== undefined && row.device_id !== deviceId) {
+        return { ok: false, code: 'key_of_other_device' };
+      }
+      if (row === undefined) {
+        sql.exec('INSERT INTO keys (spki_sha256, device_id) VALUES (?, ?)', spkiSha256, deviceId);
+      }
+      return { ok: true };
+    });
+  }
+
+  /** Blocks the key for ever, whoever holds it. Idempotent. */
+  async block(spkiSha256: Uint8Array): Promise<ClaimResult> {
+    return await this.#answer(() => {
+      this.ctx.storage.sql.exec(
+        `INSERT INTO keys (spki_sha256, device_id, blocked) VALUES (?, NULL, 1)
+         ON CONFLICT (spki_sha256) DO UPDATE SET blocked = 1 WHERE blocked = 0`,
+        spkiSha256,
+      );
+      return { ok: true };
+    });
+  }
+
+  async #answer(block: () => ClaimResult): Promise<ClaimResult> {
+    const unavailable: ClaimResult = { ok: false, code: 'storage_unavailable' };
+    if (!this.#migrated.ok) {
+      console.error(JSON.stringify({ event: 'schema_refused', detail: this.#migrated.detail }));
+      return unavailable;
+    }
+    try {
+      return await this.#commit.run(block);
+    } catch (error) {
+      console.error(JSON.stringify({ event: 'storage_failed', detail: String(error) }));
+      return unavailable;
+    }
+  }
+}

@@ -1,0 +1,93 @@
+import { Hono } from 'hono';
+import type { Broker } from './broker.ts';
+import { logEvent, type RouteContext, refuseWithLog } from './route-context.ts';
+import {
+  getDecisions,
+  getDevice,
+  postEnrollmentToken,
+  postRevocation,
+  putApplication,
+  putClient,
+} from './routes/admin.ts';
+import { postChallenge, preflightChallenge } from './routes/challenges.ts';
+import { postEnrollment } from './routes/enrollments.ts';
+import { postCompletion, postEvaluation } from './routes/evaluation.ts';
+import { getAuthzenConfiguration, getHealth, getJwks, getKeySet } from './routes/metadata.ts';
+
+type Route = (broker: Broker, context: RouteContext) => Promise<Response> | Response;
+type Method = 'GET' | 'POST' | 'PUT' | 'OPTIONS';
+
+/** Every address of the broker. */
+const routes: ReadonlyArray<readonly [Method, string, Route]> = [
+  ['POST', '/v1/challenges', postChallenge],
+  ['OPTIONS', '/v1/challenges', preflightChallenge],
+  ['POST', '/v1/enrollments', postEnrollment],
+  ['GET', '/v1/key-set', getKeySet],
+  ['POST', '/access/v1/evaluation', postEvaluation],
+  ['POST', '/v1/completions', postCompletion],
+  ['GET', '/.well-known/authzen-configuration', getAuthzenConfiguration],
+  ['GET', '/.well-known/jwks.json', getJwks],
+  ['GET', '/healthz', getHealth],
+  ['PUT', '/v1/admin/applications/:id', putApplication],
+  ['PUT', '/v1/admin/clients/:id', putClient],
+  ['POST', '/v1/admin/enrollment-tokens', postEnrollmentToken],
+  ['GET', '/v1/admin/devices/:id', getDevice],
+  ['POST', '/v1/admin/devices/:id/certificates/:sha256/revoke', postRevocation],
+  ['GET', '/v1/admin/shards/:shard/decisions', getDecisions],
+];
+
+const requestIds = new WeakMap<Request, string>();
+const requestIdPattern = /^[A-Za-z0-9._-]{1,128}$/;
+
+/** The caller's `X-Request-ID` where it is harmless in a log, a fresh one otherwise. */
+export function requestIdOf(request: Request): string {
+  const known = requestIds.get(request);
+  if (known !== undefined) return known;
+  const given = request.headers.get('X-Request-ID');
+  const id = given !== null && requestIdPattern.test(given) ? given : crypto.randomUUID();
+  requestIds.set(request, id);
+  return id;
+}
+
+/** Headers that every answer carries. */
+export function finish(response: Response, requestId: string): Response {
+  response.headers.set('Cache-Control', 'no-store');
+  response.headers.set('X-Content-Type-Options', 'nosniff');
+  response.headers.set('Referrer-Policy', 'no-referrer');
+  response.headers.set('X-Request-ID', requestId);
+  return response;
+}
+
+/** The broker's HTTP interface. Whatever fails in a way without a code of its own is answered as `internal_error`. */
+export function createApp(broker: Broker): Hono {
+  const app = new Hono();
+  for (const [method, path, route] of routes) {
+    app.on(method, path, (hono) =>
+      route(broker, {
+        request: hono.req.raw,
+        requestId: requestIdOf(hono.req.raw),
+        waitUntil: (work) => hono.executionCtx.waitUntil(work),
+        refuse: refuseWithLog(hono.req.raw, requestIdOf(hono.req.raw)),
+        parameter: (name) => hono.req.param(name) ?? '',
+      }),
+    );
+  }
+  for (const path of new Set(routes.map(([, path]) => path))) {
+    const allow = routes
+      .filter((route) => route[1] === path)
+      .map(([method]) => method)
+      .join(', ');
+    app.all(path, (hono) =>
+      refuseWithLog(hono.req.raw, requestIdOf(hono.req.raw))({ code: 'method_not_allowed', allow }),
+    );
+  }
+  app.notFound((hono) =>
+    refuseWithLog(hono.req.raw, requestIdOf(hono.req.raw))({ code: 'not_found' }),
+  );
+  app.onError((error, hono) => {
+    const requestId = requestIdOf(hono.req.raw);
+    logEvent('failed', { request_id: requestId, error: error.stack ?? String(error) });
+    return refuseWithLog(hono.req.raw, requestId)({ code: 'internal_error' });
+  });
+  return app;
+}

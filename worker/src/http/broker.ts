@@ -1,0 +1,36 @@
+import type { DeviceObject } from '../device/device-object.ts';
+import { deviceObjectName, keyObjectName } from '../device/placement.ts';
+import type { OrganizationObject } from '../directory/organization-object.ts';
+import type { SnapshotCache } from '../directory/snapshot-cache.ts';
+import type { KeyObject } from '../enrollment/key-object.ts';
+import type { TokenKey } from '../token/token-key.ts';
+
+/** The broker as the routes see it: checked settings, objects, and the isolate's snapshot. Made by `index.ts`. */
+export type Broker = {
+  readonly brokerUrl: string;
+  readonly organizationId: string;
+  readonly shardCount: number;
+  readonly ownerTokenSha256: string;
+  readonly rootCertificate: Uint8Array;
+  readonly issuerCertificate: Uint8Array;
+  readonly issuerId: string;
+  readonly keySet: string;
+  readonly challengeKey: TokenKey;
+  readonly challengePublicKey: CryptoKey;
+  readonly decisionKey: TokenKey;
+  readonly responseKey: TokenKey;
+  readonly deviceIdKey: CryptoKey;
+  readonly snapshots: SnapshotCache;
+  /** A stub belongs to the request that made it, so each use makes its own. */
+  readonly organization: () => DurableObjectStub<OrganizationObject>;
+  readonly devices: DurableObjectNamespace<DeviceObject>;
+  readonly keys: DurableObjectNamespace<KeyObject>;
+};
+
+export function deviceShard(broker: Broker, shard: number): DurableObjectStub<DeviceObject> {
+  return broker.devices.get(broker.devices.idFromName(deviceObjectName(shard)));
+}
+
+export function keyShard(broker: Broker, shard: number): DurableObjectStub<KeyObject> {
+  return broker.keys.get(broker.keys.idFromName(keyObjectName(shard)));
+}

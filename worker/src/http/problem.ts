@@ -1,0 +1,81 @@
+import type { ProblemCode } from '@countersign/protocol';
+import type { ProblemDocument } from '@countersign/protocol/problem';
+import { reasonTexts } from '@countersign/protocol/reason-texts';
+
+/** A request that is refused; nothing was decided, issued or changed. */
+export type Problem = {
+  readonly code: ProblemCode;
+  /** Names what was wrong, in dotted form. */
+  readonly field?: string;
+  /** What the sender may know beyond the code's own text. */
+  readonly detail?: string;
+  /** What only the log may know. */
+  readonly logDetail?: string;
+  readonly retryAfterSeconds?: number;
+  readonly allow?: string;
+};
+
+type Status = 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 429 | 500 | 503;
+
+/** The one map from codes to HTTP; a new code does not compile until it has a status. */
+const statusOf: Readonly<Record<ProblemCode, Status>> = {
+  json_malformed: 400,
+  field_invalid: 400,
+  body_too_large: 413,
+  content_type_unsupported: 415,
+  not_found: 404,
+  method_not_allowed: 405,
+  client_authentication_failed: 401,
+  admin_authentication_failed: 401,
+  client_unknown: 403,
+  origin_not_registered: 403,
+  rate_limited: 429,
+  not_pending: 409,
+  hardware_id_invalid: 400,
+  hardware_id_placeholder: 400,
+  hardware_id_duplicate: 409,
+  enrollment_token_invalid: 403,
+  enrollment_token_expired: 403,
+  enrollment_token_spent: 403,
+  csr_malformed: 400,
+  csr_signature_invalid: 400,
+  csr_key_not_allowed: 400,
+  key_of_other_device: 409,
+  key_blocked: 403,
+  enrollment_limit_reached: 409,
+  certificate_not_found: 404,
+  device_not_found: 404,
+  application_not_found: 404,
+  snapshot_unavailable: 503,
+  storage_unavailable: 503,
+  deployment_mismatch: 503,
+  configuration_invalid: 503,
+  internal_error: 500,
+};
+
+const retryAfterByCode: Partial<Record<ProblemCode, number>> = {
+  rate_limited: 60,
+  snapshot_unavailable: 1,
+  storage_unavailable: 1,
+};
+
+/** RFC 9457 problem document. The text for administrators is the title: it is written to be read in a log. */
+export function problemResponse(problem: Problem): Response {
+  const status = statusOf[problem.code];
+  const texts = reasonTexts[problem.code];
+  const document: ProblemDocument = {
+    type: `urn:countersign:problem:${problem.code}`,
+    title: texts.administrator,
+    status,
+    code: problem.code,
+    user_text: texts.person,
+    ...(problem.detail === undefined ? {} : { detail: problem.detail }),
+    ...(problem.field === undefined ? {} : { field: problem.field }),
+  };
+  const headers = new Headers({ 'Content-Type': 'application/problem+json' });
+  const retryAfter = problem.retryAfterSeconds ?? retryAfterByCode[problem.code];
+  if (retryAfter !== undefined) headers.set('Retry-After', String(retryAfter));
+  if (status === 401) headers.set('WWW-Authenticate', 'Basic realm="countersign", Bearer');
+  if (problem.allow !== undefined) headers.set('Allow', problem.allow);
+  return new Response(JSON.stringify(document), { status, headers });
+}

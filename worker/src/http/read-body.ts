@@ -1,0 +1,69 @@
+import { maxHttpBodyBytes } from '@countersign/protocol/limits';
+import { parseFields } from '@countersign/protocol/schemas';
+import type * as z from 'zod/mini';
+import type { Problem } from './problem.ts';
+
+export type BodyResult<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly problem: Problem };
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
+
+/** Reads at most `maxHttpBodyBytes`, whatever Content-Length says; `undefined` when there is more. */
+async function readLimited(request: Request): Promise<Uint8Array | undefined> {
+  if (Number(request.headers.get('Content-Length') ?? 0) > maxHttpBodyBytes) return undefined;
+  if (request.body === null) return new Uint8Array(0);
+  const reader = request.body.getReader();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    const chunk: unknown = value;
+    if (!(chunk instanceof Uint8Array)) return undefined;
+    length += chunk.length;
+    if (length > maxHttpBodyBytes) {
+      await reader.cancel();
+      return undefined;
+    }
+    chunks.push(chunk);
+  }
+  const body = new Uint8Array(length);
+  let offset = 0;
+  for (const chunk of chunks) {
+    body.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return body;
+}
+
+/**
+ * The one way in for a body: media type, size, UTF-8, JSON, schema. The first thing that is wrong is named.
+ *
+ * @param mediaTypes accepted media types, without parameters
+ */
+export async function readBody<Schema extends z.core.$ZodType>(
+  request: Request,
+  schema: Schema,
+  mediaTypes: readonly string[] = ['application/json'],
+): Promise<BodyResult<z.core.output<Schema>>> {
+  const refuse = (problem: Problem) => ({ ok: false, problem }) as const;
+  const [mediaType = ''] = (request.headers.get('Content-Type') ?? '').split(';');
+  if (!mediaTypes.includes(mediaType.trim().toLowerCase())) {
+    return refuse({ code: 'content_type_unsupported' });
+  }
+  const bytes = await readLimited(request);
+  if (bytes === undefined) {
+    return refuse({ code: 'body_too_large', detail: `at most ${maxHttpBodyBytes} bytes` });
+  }
+  let body: unknown;
+  try {
+    body = JSON.parse(decoder.decode(bytes));
+  } catch {
+    return refuse({ code: 'json_malformed' });
+  }
+  const parsed = parseFields(schema, body);
+  return parsed.ok
+    ? { ok: true, value: parsed.value }
+    : refuse({ code: 'field_invalid', field: parsed.field, detail: parsed.detail });
+}

@@ -1,0 +1,184 @@
+import { decodeBase64url, encodeBase64url } from '@countersign/protocol';
+import {
+  applicationInput,
+  clientInput,
+  enrollmentTokenInput,
+  revocationInput,
+} from '@countersign/protocol/admin';
+import { narrowingCompletesAfterMs } from '@countersign/protocol/limits';
+import { chosenId, parseFields } from '@countersign/protocol/schemas';
+import { describeDevice } from '../../admin/describe-device.ts';
+import { currentTimeMs } from '../../clock.ts';
+import { deviceIdOf, normalizeHardwareId } from '../../device/hardware-id.ts';
+import { shardOfBytes, shardOfId } from '../../device/placement.ts';
+import type { ChangeAnswer } from '../../directory/organization-object.ts';
+import { secretMatches } from '../authenticate-client.ts';
+import { type Broker, deviceShard, keyShard } from '../broker.ts';
+import { readBody } from '../read-body.ts';
+import { logEvent, type RouteContext } from '../route-context.ts';
+
+type AdminRoute = (broker: Broker, context: RouteContext) => Promise<Response>;
+
+/** Puts the owner token's check in front of a route. Bearer only: nothing a browser would send by itself. */
+export function forOwner(route: AdminRoute): AdminRoute {
+  return async (broker, context) => {
+    const [scheme, token = '', ...rest] = (
+      context.request.headers.get('Authorization') ?? ''
+    ).split(' ');
+    const authenticated =
+      scheme?.toLowerCase() === 'bearer' &&
+      rest.length === 0 &&
+      secretMatches(token, broker.ownerTokenSha256);
+    if (!authenticated) return context.refuse({ code: 'admin_authentication_failed' });
+    const ready = await broker.snapshots.read(currentTimeMs(), context.waitUntil);
+    if (!ready.ok) return context.refuse({ code: ready.code, detail: ready.detail });
+    return await route(broker, context);
+  };
+}
+
+function answerChange(context: RouteContext, id: string, answer: ChangeAnswer): Response {
+  if (!answer.ok) {
+    return answer.code === 'application_not_found'
+      ? context.refuse({ code: answer.code, field: 'applications', detail: answer.application })
+      : context.refuse({ code: answer.code });
+  }
+  logEvent('organization_changed', {
+    request_id: context.requestId,
+    id,
+    changed: answer.changed,
+    version: answer.version,
+  });
+  return Response.json({
+    id,
+    organization_version: answer.version,
+    changed: answer.changed,
+    complete_at: new Date(currentTimeMs() + narrowingCompletesAfterMs).toISOString(),
+  });
+}
+
+/** `PUT /v1/admin/applications/{id}`. */
+export const putApplication = forOwner(async (broker, context) => {
+  const id = parseFields(chosenId, context.parameter('id'));
+  if (!id.ok) return context.refuse({ code: 'field_invalid', field: 'id', detail: id.detail });
+  const body = await readBody(context.request, applicationInput);
+  if (!body.ok) return context.refuse(body.problem);
+  return answerChange(
+    context,
+    id.value,
+    await broker.organization().putApplication(id.value, body.value),
+  );
+});
+
+/** `PUT /v1/admin/clients/{id}`. */
+export const putClient = forOwner(async (broker, context) => {
+  const id = parseFields(chosenId, context.parameter('id'));
+  if (!id.ok) return context.refuse({ code: 'field_invalid', field: 'id', detail: id.detail });
+  const body = await readBody(context.request, clientInput);
+  if (!body.ok) return context.refuse(body.problem);
+  return answerChange(
+    context,
+    id.value,
+    await broker.organization().putClient(id.value, body.value),
+  );
+});
+
+/** `POST /v1/admin/enrollment-tokens`: a one-time token for one piece of hardware. The token is shown this once. */
+export const postEnrollmentToken = forOwner(async (broker, context) => {
+  const body = await readBody(context.request, enrollmentTokenInput);
+  if (!body.ok) return context.refuse(body.problem);
+  const hardware = normalizeHardwareId(body.value.hardware_id);
+  if (!hardware.ok) return context.refuse(hardware);
+  const deviceId = await deviceIdOf(hardware.value.identity, broker.deviceIdKey);
+  const token = encodeBase64url(crypto.getRandomValues(new Uint8Array(32)));
+  const tokenSha256 = new Uint8Array(
+    await crypto.subtle.digest('SHA-256', new TextEncoder().encode(token)),
+  );
+  const expiresAtMs = currentTimeMs() + body.value.ttl_seconds * 1000;
+  const shard = shardOfId(deviceId, broker.shardCount) ?? 0;
+  const stored = await deviceShard(broker, shard).addEnrollmentToken(
+    deviceId,
+    tokenSha256,
+    expiresAtMs,
+  );
+  if (!stored.ok) return context.refuse(stored);
+  logEvent('enrollment_token_created', { request_id: context.requestId, device_id: deviceId });
+  return Response.json(
+    {
+      enrollment_token: token,
+      device_id: deviceId,
+      expires_at: new Date(expiresAtMs).toISOString(),
+    },
+    { status: 201 },
+  );
+});
+
+/** `GET /v1/admin/devices/{id}`. */
+export const getDevice = forOwner(async (broker, context) => {
+  const deviceId = context.parameter('id');
+  const shard = shardOfId(deviceId, broker.shardCount);
+  if (shard === undefined) return context.refuse({ code: 'device_not_found', field: 'id' });
+  const described = await deviceShard(broker, shard).describeDevice(deviceId);
+  if (!described.ok) return context.refuse({ code: described.code });
+  return Response.json(describeDevice(described.device, described.certificates, currentTimeMs()));
+});
+
+/** `POST /v1/admin/devices/{id}/certificates/{sha256}/revoke`. The key is blocked for ever as well. */
+export const postRevocation = forOwner(async (broker, context) => {
+  const body = await readBody(context.request, revocationInput);
+  if (!body.ok) return context.refuse(body.problem);
+  const deviceId = context.parameter('id');
+  const shard = shardOfId(deviceId, broker.shardCount);
+  const sha256 = decodeBase64url(context.parameter('sha256'));
+  if (shard === undefined || sha256?.length !== 32) {
+    return context.refuse({ code: 'certificate_not_found' });
+  }
+  const revoked = await deviceShard(broker, shard).revokeCertificate(
+    deviceId,
+    sha256,
+    body.value.reason,
+  );
+  if (!revoked.ok) return context.refuse({ code: revoked.code });
+  const blocked = await keyShard(broker, shardOfBytes(revoked.spkiSha256, broker.shardCount)).block(
+    revoked.spkiSha256,
+  );
+  if (!blocked.ok) return context.refuse({ code: blocked.code });
+  logEvent('certificate_revoked', {
+    request_id: context.requestId,
+    device_id: deviceId,
+    fingerprint_sha256: context.parameter('sha256'),
+    reason: body.value.reason,
+  });
+  return Response.json({ status: 'complete' });
+});
+
+const maxPageRows = 1000;
+
+/** `GET /v1/admin/shards/{shard}/decisions?after=…&limit=…`: the hash chain, oldest first. */
+export const getDecisions = forOwner(async (broker, context) => {
+  const query = new URL(context.request.url).searchParams;
+  const shard = readWhole(context.parameter('shard'), 0, broker.shardCount - 1);
+  const after = readWhole(query.get('after') ?? '0', 0, Number.MAX_SAFE_INTEGER);
+  const limit = readWhole(query.get('limit') ?? '100', 1, maxPageRows);
+  for (const [field, value] of Object.entries({ shard, after, limit })) {
+    if (value === undefined) {
+      return context.refuse({
+        code: 'field_invalid',
+        field,
+        detail: 'must be a whole number in range',
+      });
+    }
+  }
+  const page = await deviceShard(broker, shard ?? 0).decisions(after ?? 0, limit ?? 100);
+  if (!page.ok) return context.refuse({ code: page.code });
+  return Response.json({
+    shard,
+    decisions: page.rows.map((row) => ({ ...row, hash: encodeBase64url(row.hash) })),
+    head: { count: page.head.count, hash: encodeBase64url(page.head.hash) },
+  });
+});
+
+function readWhole(text: string, min: number, max: number): number | undefined {
+  if (!/^[0-9]{1,16}$/.test(text)) return undefined;
+  const value = Number(text);
+  return value >= min && value <= max ? value : undefined;
+}

@@ -1,0 +1,53 @@
+import type { Environment } from './config/environment.ts';
+import { readSettings, type Settings } from './config/settings.ts';
+import { SnapshotCache } from './directory/snapshot-cache.ts';
+import { createApp, finish, requestIdOf } from './http/app.ts';
+import { problemResponse } from './http/problem.ts';
+import { logEvent } from './http/route-context.ts';
+
+export { DeviceObject } from './device/device-object.ts';
+export { OrganizationObject } from './directory/organization-object.ts';
+export { KeyObject } from './enrollment/key-object.ts';
+
+type App = ReturnType<typeof createApp>;
+
+const organizationObjectName = 'organization';
+
+function assemble(environment: Environment, settings: Settings): App {
+  const organization = () =>
+    environment.ORGANIZATION.get(environment.ORGANIZATION.idFromName(organizationObjectName));
+  return createApp({
+    ...settings,
+    organization,
+    snapshots: new SnapshotCache(organization, settings),
+    devices: environment.DEVICE,
+    keys: environment.KEY,
+  });
+}
+
+let app: App | undefined;
+
+/** Settings are read once for each isolate; wrong ones are read again, so that a repair needs no restart. */
+async function loadApp(environment: Environment): Promise<App | Response> {
+  if (app !== undefined) return app;
+  const result = await readSettings(environment);
+  if (!result.ok) {
+    logEvent('configuration_invalid', { setting: result.setting, detail: result.detail });
+    return problemResponse({
+      code: 'configuration_invalid',
+      field: result.setting,
+      detail: result.detail,
+    });
+  }
+  app = assemble(environment, result.settings);
+  return app;
+}
+
+export default {
+  async fetch(request, environment, context): Promise<Response> {
+    const loaded = await loadApp(environment);
+    const response =
+      loaded instanceof Response ? loaded : await loaded.fetch(request, environment, context);
+    return finish(response, requestIdOf(request));
+  },
+} satisfies ExportedHandler<Environment>;

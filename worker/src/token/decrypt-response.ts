@@ -1,0 +1,110 @@
+import { decodeBase64url } from '@countersign/protocol';
+import {
+  responseContentEncryption,
+  responseKeyManagement,
+} from '@countersign/protocol/device-response';
+import { p256PublicJwk } from '@countersign/protocol/schemas';
+import * as z from 'zod/mini';
+
+/**
+ * Opens a compact JWE with ECDH-ES on P-256 and A256GCM (RFC 7516; RFC 7518 sections 4.6 and 5.3). Nothing else is
+ * spoken: no `zip`, no `apu`/`apv`, no key wrapping, so an encrypted-key part must be empty.
+ */
+const responseHeader = z.strictObject({
+  alg: z.literal(responseKeyManagement),
+  enc: z.literal(responseContentEncryption),
+  kid: z.string().check(z.maxLength(64)),
+  epk: z.strictObject(p256PublicJwk.shape),
+});
+
+export type ResponseDecryptionKey = {
+  /** RFC 7638 thumbprint of the public half. */
+  readonly kid: string;
+  /** ECDH P-256 private key with usage `deriveBits`. */
+  readonly privateKey: CryptoKey;
+};
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
+const gcmTagBytes = 16;
+
+/** Concat KDF input after the shared secret (RFC 7518 section 4.6.2), for A256GCM with empty party infos. */
+const otherInfo = (() => {
+  const algorithm = encoder.encode(responseContentEncryption);
+  const info = new Uint8Array(4 + algorithm.length + 4 + 4 + 4);
+  const view = new DataView(info.buffer);
+  view.setUint32(0, algorithm.length);
+  info.set(algorithm, 4);
+  view.setUint32(info.length - 4, 256);
+  return info;
+})();
+
+async function deriveContentKey(secret: ArrayBuffer): Promise<CryptoKey> {
+  const input = new Uint8Array(4 + secret.byteLength + otherInfo.length);
+  input[3] = 1;
+  input.set(new Uint8Array(secret), 4);
+  input.set(otherInfo, 4 + secret.byteLength);
+  const digest = await crypto.subtle.digest('SHA-256', input);
+  return crypto.subtle.importKey('raw', digest, 'AES-GCM', false, ['decrypt']);
+}
+
+/** Reads the header of a compact JWE; `undefined` when it is not of the one form that is spoken here. */
+function parseHeader(encodedHeader: string): z.infer<typeof responseHeader> | undefined {
+  const bytes = decodeBase64url(encodedHeader);
+  if (bytes === undefined) return undefined;
+  try {
+    const result = z.safeParse(responseHeader, JSON.parse(decoder.decode(bytes)));
+    return result.success ? result.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Decrypts a response. `undefined` for every failure alike: which step failed is nobody's business outside.
+ *
+ * @param jwe compact JWE, not longer than the caller's limit
+ * @param keys the broker's current decryption keys
+ */
+export async function decryptResponse(
+  jwe: string,
+  keys: readonly ResponseDecryptionKey[],
+): Promise<string | undefined> {
+  const [encodedHeader, encryptedKey, encodedIv, encodedCiphertext, encodedTag, ...rest] =
+    jwe.split('.');
+  if (encodedHeader === undefined || encryptedKey !== '' || rest.length > 0) return undefined;
+  const header = parseHeader(encodedHeader);
+  const iv = decodeBase64url(encodedIv ?? '');
+  const ciphertext = decodeBase64url(encodedCiphertext ?? '');
+  const tag = decodeBase64url(encodedTag ?? '');
+  const key = keys.find((candidate) => candidate.kid === header?.kid);
+  if (header === undefined || key === undefined || ciphertext === undefined) return undefined;
+  if (iv?.length !== 12 || tag?.length !== gcmTagBytes) return undefined;
+  try {
+    const { kty, crv, x, y } = header.epk;
+    const ephemeralKey = await crypto.subtle.importKey(
+      'jwk',
+      { kty, crv, x, y },
+      { name: 'ECDH', namedCurve: 'P-256' },
+      false,
+      [],
+    );
+    const secret = await crypto.subtle.deriveBits(
+      // workers-types spells this member `$public`; the runtime takes WebCrypto's `public`.
+      { name: 'ECDH', public: ephemeralKey } as SubtleCryptoDeriveKeyAlgorithm,
+      key.privateKey,
+      256,
+    );
+    const sealed = new Uint8Array(ciphertext.length + gcmTagBytes);
+    sealed.set(ciphertext);
+    sealed.set(tag, ciphertext.length);
+    const plaintext = await crypto.subtle.decrypt(
+      { name: 'AES-GCM', iv, additionalData: encoder.encode(encodedHeader) },
+      await deriveContentKey(secret),
+      sealed,
+    );
+    return decoder.decode(plaintext);
+  } catch {
+    return undefined;
+  }
+}
