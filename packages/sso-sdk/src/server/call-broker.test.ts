@@ -1,0 +1,137 @@
+import {
+  type FakeBroker,
+  type Handler,
+  sendJson,
+  sendProblem,
+} from '@countersign/testkit/fake-broker';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { CountersignClientOptions } from './countersign-client.ts';
+import { clientOf, clientSecret, managedSignIn, startBroker } from './fake-sign-in.ts';
+
+const evaluation = '/access/v1/evaluation';
+let broker: FakeBroker;
+
+beforeEach(async () => {
+  broker = await startBroker();
+});
+afterEach(() => broker.stop());
+
+const client = (options?: Partial<CountersignClientOptions>) => clientOf(broker, options);
+const signIn = (changes?: { subject?: string; transaction?: string }) =>
+  managedSignIn(broker, changes);
+const evaluations = () => broker.requests.filter(({ path }) => path === evaluation);
+
+describe('retry', () => {
+  test.each<[string, Handler]>([
+    ['a connection that breaks', (_, response) => void response.destroy()],
+    ['a 503', (_, response) => sendProblem(response, 503, 'storage_unavailable')],
+    ['a 503 of a proxy', (_, response) => void response.writeHead(503).end('busy')],
+    [
+      'an answer that is cut off',
+      (_, response) => {
+        response.writeHead(200, { 'Content-Length': '1000' });
+        response.write('{"decision":', () => response.destroy());
+      },
+    ],
+  ])('after %s sends the same bytes once more', async (_, handler) => {
+    broker.interruptNext(evaluation, handler);
+    expect((await client().evaluate(await signIn())).decision).toBe(true);
+    const [first, second] = evaluations();
+    expect(evaluations()).toHaveLength(2);
+    expect(second?.body).toBe(first?.body);
+    expect(second?.headers['x-request-id']).toBe(first?.headers['x-request-id']);
+  });
+
+  test('gives up after the second failure', async () => {
+    const hangUp: Handler = (_, response) => void response.destroy();
+    broker.interruptNext(evaluation, hangUp);
+    broker.interruptNext(evaluation, hangUp);
+    await expect(client().evaluate(await signIn())).rejects.toMatchObject({
+      code: 'broker_unreachable',
+    });
+    const busy: Handler = (_, response) => sendProblem(response, 503, 'storage_unavailable');
+    broker.interruptNext(evaluation, busy);
+    broker.interruptNext(evaluation, busy);
+    await expect(client().evaluate(await signIn())).rejects.toMatchObject({
+      code: 'storage_unavailable',
+      status: 503,
+    });
+    expect(evaluations()).toHaveLength(4);
+  });
+
+  test('does not repeat a refusal', async () => {
+    const wrong = client({ authentication: { clientSecret: 'wrong' } });
+    await expect(wrong.evaluate(await signIn())).rejects.toMatchObject({
+      code: 'client_authentication_failed',
+    });
+    expect(evaluations()).toHaveLength(1);
+  });
+
+  test('stops when the time is up, in the middle of whatever it does', async () => {
+    broker.interruptNext(evaluation, () => undefined);
+    const silent = client({ timeoutMs: 400 }).evaluate(await signIn());
+    await expect(silent).rejects.toMatchObject({ code: 'broker_timeout' });
+    expect(evaluations()).toHaveLength(1);
+
+    broker.interruptNext(evaluation, (_, response) => {
+      response.writeHead(200);
+      response.write('{');
+    });
+    const dripping = client({ timeoutMs: 400 }).evaluate(await signIn());
+    await expect(dripping).rejects.toMatchObject({ code: 'broker_timeout' });
+
+    broker.interruptNext(evaluation, (_, response) =>
+      sendProblem(response, 503, 'storage_unavailable'),
+    );
+    const pausing = client({ timeoutMs: 60 }).evaluate(await signIn());
+    await expect(pausing).rejects.toMatchObject({
+      code: expect.stringMatching(/^(storage_unavailable|broker_timeout)$/),
+    });
+    expect(evaluations()).toHaveLength(3);
+  });
+});
+
+describe('answers that are not understood', () => {
+  test.each<[string, Handler]>([
+    ['nothing', (_, response) => void response.end()],
+    ['a web page', (_, response) => void response.end('<html>')],
+    ['a number', (_, response) => sendJson(response, 200, 7)],
+    ['no context', (_, response) => sendJson(response, 200, { decision: true })],
+    ['a problem of unknown code', (_, response) => sendJson(response, 400, { code: 'sorry' })],
+    ['an answer of 201', (_, response) => sendJson(response, 201, { decision: true })],
+    ['a redirect', (_, response) => void response.writeHead(307, { Location: '/elsewhere' }).end()],
+    ['a megabyte', (_, response) => void response.end(`"${'x'.repeat(1_000_000)}"`)],
+  ])('%s', async (_, handler) => {
+    broker.interruptNext(evaluation, handler);
+    await expect(client().evaluate(await signIn())).rejects.toMatchObject({
+      name: 'CountersignError',
+      code: 'broker_answer_malformed',
+    });
+    expect(evaluations()).toHaveLength(1);
+  });
+
+  test('a problem document becomes the error, with the field and the text for the person', async () => {
+    broker.interruptNext(evaluation, (_, response) => {
+      sendProblem(response, 400, 'field_invalid', 'subject.id');
+    });
+    await expect(client().evaluate(await signIn())).rejects.toMatchObject({
+      code: 'field_invalid',
+      status: 400,
+      field: 'subject.id',
+      userText: 'Ask your IT support for help and tell them the code below.',
+      requestId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    });
+  });
+});
+
+test('errors carry neither secret nor evidence', async () => {
+  broker.interruptNext(evaluation, (_, response) => sendProblem(response, 500, 'internal_error'));
+  const input = await signIn();
+  const error = await client()
+    .evaluate(input)
+    .catch((reason) => reason);
+  const shown = `${error}${error.stack}${JSON.stringify(error)}${JSON.stringify(error.cause)}`;
+  for (const secret of [clientSecret, input.evidence, input.transaction]) {
+    expect(shown).not.toContain(secret);
+  }
+});

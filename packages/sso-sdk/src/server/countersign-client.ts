@@ -1,0 +1,195 @@
+import { isSecureWebOrigin } from '@countersign/protocol';
+import { actionSignIn, evaluationAnswer } from '@countersign/protocol/evaluation';
+import { parseFields } from '@countersign/protocol/schemas';
+import { createRemoteJWKSet, customFetch } from 'jose';
+import { callBroker, readCapped } from './call-broker.ts';
+import { authorizeAs, type ClientAuthentication } from './client-authentication.ts';
+import { CountersignError } from './countersign-error.ts';
+import type { Decision } from './decision.ts';
+import {
+  type CompleteInput,
+  completionBody,
+  type EvaluateInput,
+  evaluationBody,
+} from './decision-request.ts';
+import {
+  type AllowClaims,
+  type ExpectedDecision,
+  verifyDecisionToken,
+} from './verify-decision-token.ts';
+
+export type CountersignClientOptions = {
+  /** The broker's public URL, which is the issuer of its tokens: `https://countersign.example.com`. */
+  readonly brokerUrl: string;
+  /** Where this server reaches the broker, if that is another address. */
+  readonly brokerInternalUrl?: string | undefined;
+  readonly clientId: string;
+  readonly authentication: ClientAuthentication;
+  /** For all of one call: its retry and the verification of its token included. Default 3,000. */
+  readonly timeoutMs?: number | undefined;
+  /** How far this server's clock and the broker's may differ, 0 to 60. Default 5. */
+  readonly clockToleranceSeconds?: number | undefined;
+  readonly fetch?: typeof globalThis.fetch | undefined;
+  /** Milliseconds since 1970, for tests. */
+  readonly now?: (() => number) | undefined;
+};
+
+export type VerifyInput = {
+  readonly subject: string;
+  readonly application: string;
+  /** Default `sign_in`. */
+  readonly action?: string;
+  readonly transaction: string;
+};
+
+export type CountersignClient = {
+  /**
+   * Asks for the decision. `decision: true` is returned only with a decision token that was verified for this very
+   * client, subject, application and transaction. Throws `CountersignError` when there is no decision; that means "not
+   * allowed", like a denial.
+   */
+  evaluate(input: EvaluateInput): Promise<Decision>;
+  /** Finishes a decision that asked for a step-up, with the same evidence. Throws like `evaluate()`. */
+  complete(input: CompleteInput): Promise<Decision>;
+  /** For the service that a token was handed on to. Throws `CountersignError` unless the token proves an allow. */
+  verifyDecisionToken(token: string, expected: VerifyInput): Promise<AllowClaims>;
+};
+
+/** Throws `CountersignError` `options_invalid`, naming the option. Opens no connection yet. */
+export function createCountersignClient(options: CountersignClientOptions): CountersignClient {
+  const { brokerUrl, clientId, timeoutMs = 3000, clockToleranceSeconds = 5 } = options;
+  const { brokerInternalUrl = brokerUrl, now = Date.now } = options;
+  checkOrigin('brokerUrl', brokerUrl);
+  checkOrigin('brokerInternalUrl', brokerInternalUrl);
+  checkClientId(clientId);
+  checkRange('timeoutMs', timeoutMs, 1, 60_000);
+  checkRange('clockToleranceSeconds', clockToleranceSeconds, 0, 60);
+
+  const connection = {
+    url: brokerInternalUrl,
+    fetch: options.fetch ?? globalThis.fetch,
+    authorize: authorizeAs(clientId, brokerUrl, options.authentication, now),
+  };
+  const findKey = findKeyAt(connection, timeoutMs);
+
+  const verify = (unverifiedToken: string, input: VerifyInput) => {
+    const expected: ExpectedDecision = {
+      action: actionSignIn,
+      ...input,
+      issuer: brokerUrl,
+      clientId,
+    };
+    const nowSeconds = Math.floor(now() / 1000);
+    return verifyDecisionToken(
+      unverifiedToken,
+      expected,
+      findKey,
+      nowSeconds,
+      clockToleranceSeconds,
+    );
+  };
+
+  const decide = async (
+    path: string,
+    body: ReturnType<typeof evaluationBody> | ReturnType<typeof completionBody>,
+  ): Promise<Decision> => {
+    const requestId = crypto.randomUUID();
+    const deadline = AbortSignal.timeout(timeoutMs);
+    const json = await callBroker(connection, path, JSON.stringify(body), deadline, requestId);
+    const answer = parseFields(evaluationAnswer, json);
+    if (!answer.ok) {
+      const { field, detail } = answer;
+      throw new CountersignError('broker_answer_malformed', { field, detail, requestId });
+    }
+    const { context } = answer.value;
+    const facts = {
+      reasonAdmin: context.reason_admin.en,
+      reasonUser: context.reason_user.en,
+      policy: context.policy,
+      requestId,
+    };
+    if (!answer.value.decision) {
+      return {
+        decision: false,
+        reasonCode: context.reason_code,
+        decisionId: context.decision_id,
+        deviceTrusted: context.device_trusted,
+        ...facts,
+      };
+    }
+    const decisionToken = context.decision_token;
+    if (decisionToken === undefined) {
+      throw new CountersignError('decision_token_missing', { requestId });
+    }
+    const verification = verify(decisionToken, {
+      subject: body.subject.id,
+      application: body.resource.id,
+      transaction: body.context.transaction,
+    });
+    const claims = await beforeDeadline(verification, deadline, requestId);
+    return {
+      decision: true,
+      // From the token, because it is signed.
+      reasonCode: claims.reason_code,
+      decisionId: claims.decision_id,
+      deviceTrusted: claims.device_trusted,
+      decisionToken,
+      ...facts,
+    };
+  };
+
+  return {
+    evaluate: async (input) => decide('/access/v1/evaluation', evaluationBody(input)),
+    complete: async (input) => decide('/v1/completions', completionBody(input)),
+    verifyDecisionToken: verify,
+  };
+}
+
+/** The broker's keys, cached. Pinned to one address: a token never says where its key is to be found. */
+function findKeyAt(
+  connection: { readonly url: string; readonly fetch: typeof globalThis.fetch },
+  timeoutMs: number,
+) {
+  const { url, fetch } = connection;
+  return createRemoteJWKSet(new URL('/.well-known/jwks.json', url), {
+    timeoutDuration: timeoutMs,
+    [customFetch]: async (address, init) => {
+      const response = await fetch(address, init);
+      return new Response(await readCapped(response), {
+        status: response.status === 200 ? 200 : 502,
+      });
+    },
+  });
+}
+
+function beforeDeadline<Value>(
+  promise: Promise<Value>,
+  deadline: AbortSignal,
+  requestId: string,
+): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const late = () => reject(new CountersignError('broker_timeout', { requestId }));
+    if (deadline.aborted) late();
+    deadline.addEventListener('abort', late);
+    promise.then(resolve, reject).finally(() => deadline.removeEventListener('abort', late));
+  });
+}
+
+function checkOrigin(field: string, url: string): void {
+  if (isSecureWebOrigin(url)) return;
+  invalidOption(field, 'must be https (http only for loopback), without path or trailing slash');
+}
+
+function checkClientId(clientId: string): void {
+  if (/^[a-z0-9][a-z0-9._-]{0,62}$/.test(clientId)) return;
+  invalidOption('clientId', 'must be the id that the client is registered under');
+}
+
+function checkRange(field: string, value: number, min: number, max: number): void {
+  if (value >= min && value <= max) return;
+  invalidOption(field, `must be between ${min} and ${max}`);
+}
+
+function invalidOption(field: string, detail: string): never {
+  throw new CountersignError('options_invalid', { field, detail });
+}

@@ -1,0 +1,22 @@
+import { once } from 'node:events';
+import type { Server } from 'node:net';
+
+/** Below the range that Linux hands out for outgoing connections, which could hold the same port for a minute. */
+const firstPort = 20_000;
+const lastPort = 31_999;
+
+/** Makes `server` listen on a free loopback port and returns the port. */
+export async function listenOnFreePort(server: Server, host = '127.0.0.1'): Promise<number> {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const port = firstPort + Math.floor(Math.random() * (lastPort - firstPort + 1));
+    try {
+      server.listen(port, host);
+      await once(server, 'listening');
+      return port;
+    } catch (error) {
+      const busy = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+      if (!busy) throw error;
+    }
+  }
+  throw new Error(`no free port between ${firstPort} and ${lastPort}`);
+}
