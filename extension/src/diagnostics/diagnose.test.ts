@@ -5,7 +5,7 @@ import { createSynchronizer } from '../managed-config/create-synchronizer.ts';
 import { createNativeHost } from '../native-host/native-host.ts';
 import { type BrowserFacts, gatherFacts } from './browser-facts.ts';
 import { detailsAsText } from './details.ts';
-import { diagnose } from './diagnose.ts';
+import { diagnose, diagnosisOfFailure } from './diagnose.ts';
 
 const origin = 'https://sso.corp.test';
 const healthy: BrowserFacts = {
@@ -140,6 +140,16 @@ describe('the diagnosis', () => {
       registeredPatterns: [],
     };
     expect(diagnose(facts).headline).toBe('The Countersign program is missing');
+  });
+
+  it('has words for a failure of the extension itself', () => {
+    expect(diagnosisOfFailure('corrupted')).toMatchObject({
+      state: 'not_ready',
+      details: [
+        { label: 'Code', value: 'extension_error' },
+        { label: 'Reported', value: 'corrupted' },
+      ],
+    });
   });
 
   it('can be copied as text, one fact a line', () => {

@@ -26,6 +26,20 @@ export function diagnose(facts: BrowserFacts): Diagnosis {
   return { ...finding, details: detailsOf(facts, problem) };
 }
 
+/** What the popup says when the facts themselves could not be had. */
+export function diagnosisOfFailure(detail: string): Diagnosis {
+  return {
+    state: 'not_ready',
+    headline: 'The extension does not work',
+    explanation: reasonTexts.extension_error.person,
+    whoFixesIt: 'you',
+    details: [
+      { label: 'Code', value: 'extension_error' },
+      { label: 'Reported', value: detail },
+    ],
+  };
+}
+
 /** The first thing in the way, in the order in which one would mend them. */
 function findProblem(facts: BrowserFacts): Finding {
   const { host } = facts;

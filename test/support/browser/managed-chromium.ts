@@ -1,0 +1,82 @@
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type BrowserContext, chromium, type Page, type Worker } from 'playwright-core';
+
+/** One run of Chromium under the policy that is in force when it starts. */
+export type ManagedBrowser = {
+  readonly context: BrowserContext;
+  newPage(): Promise<Page>;
+  /** The extension's background; only where policy allows developer tools. */
+  background(): Promise<Worker>;
+  /** Ends the browser and removes its profile. */
+  close(): Promise<void>;
+  /** Ends the browser and leaves its profile, for `launchChromium` to start from. */
+  closeKeepingProfile(): Promise<string>;
+};
+
+/** Everything under .test is this machine, and nothing else has an address: the browser stays off the network. */
+const resolverRules = 'MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost';
+
+/** Starts Chromium on a copy of `bakedProfile`, or on an empty one. */
+export async function launchChromium(bakedProfile?: string): Promise<ManagedBrowser> {
+  const profile = mkdtempSync(join(tmpdir(), 'countersign-profile-'));
+  if (bakedProfile !== undefined) cpSync(bakedProfile, profile, { recursive: true });
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: '/usr/bin/chromium',
+    headless: true,
+    chromiumSandbox: process.getuid?.() !== 0,
+    // Each of these alone keeps a forced extension from being installed.
+    ignoreDefaultArgs: ['--disable-extensions', '--disable-background-networking'],
+    args: [
+      `--host-resolver-rules=${resolverRules}`,
+      '--disable-component-update',
+      '--disable-sync',
+      '--disable-quic',
+      '--disable-domain-reliability',
+    ],
+    timeout: 60_000,
+  });
+  context.setDefaultTimeout(20_000);
+  return {
+    context,
+    newPage: () => context.newPage(),
+    async background() {
+      const [worker] = context.serviceWorkers();
+      return worker ?? context.waitForEvent('serviceworker', { timeout: 30_000 });
+    },
+    async close() {
+      await context.close();
+      rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    },
+    async closeKeepingProfile() {
+      await context.close();
+      return profile;
+    },
+  };
+}
+
+/**
+ * Waits until the extension listens on `patterns`. The policy of a fresh profile reaches the extension seconds after
+ * its installation, and page loads keep it away: nothing is navigated meanwhile.
+ */
+export async function waitForRegistration(
+  browser: ManagedBrowser,
+  patterns: readonly string[],
+  timeoutMs = 30_000,
+): Promise<void> {
+  const worker = await browser.background();
+  const wanted = JSON.stringify([...patterns].sort());
+  const deadline = performance.now() + timeoutMs;
+  let seen = '';
+  while (performance.now() < deadline) {
+    seen = await worker.evaluate(registeredMatches);
+    if (seen === wanted) return;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  throw new Error(`the extension listens on ${seen}, not on ${wanted}`);
+}
+
+/** Runs inside the extension. */
+const registeredMatches = `chrome.scripting.getRegisteredContentScripts().then((scripts) =>
+  JSON.stringify(scripts.flatMap(({ matches }) => matches).sort()))`;
