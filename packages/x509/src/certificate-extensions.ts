@@ -48,7 +48,7 @@ type Draft = { -readonly [K in keyof CertificateExtensions]: CertificateExtensio
 
 /**
  * Reads Extensions (RFC 5280 §4.2). Each identifier may occur once. An extension that is not
- * understood here is passed over when it is not critical and refuses the certificate when it is.
+ * understood here refuses the certificate when it is critical; otherwise only its form is checked.
  */
 export function readExtensions(outer: DerReader): CertificateExtensions {
   const list = outer.enter(tag.sequence, 'extensions');
@@ -70,7 +70,8 @@ export function readExtensions(outer: DerReader): CertificateExtensions {
     if (hasCritical && !isCritical) {
       throw new X509Error('malformed_der', 'critical: FALSE is the default and not written');
     }
-    const value = new DerReader(extension.content(tag.octetString, 'extension value'));
+    const octets = extension.content(tag.octetString, 'extension value');
+    const value = new DerReader(octets);
     extension.finish('extension');
     if (seen.has(id)) throw new X509Error('duplicate_extension', `extension ${id}: twice`);
     seen.add(id);
@@ -78,6 +79,8 @@ export function readExtensions(outer: DerReader): CertificateExtensions {
       value.finish(`extension ${id}`);
     } else if (isCritical) {
       throw new X509Error('unknown_critical_extension', `extension ${id}: critical, not known`);
+    } else {
+      assertWellFormedElement(octets, `extension ${id}`);
     }
   }
   return draft;

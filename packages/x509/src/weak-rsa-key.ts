@@ -78,7 +78,7 @@ function isSquare(value: bigint): boolean {
     squareResidues = new Uint8Array(fermatFilterModulus);
     for (let i = 0; i < fermatFilterModulus; i++) squareResidues[(i * i) % fermatFilterModulus] = 1;
   }
-  // 45045 = 3²·5·7·11·13: about one residue in sixty is a square, so most roots are never taken.
+  // 45045 = 3²·5·7·11·13: one residue in twenty-two is a square, so most roots are never taken.
   if (squareResidues[Number(value % BigInt(fermatFilterModulus))] === 0) return false;
   const root = squareRootOf(value);
   return root * root === value;
