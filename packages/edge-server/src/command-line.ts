@@ -1,0 +1,117 @@
+import { parseArgs } from 'node:util';
+import { errorText } from './edge-server-error.ts';
+import { defaultHttpPort, defaultTlsPort, type EdgeServerOptions } from './edge-server-options.ts';
+
+export const usage = `Usage: countersign-edge-server [options]
+
+Runs the Countersign broker on this machine.
+
+  --data FOLDER             data folder, made on the first start   COUNTERSIGN_DATA        ./.countersign
+  --host ADDRESS            address to listen on                   COUNTERSIGN_HOST        127.0.0.1
+  --http-port PORT          plain HTTP                             COUNTERSIGN_HTTP_PORT   ${defaultHttpPort}
+  --tls-port PORT           TLS with client certificates           COUNTERSIGN_TLS_PORT    ${defaultTlsPort}
+  --broker-url URL          the URL that clients use               COUNTERSIGN_BROKER_URL  http://127.0.0.1:<http port>
+  --shards NUMBER           only when the data folder is made      COUNTERSIGN_SHARDS      64
+  --tls-certificate FILE    PEM, with its chain; else self-made    COUNTERSIGN_TLS_CERTIFICATE
+  --tls-key FILE            PEM, its key                           COUNTERSIGN_TLS_KEY
+  --tls-name NAME           further name for the self-made certificate; may be repeated
+  --worker FILE             built worker module                    COUNTERSIGN_WORKER
+  --log json|text           form of the log                        COUNTERSIGN_LOG         text on a terminal
+  --help
+
+A flag goes before the environment variable beside it.
+`;
+
+export type CommandLine =
+  | { readonly action: 'serve'; readonly options: EdgeServerOptions }
+  | { readonly action: 'help' }
+  | { readonly action: 'refuse'; readonly message: string };
+
+const text = { type: 'string' } as const;
+const flags = {
+  data: text,
+  host: text,
+  'http-port': text,
+  'tls-port': text,
+  'broker-url': text,
+  shards: text,
+  'tls-certificate': text,
+  'tls-key': text,
+  'tls-name': { type: 'string', multiple: true },
+  worker: text,
+  log: text,
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+class UsageError extends Error {}
+
+function wholeNumber(value: string | undefined, name: string): number | undefined {
+  if (value === undefined) return undefined;
+  if (!/^\d{1,6}$/.test(value)) throw new UsageError(`${name} must be a number, not "${value}"`);
+  return Number(value);
+}
+
+function logFormat(value: string | undefined): 'json' | 'text' | undefined {
+  if (value === undefined || value === 'json' || value === 'text') return value;
+  throw new UsageError(`--log must be json or text, not "${value}"`);
+}
+
+/** Leaves out the members that are undefined, so that a default applies. */
+function given<Name extends string, Value>(
+  name: Name,
+  value: Value | undefined,
+): { readonly [key in Name]?: Value } {
+  const members: { [key in Name]?: Value } = {};
+  if (value !== undefined) members[name] = value;
+  return members;
+}
+
+function readOptions(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): CommandLine {
+  const { values } = parseArgs({ args: [...args], options: flags, allowPositionals: false });
+  if (values.help === true) return { action: 'help' };
+  // An empty variable is one that was meant to be unset.
+  const setting = (flag: string | undefined, variable: string) =>
+    flag ?? (environment[variable] || undefined);
+  const certificateFile = setting(values['tls-certificate'], 'COUNTERSIGN_TLS_CERTIFICATE');
+  const keyFile = setting(values['tls-key'], 'COUNTERSIGN_TLS_KEY');
+  if ((certificateFile === undefined) !== (keyFile === undefined)) {
+    throw new UsageError('--tls-certificate and --tls-key are given together or not at all');
+  }
+  const tlsFiles =
+    certificateFile === undefined || keyFile === undefined
+      ? undefined
+      : { certificateFile, keyFile };
+  const httpPort = setting(values['http-port'], 'COUNTERSIGN_HTTP_PORT');
+  const tlsPort = setting(values['tls-port'], 'COUNTERSIGN_TLS_PORT');
+  const shards = setting(values.shards, 'COUNTERSIGN_SHARDS');
+  return {
+    action: 'serve',
+    options: {
+      dataDirectory: setting(values.data, 'COUNTERSIGN_DATA') ?? '.countersign',
+      ...given('host', setting(values.host, 'COUNTERSIGN_HOST')),
+      ...given('httpPort', wholeNumber(httpPort, '--http-port')),
+      ...given('tlsPort', wholeNumber(tlsPort, '--tls-port')),
+      ...given('brokerUrl', setting(values['broker-url'], 'COUNTERSIGN_BROKER_URL')),
+      ...given('shardCount', wholeNumber(shards, '--shards')),
+      ...given('tlsFiles', tlsFiles),
+      ...given('tlsNames', values['tls-name']),
+      ...given('workerBundle', setting(values.worker, 'COUNTERSIGN_WORKER')),
+      ...given('logFormat', logFormat(setting(values.log, 'COUNTERSIGN_LOG'))),
+    },
+  };
+}
+
+/** @param args without the program's name */
+export function parseCommandLine(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): CommandLine {
+  try {
+    return readOptions(args, environment);
+  } catch (error) {
+    return { action: 'refuse', message: errorText(error) };
+  }
+}

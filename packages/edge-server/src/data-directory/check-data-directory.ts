@@ -1,0 +1,74 @@
+import { lstatSync, type Stats } from 'node:fs';
+import { join } from 'node:path';
+import { EdgeServerError } from '../edge-server-error.ts';
+import { requiredDirectories, requiredFiles } from './layout.ts';
+
+const onWindows = process.platform === 'win32';
+
+function statOf(path: string): Stats | undefined {
+  return lstatSync(path, { throwIfNoEntry: false });
+}
+
+/** A path as an argument of a shell command. */
+function quoted(path: string): string {
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+}
+
+/**
+ * Checks that an existing data folder is complete and closed to others, and names every problem at once with the
+ * command that solves it. Changes nothing: who could read a key before the repair could have copied it, which the
+ * administrator must know.
+ *
+ * @throws EdgeServerError `data_directory_incomplete` or `data_directory_permissions`
+ */
+export function checkDataDirectory(directory: string): void {
+  const missing: string[] = [];
+  const open: string[] = [];
+  const user = onWindows ? undefined : process.getuid?.();
+
+  const check = (relative: string, isRightKind: (stat: Stats) => boolean, kind: string) => {
+    const path = join(directory, relative);
+    const stat = statOf(path);
+    if (stat === undefined) {
+      missing.push(`${path} is missing`);
+      return;
+    }
+    if (!isRightKind(stat)) {
+      missing.push(`${path} is not ${kind}`);
+      return;
+    }
+    if (onWindows) return;
+    if (user !== undefined && stat.uid !== user) {
+      open.push(
+        `${path} belongs to user ${stat.uid}, not to ${user}: chown ${user} ${quoted(path)}`,
+      );
+    }
+    if ((stat.mode & 0o077) !== 0) {
+      const mode = (stat.mode & 0o777).toString(8).padStart(3, '0');
+      open.push(`${path} has mode ${mode}, open to others: chmod go= ${quoted(path)}`);
+    }
+  };
+
+  for (const name of requiredDirectories) check(name, (stat) => stat.isDirectory(), 'a folder');
+  for (const name of requiredFiles) check(name, (stat) => stat.isFile(), 'a regular file');
+
+  if (missing.length > 0) {
+    throw new EdgeServerError(
+      'data_directory_incomplete',
+      [
+        `The data folder ${directory} is not complete:`,
+        ...missing.map((problem) => `  ${problem}`),
+        'Restore it from a backup as a whole. Only for a new, empty deployment: remove the folder; the next start makes a new one.',
+      ].join('\n'),
+    );
+  }
+  if (open.length > 0) {
+    throw new EdgeServerError(
+      'data_directory_permissions',
+      [
+        `The data folder ${directory} holds private keys and must be closed to others:`,
+        ...open.map((problem) => `  ${problem}`),
+      ].join('\n'),
+    );
+  }
+}

@@ -1,0 +1,25 @@
+import { readFileSync } from 'node:fs';
+import { replaceFile } from './durable-files.ts';
+import type { KeySetSigner } from './key-set.ts';
+import { makeKeySetSignerCertificate, parseOwnCertificate } from './make-certificates.ts';
+import type { DataDirectory } from './open-data-directory.ts';
+
+const renewBeforeMs = 365 * 86_400_000;
+
+/** The key set's signer; its certificate is made again, with the same key, in the last year of its validity. */
+export async function keepKeySetSigner(data: DataDirectory, nowMs: number): Promise<KeySetSigner> {
+  const privateKey = data.privateKey('key-set-signer');
+  const path = data.paths.certificate('key-set-signer');
+  const stored = readFileSync(path, 'utf8');
+  if (nowMs < parseOwnCertificate(stored).notAfterMs - renewBeforeMs) {
+    return { privateKey, certificatePem: stored };
+  }
+  const certificatePem = await makeKeySetSignerCertificate(
+    privateKey,
+    data.rootCertificatePem,
+    data.privateKey('root'),
+    nowMs,
+  );
+  replaceFile(path, certificatePem);
+  return { privateKey, certificatePem };
+}

@@ -1,0 +1,113 @@
+import { createHash, type KeyObject } from 'node:crypto';
+import { readFileSync, realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { decodeBase64url } from '@countersign/protocol';
+import { EdgeServerError } from '../edge-server-error.ts';
+import { checkDataDirectory } from './check-data-directory.ts';
+import { createDataDirectory } from './create-data-directory.ts';
+import { type Deployment, parseDeployment } from './deployment.ts';
+import { type DataPaths, dataPaths, type PrivateKeyName } from './layout.ts';
+import { parseOwnCertificate } from './make-certificates.ts';
+import { type P256PublicJwk, publicJwkOf, readP256Key } from './private-key.ts';
+
+/** A data folder that was found complete and consistent. */
+export type DataDirectory = {
+  readonly directory: string;
+  readonly paths: DataPaths;
+  readonly deployment: Deployment;
+  readonly ownerToken: string;
+  readonly rootCertificatePem: string;
+  readonly issuerCertificatePem: string;
+  /** P-256. */
+  readonly privateKey: (name: PrivateKeyName) => KeyObject;
+  readonly publicKey: (name: PrivateKeyName) => P256PublicJwk;
+  /** Whether this call created it. */
+  readonly created: boolean;
+};
+
+export type DataDirectorySettings = {
+  /** Used when the folder is created; later only compared. Left out: the stored one, 64 for a new folder. */
+  readonly shardCount?: number;
+  /** For the first key set. */
+  readonly brokerUrl: string;
+  /** Milliseconds since the epoch. */
+  readonly nowMs: number;
+};
+
+const defaultShardCount = 64;
+
+function mismatch(paths: DataPaths, what: string): EdgeServerError {
+  return new EdgeServerError(
+    'deployment_mismatch',
+    `${paths.deployment}: ${what}. Nothing is served until the settings fit the data again: devices could not be found in it.`,
+  );
+}
+
+function assertDeploymentFits(
+  paths: DataPaths,
+  deployment: Deployment,
+  shardCount: number | undefined,
+): void {
+  const fingerprint = createHash('sha256').update(readFileSync(paths.deviceIdKey));
+  if (fingerprint.digest('base64url') !== deployment.deviceIdKeyFingerprint) {
+    throw mismatch(paths, `the data was created with another key than ${paths.deviceIdKey}`);
+  }
+  if (shardCount !== undefined && shardCount !== deployment.shardCount) {
+    throw mismatch(
+      paths,
+      `the data was created with ${deployment.shardCount} shards, not ${shardCount}. The number cannot change in place`,
+    );
+  }
+}
+
+function readOwnerToken(paths: DataPaths): string {
+  const token = readFileSync(paths.ownerToken, 'utf8').trimEnd();
+  if (decodeBase64url(token)?.length === 32) return token;
+  throw new EdgeServerError(
+    'data_directory_unusable',
+    `${paths.ownerToken} does not hold an owner token (32 bytes, base64url). Restore it from a backup.`,
+  );
+}
+
+function readCertificate(path: string): string {
+  const pem = readFileSync(path, 'utf8');
+  try {
+    parseOwnCertificate(pem);
+    return pem;
+  } catch {
+    throw new EdgeServerError(
+      'data_directory_unusable',
+      `${path} does not hold a certificate. Restore it from a backup.`,
+    );
+  }
+}
+
+/**
+ * Opens the data folder; the first time, creates it with all keys. Everything found is checked before anything is
+ * served: completeness, owner and modes, and that the device id key is the one that the data was made with.
+ *
+ * @throws EdgeServerError with every problem of one kind named
+ */
+export async function ensureDataDirectory(
+  directory: string,
+  settings: DataDirectorySettings,
+): Promise<DataDirectory> {
+  const { shardCount = defaultShardCount, brokerUrl, nowMs } = settings;
+  const created = await createDataDirectory(resolve(directory), { shardCount, brokerUrl }, nowMs);
+  const absolute = realpathSync(directory);
+  checkDataDirectory(absolute);
+  const paths = dataPaths(absolute);
+  const deployment = parseDeployment(readFileSync(paths.deployment, 'utf8'), paths.deployment);
+  assertDeploymentFits(paths, deployment, settings.shardCount);
+  return {
+    directory: absolute,
+    paths,
+    deployment,
+    ownerToken: readOwnerToken(paths),
+    rootCertificatePem: readCertificate(paths.certificate('root')),
+    issuerCertificatePem: readCertificate(paths.certificate('issuer')),
+    privateKey: (name) => readP256Key(paths.privateKey(name)),
+    publicKey: (name) => publicJwkOf(readP256Key(paths.privateKey(name))),
+    created,
+  };
+}

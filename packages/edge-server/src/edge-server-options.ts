@@ -1,0 +1,86 @@
+import { isIP } from 'node:net';
+import { maxShardCount } from './data-directory/deployment.ts';
+import { EdgeServerError } from './edge-server-error.ts';
+import type { TlsFiles } from './front/tls-certificate.ts';
+import type { LogFormat } from './logs.ts';
+
+export type EdgeServerOptions = {
+  /** Created on the first start. */
+  readonly dataDirectory: string;
+  /** Default 8780; 0 lets the system choose, as with `tlsPort`. */
+  readonly httpPort?: number;
+  /** Default 8743. */
+  readonly tlsPort?: number;
+  /** Name or address to listen on. Default 127.0.0.1. */
+  readonly host?: string;
+  /** The URL that pages, hosts and servers use: `iss` of all that the broker signs. Default: the plain one, here. */
+  readonly brokerUrl?: string;
+  /** Counts when the data folder is created; later a different number stops the start. Default 64. */
+  readonly shardCount?: number;
+  /** The built worker module. Default: the one that this repository builds. */
+  readonly workerBundle?: string;
+  /** Instead of the self-made TLS certificate. */
+  readonly tlsFiles?: TlsFiles;
+  /** Further names for the self-made TLS certificate. */
+  readonly tlsNames?: readonly string[];
+  /** Receives finished lines. Default: none are kept. */
+  readonly log?: (line: string) => void;
+  /** Default `json`: one object per line. */
+  readonly logFormat?: LogFormat;
+};
+
+export const defaultHost = '127.0.0.1';
+export const defaultHttpPort = 8780;
+export const defaultTlsPort = 8743;
+
+function invalid(message: string): EdgeServerError {
+  return new EdgeServerError('setting_invalid', message);
+}
+
+function assertPort(port: number, what: string): void {
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw invalid(`${what} must be a port number from 0 to 65535.`);
+  }
+}
+
+const loopbackNames = new Set(['localhost', '127.0.0.1', '[::1]']);
+
+/** An origin in its one spelling, https, or http on loopback: hosts and sign-in servers refuse any other. */
+function assertBrokerUrl(text: string): void {
+  const url = URL.parse(text);
+  const isSecure =
+    url?.protocol === 'https:' || (url?.protocol === 'http:' && loopbackNames.has(url.hostname));
+  if (url === null || !isSecure || url.origin !== text) {
+    throw invalid(
+      `The broker URL "${text}" must be like https://broker.example.com: https (http only for localhost), no path, no slash at the end.`,
+    );
+  }
+}
+
+/** An address as it stands in a URL. */
+export function urlHost(host: string): string {
+  return isIP(host) === 6 ? `[${host}]` : host;
+}
+
+/** @throws EdgeServerError `setting_invalid`, naming the setting */
+export function assertOptions(options: EdgeServerOptions): void {
+  const { httpPort = defaultHttpPort, tlsPort = defaultTlsPort, shardCount, brokerUrl } = options;
+  if (options.dataDirectory === '') throw invalid('The data folder must be named.');
+  assertPort(httpPort, 'The HTTP port');
+  assertPort(tlsPort, 'The TLS port');
+  if (httpPort !== 0 && httpPort === tlsPort) {
+    throw invalid(`The HTTP port and the TLS port must differ; both are ${httpPort}.`);
+  }
+  if (
+    shardCount !== undefined &&
+    !(Number.isInteger(shardCount) && shardCount >= 1 && shardCount <= maxShardCount)
+  ) {
+    throw invalid(`The number of shards must be from 1 to ${maxShardCount}.`);
+  }
+  if (brokerUrl !== undefined) assertBrokerUrl(brokerUrl);
+  else if (!loopbackNames.has(urlHost(options.host ?? defaultHost))) {
+    throw invalid(
+      `To listen on ${options.host}, say with --broker-url under which https URL the broker is reached.`,
+    );
+  }
+}

@@ -1,0 +1,117 @@
+import { once } from 'node:events';
+import { Agent, createServer, type IncomingMessage, type ServerOptions } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { TLSSocket } from 'node:tls';
+import { createForwarder, type Forwarder, type Upstream } from './forward-request.ts';
+import { listenOn } from './listen.ts';
+import type { TlsKeyPair } from './tls-certificate.ts';
+
+export type FrontOptions = {
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly httpPort: number;
+  readonly tlsPort: number;
+  readonly tls: TlsKeyPair;
+  /** PEM. A client certificate under these counts as verified; browsers offer only such ones. */
+  readonly clientAuthorities: readonly string[];
+  /** workerd's socket. */
+  readonly socketPath: string;
+  readonly isReady: () => boolean;
+};
+
+export type Front = {
+  readonly httpPort: number;
+  readonly tlsPort: number;
+  readonly replaceTls: (pair: TlsKeyPair) => void;
+  /** Takes no more requests; those under way get `graceMs` to end. */
+  readonly stop: (graceMs: number) => Promise<void>;
+};
+
+/** A client that dawdles is cut off: over its headers, its whole request, or between two requests. */
+const limits = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 30_000,
+  connectionsCheckingInterval: 1_000,
+  maxHeaderSize: 16 * 1024,
+  insecureHTTPParser: false,
+  requireHostHeader: true,
+} satisfies ServerOptions;
+const handshakeTimeoutMs = 10_000;
+const maxConnections = 4_096;
+const maxHeaders = 100;
+
+/** workerd closes a connection that was idle for 5 seconds; this end does so first, or a request could be lost. */
+const idleToWorkerdMs = 3_000;
+const maxConnectionsToWorkerd = 512;
+
+type HttpServer = ReturnType<typeof createServer> | ReturnType<typeof createTlsServer>;
+
+function serve(server: HttpServer, forward: Forwarder): void {
+  server.maxConnections = maxConnections;
+  server.maxHeadersCount = maxHeaders;
+  server.on('request', (request, response) => forward(request, response, false));
+  server.on('checkContinue', (request, response) => forward(request, response, true));
+  // Without a listener an upgrade is answered like any other request; CONNECT has nothing to connect to.
+  server.on('connect', (_request: IncomingMessage, socket) => socket.destroy());
+}
+
+async function closeServer(server: HttpServer, graceMs: number): Promise<void> {
+  if (!server.listening) return;
+  const closed = once(server, 'close');
+  server.close();
+  server.closeIdleConnections();
+  const deadline = setTimeout(() => server.closeAllConnections(), graceMs);
+  await closed;
+  clearTimeout(deadline);
+}
+
+/** Opens both listeners. @throws EdgeServerError when a port is taken; nothing is left open then */
+export async function startFront(options: FrontOptions): Promise<Front> {
+  const agent = new Agent({
+    keepAlive: true,
+    scheduling: 'lifo',
+    maxSockets: maxConnectionsToWorkerd,
+    timeout: idleToWorkerdMs,
+  });
+  const upstream: Upstream = { socketPath: options.socketPath, agent, isReady: options.isReady };
+
+  const plain = createServer(limits);
+  serve(plain, createForwarder(upstream, 'http'));
+
+  const secureContext = (pair: TlsKeyPair) => ({
+    ...pair,
+    ca: [...options.clientAuthorities],
+    minVersion: 'TLSv1.2' as const,
+  });
+  const tls = createTlsServer({
+    ...limits,
+    ...secureContext(options.tls),
+    requestCert: true,
+    // Refusing here would leave a person with a browser's error page; the broker answers with a reason.
+    rejectUnauthorized: false,
+    handshakeTimeout: handshakeTimeoutMs,
+    ALPNProtocols: ['http/1.1'],
+  });
+  // The certificate is read once per connection, so it must not change in the middle of one.
+  tls.on('secureConnection', (socket: TLSSocket) => socket.disableRenegotiation());
+  serve(tls, createForwarder(upstream, 'https'));
+
+  const stop = async (graceMs: number) => {
+    await Promise.all([closeServer(plain, graceMs), closeServer(tls, graceMs)]);
+    agent.destroy();
+  };
+  try {
+    const httpPort = await listenOn(plain, options.host, options.httpPort, '--http-port');
+    const tlsPort = await listenOn(tls, options.host, options.tlsPort, '--tls-port');
+    return {
+      httpPort,
+      tlsPort,
+      replaceTls: (pair) => tls.setSecureContext(secureContext(pair)),
+      stop,
+    };
+  } catch (error) {
+    await stop(0);
+    throw error;
+  }
+}

@@ -1,0 +1,11 @@
+export { type Deployment, maxShardCount } from './data-directory/deployment.ts';
+export {
+  type DataDirectory,
+  type DataDirectorySettings,
+  ensureDataDirectory,
+} from './data-directory/open-data-directory.ts';
+export { EdgeServerError, type EdgeServerFailure } from './edge-server-error.ts';
+export type { EdgeServerOptions } from './edge-server-options.ts';
+export type { TlsFiles } from './front/tls-certificate.ts';
+export type { LogFormat } from './logs.ts';
+export { type RunningEdgeServer, startEdgeServer } from './start-edge-server.ts';

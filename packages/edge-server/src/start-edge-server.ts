@@ -1,0 +1,234 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type DataDirectoryLock, lockDataDirectory } from './data-directory/data-directory-lock.ts';
+import { replaceFile } from './data-directory/durable-files.ts';
+import { keepKeySetSigner } from './data-directory/keep-key-set-signer.ts';
+import { keepKeySet } from './data-directory/key-set.ts';
+import { type DataDirectory, ensureDataDirectory } from './data-directory/open-data-directory.ts';
+import { EdgeServerError, errorText } from './edge-server-error.ts';
+import {
+  assertOptions,
+  defaultHost,
+  defaultHttpPort,
+  defaultTlsPort,
+  type EdgeServerOptions,
+  urlHost,
+} from './edge-server-options.ts';
+import { type Front, startFront } from './front/start-front.ts';
+import { keepTlsCertificate, readTlsFiles } from './front/tls-certificate.ts';
+import { createLog, type Log } from './logs.ts';
+import { identifyProcess, isSameProcess, type ProcessIdentity } from './process-identity.ts';
+import { workerSettings } from './worker-settings.ts';
+import {
+  makeSocketDirectory,
+  removeLeftSocketDirectory,
+  type SocketDirectory,
+} from './workerd/socket-directory.ts';
+import { workerdConfigurationText } from './workerd/workerd-configuration.ts';
+import { superviseWorkerd, type WorkerdSupervisor } from './workerd/workerd-supervisor.ts';
+
+export type RunningEdgeServer = {
+  readonly httpUrl: string;
+  readonly tlsUrl: string;
+  /** Absolute. */
+  readonly dataDirectory: string;
+  readonly brokerUrl: string;
+  readonly ownerToken: string;
+  readonly organizationId: string;
+  readonly rootCertificatePem: string;
+  /** `undefined` while workerd is being started again. */
+  readonly workerdPid: () => number | undefined;
+  /** Ends everything; may be called more than once. */
+  readonly stop: () => Promise<void>;
+};
+
+const plainUrl = (host: string, port: number) => `http://${urlHost(host)}:${port}`;
+
+const builtWorker = fileURLToPath(new URL('../../../dist/worker/index.js', import.meta.url));
+const requestGraceMs = 500;
+const tlsCheckEveryMs = 86_400_000;
+
+function assertWorkerBundle(path: string): void {
+  if (existsSync(path)) return;
+  throw new EdgeServerError(
+    'worker_bundle_missing',
+    `There is no built worker at ${path}. Build it: node tools/build.mjs`,
+  );
+}
+
+/** Ends a workerd that outlived its crashed server: two on one data folder would spoil it. */
+async function endLeftWorkerd(left: ProcessIdentity, log: Log): Promise<void> {
+  for (let attempt = 0; isSameProcess(left) && attempt < 100; attempt++) {
+    if (attempt === 0) {
+      const { pid } = left;
+      log.write('warning', 'left_workerd_ended', `a server crashed; ending its workerd (${pid})`, {
+        pid,
+      });
+    }
+    try {
+      process.kill(left.pid, 'SIGKILL');
+    } catch {
+      return;
+    }
+    await new Promise((done) => setTimeout(done, 10));
+  }
+}
+
+/** What has been started so far, to be undone from its end. */
+type Undo = Array<() => Promise<void> | void>;
+
+async function undoAll(undo: Undo): Promise<void> {
+  for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step();
+}
+
+async function takeDataDirectory(data: DataDirectory, log: Log, undo: Undo) {
+  const { lock, leftBehind } = lockDataDirectory(data.directory, data.paths);
+  undo.push(lock.release);
+  if (leftBehind?.workerd !== undefined) await endLeftWorkerd(leftBehind.workerd, log);
+  if (leftBehind?.socketDirectory !== undefined) {
+    removeLeftSocketDirectory(leftBehind.socketDirectory);
+  }
+  return lock;
+}
+
+function recordProcesses(lock: DataDirectoryLock, socketDirectory: SocketDirectory) {
+  const server = identifyProcess(process.pid);
+  return (workerdPid: number | undefined) => {
+    const workerd = workerdPid === undefined ? undefined : identifyProcess(workerdPid);
+    if (server === undefined) return;
+    lock.record({
+      server,
+      ...(workerd === undefined ? {} : { workerd }),
+      socketDirectory: socketDirectory.path,
+    });
+  };
+}
+
+async function tlsPair(data: DataDirectory, options: EdgeServerOptions, nowMs: number) {
+  if (options.tlsFiles !== undefined) return { pair: readTlsFiles(options.tlsFiles), isNew: false };
+  const { host = defaultHost, brokerUrl, tlsNames = [] } = options;
+  const brokerHost = brokerUrl === undefined ? [] : [new URL(brokerUrl).hostname];
+  return keepTlsCertificate(data.paths, [host, ...brokerHost, ...tlsNames], nowMs);
+}
+
+/** A server may run longer than its certificate lasts, and an administrator's file may be replaced meanwhile. */
+function renewTlsDaily(front: Front, data: DataDirectory, options: EdgeServerOptions, log: Log) {
+  const timer = setInterval(() => {
+    tlsPair(data, options, Date.now())
+      .then(({ pair }) => front.replaceTls(pair))
+      .catch((error: unknown) => log.write('error', 'tls_renewal_failed', errorText(error)));
+  }, tlsCheckEveryMs);
+  timer.unref();
+  return () => clearInterval(timer);
+}
+
+/**
+ * Starts the broker on this machine: opens or creates the data folder, listens, runs workerd, and returns once the
+ * broker answers. Nothing is left running when it fails.
+ *
+ * @throws EdgeServerError
+ */
+export async function startEdgeServer(options: EdgeServerOptions): Promise<RunningEdgeServer> {
+  assertOptions(options);
+  const { host = defaultHost, httpPort = defaultHttpPort, tlsPort = defaultTlsPort } = options;
+  const workerBundle = resolve(options.workerBundle ?? builtWorker);
+  assertWorkerBundle(workerBundle);
+  const log = createLog(options.log ?? (() => undefined), options.logFormat ?? 'json', Date.now);
+  const nowMs = Date.now();
+  const undo: Undo = [];
+  try {
+    const data = await ensureDataDirectory(options.dataDirectory, {
+      ...(options.shardCount === undefined ? {} : { shardCount: options.shardCount }),
+      brokerUrl: options.brokerUrl ?? plainUrl(host, httpPort),
+      nowMs,
+    });
+    if (data.created) {
+      log.write('info', 'data_directory_created', `created the data folder ${data.directory}`);
+    }
+    const lock = await takeDataDirectory(data, log, undo);
+    const socketDirectory = makeSocketDirectory();
+    undo.push(socketDirectory.remove);
+    const record = recordProcesses(lock, socketDirectory);
+
+    let supervisor: WorkerdSupervisor | undefined;
+    const front = await startFront({
+      host,
+      httpPort,
+      tlsPort,
+      tls: (await tlsPair(data, options, nowMs)).pair,
+      clientAuthorities: [data.issuerCertificatePem, data.rootCertificatePem],
+      socketPath: socketDirectory.socket,
+      isReady: () => supervisor?.isReady() === true,
+    });
+    undo.push(() => front.stop(requestGraceMs));
+    const httpUrl = plainUrl(host, front.httpPort);
+    const brokerUrl = options.brokerUrl ?? httpUrl;
+
+    const { keySet, changedFrom } = keepKeySet(
+      data.paths.keySet,
+      {
+        brokerUrl,
+        organizationId: data.deployment.organizationId,
+        challengeKey: data.publicKey('challenge'),
+      },
+      await keepKeySetSigner(data, nowMs),
+      nowMs,
+    );
+    if (changedFrom !== undefined && !data.created) {
+      log.write(
+        'warning',
+        'broker_url_changed',
+        `the broker URL was ${changedFrom} and is ${brokerUrl} now: devices that were enrolled before refuse its challenges`,
+      );
+    }
+    replaceFile(
+      data.paths.workerdConfiguration,
+      workerdConfigurationText({
+        path: data.paths.workerdConfiguration,
+        workerBundle,
+        socket: socketDirectory.socket,
+        durableObjects: data.paths.durableObjects,
+        ...workerSettings(data, brokerUrl, keySet),
+      }),
+    );
+    const running = await superviseWorkerd({
+      configurationPath: data.paths.workerdConfiguration,
+      socket: socketDirectory.socket,
+      log,
+      onProcess: record,
+    });
+    supervisor = running;
+    undo.push(() => running.stop());
+    undo.push(renewTlsDaily(front, data, options, log));
+
+    const tlsUrl = `https://${urlHost(host)}:${front.tlsPort}`;
+    log.write('info', 'started', `the broker serves ${httpUrl} and ${tlsUrl}`, {
+      http_url: httpUrl,
+      tls_url: tlsUrl,
+      data_directory: data.directory,
+    });
+    let stopped: Promise<void> | undefined;
+    return {
+      httpUrl,
+      tlsUrl,
+      dataDirectory: data.directory,
+      brokerUrl,
+      ownerToken: data.ownerToken,
+      organizationId: data.deployment.organizationId,
+      rootCertificatePem: data.rootCertificatePem,
+      workerdPid: running.pid,
+      stop: () => {
+        // First the requests under way, then what serves them.
+        stopped ??= front
+          .stop(requestGraceMs)
+          .then(() => undoAll(undo))
+          .then(() => log.write('info', 'stopped', 'stopped'));
+        return stopped;
+      },
+    };
+  } catch (error) {
+    await undoAll(undo);
+    throw error;
+  }
+}

@@ -1,0 +1,129 @@
+import { dirname, relative } from 'node:path';
+
+/** The text of a workerd configuration (Cap'n Proto), built from values and never from pasted text. */
+
+/** Keep in step with `compatibility_date` in worker/wrangler.toml; not later than the date of the pinned workerd. */
+export const compatibilityDate = '2026-08-15';
+
+/** Header in which the front hands `request.cf` to workerd. Only the front can reach workerd's socket. */
+export const cfBlobHeader = 'CF-Blob';
+/** Header in which the front says whether the client spoke http or https. */
+export const forwardedProtoHeader = 'X-Forwarded-Proto';
+
+export type KeyUse = 'ecdsa_sign' | 'ecdh_derive' | 'hmac_sign';
+
+export type WorkerdConfiguration = {
+  /** Where the text will lie; the files below are embedded relative to it. Absolute, as are all paths here. */
+  readonly path: string;
+  readonly workerBundle: string;
+  readonly socket: string;
+  readonly durableObjects: string;
+  readonly texts: Readonly<Record<string, string>>;
+  /** Bound as CryptoKey objects that cannot be exported: the worker can use these keys but not read them. */
+  readonly keys: Readonly<Record<string, { readonly use: KeyUse; readonly file: string }>>;
+};
+
+/**
+ * Durable Object classes. Object ids follow from `uniqueKey`, and with them the names of the database files: a key is
+ * never changed or used again.
+ */
+const durableObjectClasses = [
+  { binding: 'DEVICE', className: 'DeviceObject', uniqueKey: 'countersign-device-v1' },
+  {
+    binding: 'ORGANIZATION',
+    className: 'OrganizationObject',
+    uniqueKey: 'countersign-organization-v1',
+  },
+  { binding: 'KEY', className: 'KeyObject', uniqueKey: 'countersign-key-v1' },
+] as const;
+
+const keyParameters: Record<KeyUse, { source: string; algorithm: object; usage: string }> = {
+  ecdsa_sign: {
+    source: 'pkcs8',
+    algorithm: { name: 'ECDSA', namedCurve: 'P-256' },
+    usage: 'sign',
+  },
+  ecdh_derive: {
+    source: 'pkcs8',
+    algorithm: { name: 'ECDH', namedCurve: 'P-256' },
+    usage: 'deriveBits',
+  },
+  hmac_sign: { source: 'raw', algorithm: { name: 'HMAC', hash: 'SHA-256' }, usage: 'sign' },
+};
+
+/**
+ * A Cap'n Proto text literal. Everything but printable ASCII is written as the octal escapes of its UTF-8 bytes, so
+ * that no value can end the literal. NUL is refused: a Cap'n Proto text cannot hold it faithfully.
+ */
+export function capnpText(value: string): string {
+  let literal = '"';
+  for (const byte of Buffer.from(value, 'utf8')) {
+    if (byte === 0) throw new RangeError('a setting must not contain a NUL character');
+    const character = String.fromCharCode(byte);
+    if (character === '"' || character === '\\') literal += `\\${character}`;
+    else if (byte >= 0x20 && byte < 0x7f) literal += character;
+    else literal += `\\${byte.toString(8).padStart(3, '0')}`;
+  }
+  return `${literal}"`;
+}
+
+function bindingLines({ path, texts, keys }: WorkerdConfiguration): string[] {
+  const embed = (file: string) => `embed ${capnpText(relative(dirname(path), file))}`;
+  return [
+    ...durableObjectClasses.map(
+      ({ binding, className }) =>
+        `(name = ${capnpText(binding)}, durableObjectNamespace = ${capnpText(className)})`,
+    ),
+    ...Object.entries(texts).map(
+      ([name, value]) => `(name = ${capnpText(name)}, text = ${capnpText(value)})`,
+    ),
+    ...Object.entries(keys).map(([name, { use, file }]) => {
+      const { source, algorithm, usage } = keyParameters[use];
+      const algorithmText = capnpText(JSON.stringify(algorithm));
+      return `(name = ${capnpText(name)}, cryptoKey = (${source} = ${embed(file)}, algorithm = (json = ${algorithmText}), extractable = false, usages = [${usage}]))`;
+    }),
+  ];
+}
+
+/** The whole configuration; its constant is called `config`. */
+export function workerdConfigurationText(configuration: WorkerdConfiguration): string {
+  const { path, workerBundle, socket, durableObjects } = configuration;
+  const namespaces = durableObjectClasses.map(
+    ({ className, uniqueKey }) =>
+      `(className = ${capnpText(className)}, uniqueKey = ${capnpText(uniqueKey)}, enableSql = true)`,
+  );
+  const list = (lines: readonly string[]) => lines.map((line) => `    ${line},`).join('\n');
+  return `# Written by the edge server at every start; changes made here are lost.
+using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [
+    (name = "broker", worker = .broker),
+    (name = "durable-objects", disk = (path = ${capnpText(durableObjects)}, writable = true)),
+    # The broker opens no connections: whoever makes it try reaches nothing.
+    (name = "no-network", network = (allow = [])),
+  ],
+  sockets = [
+    (
+      name = "front",
+      address = ${capnpText(`unix:${socket}`)},
+      http = (cfBlobHeader = ${capnpText(cfBlobHeader)}, forwardedProtoHeader = ${capnpText(forwardedProtoHeader)}),
+      service = "broker",
+    ),
+  ],
+);
+
+const broker :Workerd.Worker = (
+  modules = [(name = "index.js", esModule = embed ${capnpText(relative(dirname(path), workerBundle))})],
+  compatibilityDate = ${capnpText(compatibilityDate)},
+  globalOutbound = "no-network",
+  bindings = [
+${list(bindingLines(configuration))}
+  ],
+  durableObjectNamespaces = [
+${list(namespaces)}
+  ],
+  durableObjectStorage = (localDisk = "durable-objects"),
+);
+`;
+}

@@ -1,0 +1,161 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EdgeServerError, errorText } from '../edge-server-error.ts';
+import type { Log } from '../logs.ts';
+import { startOrphanGuard } from './orphan-guard.ts';
+import { askHealth } from './worker-health.ts';
+import { startWorkerd, type WorkerdProcess } from './workerd-process.ts';
+
+export type SupervisorOptions = {
+  readonly configurationPath: string;
+  readonly socket: string;
+  readonly log: Log;
+  /** Called at every start with the new process, and with `undefined` when it has ended. */
+  readonly onProcess: (pid: number | undefined) => void;
+};
+
+export type WorkerdSupervisor = {
+  /** `undefined` while there is no process. */
+  readonly pid: () => number | undefined;
+  /** Whether requests can be passed on. */
+  readonly isReady: () => boolean;
+  readonly stop: () => Promise<void>;
+};
+
+const startTimeoutMs = 20_000;
+const stopGraceMs = 1_000;
+const firstRetryMs = 20;
+const longestRetryMs = 5_000;
+/** A run this long counts as a success: the next failure is retried at once again. */
+const steadyRunMs = 10_000;
+
+/** Exact at first, when workerd is expected within some 40 ms, then slower. */
+function pauseBeforeAsking(elapsedMs: number): number {
+  return elapsedMs < 200 ? 3 : 50;
+}
+
+async function waitUntilHealthy(workerd: WorkerdProcess, socket: string): Promise<void> {
+  const startedAt = performance.now();
+  let ended: string | undefined;
+  void workerd.exited.then(({ code, signal }) => {
+    ended = `workerd ended (${signal ?? `code ${code}`})`;
+  });
+  let detail = '';
+  while (performance.now() - startedAt < startTimeoutMs) {
+    if (ended !== undefined) {
+      // Its last words arrive through a pipe that is read after its end.
+      await sleep(20);
+      throw new EdgeServerError(
+        'worker_not_healthy',
+        [`${ended} before it served anything:`, ...workerd.lastLines()].join('\n  '),
+      );
+    }
+    const health = await askHealth(socket);
+    if (health.state === 'healthy') return;
+    if (health.state === 'refused') {
+      const failure =
+        health.code === 'deployment_mismatch' ? 'deployment_mismatch' : 'worker_not_healthy';
+      throw new EdgeServerError(
+        failure,
+        `The broker refuses to serve: ${health.code}: ${health.detail}`,
+      );
+    }
+    detail = health.detail;
+    await sleep(pauseBeforeAsking(performance.now() - startedAt));
+  }
+  throw new EdgeServerError(
+    'worker_not_healthy',
+    `The broker was not ready after ${startTimeoutMs / 1000} seconds (${detail}).`,
+  );
+}
+
+/**
+ * Keeps one workerd running: the first start must succeed, later ones are retried for ever with growing pauses.
+ *
+ * @throws EdgeServerError when the first start fails; nothing is left running then
+ */
+export async function superviseWorkerd(options: SupervisorOptions): Promise<WorkerdSupervisor> {
+  const { log, socket, configurationPath } = options;
+  const guard = startOrphanGuard();
+  const stopping = new AbortController();
+  let current: WorkerdProcess | undefined;
+  let ready = false;
+
+  const startOnce = async (): Promise<WorkerdProcess> => {
+    const workerd = await startWorkerd({
+      configurationPath,
+      socket,
+      guard,
+      onLine: log.passThrough,
+    });
+    current = workerd;
+    options.onProcess(workerd.pid);
+    void workerd.exited.then(() => {
+      ready = false;
+      current = undefined;
+      options.onProcess(undefined);
+    });
+    if (stopping.signal.aborted) await workerd.stop(stopGraceMs);
+    try {
+      await waitUntilHealthy(workerd, socket);
+    } catch (error) {
+      await workerd.stop(stopGraceMs);
+      throw error;
+    }
+    ready = true;
+    return workerd;
+  };
+
+  const keepRunning = async (first: WorkerdProcess): Promise<void> => {
+    let running: WorkerdProcess | undefined = first;
+    let since = performance.now();
+    let retryMs = firstRetryMs;
+    while (!stopping.signal.aborted) {
+      if (running !== undefined) {
+        const { code, signal } = await running.exited;
+        if (stopping.signal.aborted) return;
+        const how = signal ?? `code ${code ?? 'unknown'}`;
+        if (performance.now() - since >= steadyRunMs) retryMs = firstRetryMs;
+        log.write(
+          'error',
+          'workerd_ended',
+          `workerd ended unexpectedly (${how}); starting it again`,
+          {
+            how,
+            retry_ms: retryMs,
+          },
+        );
+      }
+      await sleep(retryMs, undefined, { signal: stopping.signal }).catch(() => undefined);
+      if (stopping.signal.aborted) return;
+      retryMs = Math.min(retryMs * 2, longestRetryMs);
+      since = performance.now();
+      running = await startOnce().catch((error: unknown) => {
+        log.write('error', 'workerd_start_failed', errorText(error), { retry_ms: retryMs });
+        return undefined;
+      });
+      if (running !== undefined) {
+        const pid = running.pid;
+        log.write('info', 'workerd_started', `workerd runs again (process ${pid})`, { pid });
+      }
+    }
+  };
+
+  let supervision: Promise<void>;
+  try {
+    supervision = keepRunning(await startOnce());
+  } catch (error) {
+    guard.stop();
+    throw error;
+  }
+  return {
+    pid: () => current?.pid,
+    isReady: () => ready,
+    async stop() {
+      stopping.abort();
+      ready = false;
+      await current?.stop(stopGraceMs);
+      await supervision;
+      guard.stop();
+    },
+  };
+}
