@@ -1,15 +1,17 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { defineProject } from 'vitest/config';
+import { makeTestBindings } from './test-bindings.ts';
 
 export default defineProject({
   plugins: [
-    cloudflareTest({
+    cloudflareTest(async () => ({
       wrangler: { configPath: '../../wrangler.toml' },
-      miniflare: { cf: false },
-    }),
+      miniflare: { cf: false, bindings: await makeTestBindings() },
+    })),
   ],
   test: {
     name: 'integration',
+    silent: 'passed-only',
     include: ['**/*.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,

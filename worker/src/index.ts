@@ -19,7 +19,10 @@ function assemble(environment: Environment, settings: Settings): App {
   return createApp({
     ...settings,
     organization,
-    snapshots: new SnapshotCache(organization, settings),
+    snapshots: new SnapshotCache(organization, {
+      shardCount: settings.shardCount,
+      deviceIdKeyFingerprint: settings.deviceIdKeyFingerprint,
+    }),
     devices: environment.DEVICE,
     keys: environment.KEY,
   });

@@ -36,12 +36,19 @@ export function forOwner(route: AdminRoute): AdminRoute {
   };
 }
 
-function answerChange(context: RouteContext, id: string, answer: ChangeAnswer): Response {
+async function answerChange(
+  broker: Broker,
+  context: RouteContext,
+  id: string,
+  answer: ChangeAnswer,
+): Promise<Response> {
   if (!answer.ok) {
     return answer.code === 'application_not_found'
       ? context.refuse({ code: answer.code, field: 'applications', detail: answer.application })
       : context.refuse({ code: answer.code });
   }
+  // This isolate shows the change at once; the others within the snapshot's age.
+  await broker.snapshots.refresh(currentTimeMs());
   logEvent('organization_changed', {
     request_id: context.requestId,
     id,
@@ -62,7 +69,8 @@ export const putApplication = forOwner(async (broker, context) => {
   if (!id.ok) return context.refuse({ code: 'field_invalid', field: 'id', detail: id.detail });
   const body = await readBody(context.request, applicationInput);
   if (!body.ok) return context.refuse(body.problem);
-  return answerChange(
+  return await answerChange(
+    broker,
     context,
     id.value,
     await broker.organization().putApplication(id.value, body.value),
@@ -75,7 +83,8 @@ export const putClient = forOwner(async (broker, context) => {
   if (!id.ok) return context.refuse({ code: 'field_invalid', field: 'id', detail: id.detail });
   const body = await readBody(context.request, clientInput);
   if (!body.ok) return context.refuse(body.problem);
-  return answerChange(
+  return await answerChange(
+    broker,
     context,
     id.value,
     await broker.organization().putClient(id.value, body.value),
