@@ -69,5 +69,6 @@ export default defineConfig({
   test: {
     projects: [unit, architecture, integration, conformance, e2e, faults],
     passWithNoTests: false,
+    silent: 'passed-only',
   },
 });

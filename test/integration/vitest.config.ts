@@ -11,7 +11,6 @@ export default defineProject({
   ],
   test: {
     name: 'integration',
-    silent: 'passed-only',
     include: ['**/*.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
