@@ -9,16 +9,17 @@ import {
   parseSubjectPublicKeyInfo,
 } from './subject-public-key.ts';
 import { must } from './testing/make-certificates.ts';
-import { ecSpki, explicitCurve, rsaSpki, seededRandom, spkiOf } from './testing/make-keys.ts';
+import {
+  ecSpki,
+  explicitCurve,
+  p256BasePoint,
+  rsaSpki,
+  seededRandom,
+  spkiOf,
+} from './testing/make-keys.ts';
 
-/** Base points of the curves (SEC 2 §2.4.2, §2.5.1): points that are certainly on them. */
-const p256Point = new Uint8Array(
-  Buffer.from(
-    '046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296' +
-      '4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5',
-    'hex',
-  ),
-);
+const p256Point = p256BasePoint;
+/** Base point of P-384 (SEC 2 §2.5.1). */
 const p384Point = new Uint8Array(
   Buffer.from(
     '04aa87ca22be8b05378eb1c71ef320ad746e1d3b628ba79b9859f741e082542a385502f25dbf55296c3a545e3872760ab7' +

@@ -1,6 +1,5 @@
-import { type Bytes, concatBytes, hexOf } from '../bytes.ts';
+import type { Bytes } from '../bytes.ts';
 import {
-  encodeElement,
   encodeNull,
   encodeOctetAlignedBits,
   encodeOid,
@@ -51,14 +50,14 @@ export function ecSpki(curve: Uint8Array, point: Bytes): Bytes {
   return spkiOf(oid.ecPublicKey, [curve], point);
 }
 
-/** An element like `der` with other content: the length is put right. */
-export function replaceIn(der: Bytes, search: string, replacement: string): Bytes {
-  const hex = hexOf(der);
-  if (hex.split(search).length !== 2) throw new Error(`not exactly once: ${search}`);
-  return new Uint8Array(Buffer.from(hex.replace(search, replacement), 'hex'));
-}
-
 /** Explicit curve parameters (X9.62 SpecifiedECDomain), cut down to what tells them from a name. */
-export const explicitCurve = concatBytes(
-  encodeElement(0x30, encodeUnsignedInteger(new Uint8Array([1]))),
+export const explicitCurve = encodeSequence(encodeUnsignedInteger(new Uint8Array([1])));
+
+/** Base point of P-256 (SEC 2 §2.4.2): a point that is certainly on the curve. */
+export const p256BasePoint: Bytes = new Uint8Array(
+  Buffer.from(
+    '046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296' +
+      '4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5',
+    'hex',
+  ),
 );
