@@ -22,7 +22,7 @@ export type Upstream = {
 };
 
 function sendUnavailable(response: ServerResponse): void {
-  sendProblem(response, 503, 'storage_unavailable', 'The broker is restarting', {
+  sendProblem(response, 503, 'storage_unavailable', 'The broker is being started again.', {
     'Retry-After': '1',
   });
 }
@@ -36,7 +36,7 @@ function sendTooLarge(request: IncomingMessage, response: ServerResponse): void 
     response,
     413,
     'body_too_large',
-    'The body is too large',
+    'The front takes 1 MiB at most.',
     { Connection: 'close' },
     () => {
       const deadline = setTimeout(() => response.end(), lingerMs);
@@ -120,9 +120,15 @@ export function createForwarder(upstream: Upstream, protocol: 'http' | 'https'):
     if (declaresTooMuch(request, maxBodyBytes)) return sendTooLarge(request, response);
     const path = originForm(request);
     if (path === undefined || !hasOneHost(request)) {
-      return sendProblem(response, 400, 'field_invalid', 'The request line or Host is wrong', {
-        Connection: 'close',
-      });
+      return sendProblem(
+        response,
+        400,
+        'field_invalid',
+        'The request must name a path and exactly one Host.',
+        {
+          Connection: 'close',
+        },
+      );
     }
     if (!upstream.isReady()) {
       request.resume();

@@ -1,8 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ProblemCode } from '@countersign/protocol';
 import type { ProblemDocument } from '@countersign/protocol/problem';
 import { reasonTexts } from '@countersign/protocol/reason-texts';
+
+/** The caller's own where it is harmless in a log, as the broker does it. */
+function requestIdOf(request: IncomingMessage): string {
+  const given = request.headers['x-request-id'];
+  return typeof given === 'string' && /^[A-Za-z0-9._-]{1,128}$/.test(given) ? given : randomUUID();
+}
 
 /**
  * Refuses a request in the front itself, in the same form as the broker does (RFC 9457).
@@ -13,7 +19,7 @@ export function sendProblem(
   response: ServerResponse,
   status: number,
   code: ProblemCode,
-  title: string,
+  detail: string,
   headers: Readonly<Record<string, string>> = {},
   endLater?: () => void,
 ): void {
@@ -24,11 +30,11 @@ export function sendProblem(
   const { administrator, person } = reasonTexts[code];
   const problem: ProblemDocument = {
     type: `urn:countersign:problem:${code}`,
-    title,
+    title: administrator,
     status,
     code,
-    detail: administrator,
     user_text: person,
+    detail,
   };
   const body = JSON.stringify(problem);
   response.writeHead(status, {
@@ -37,7 +43,7 @@ export function sendProblem(
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
     'Referrer-Policy': 'no-referrer',
-    'X-Request-ID': randomUUID(),
+    'X-Request-ID': requestIdOf(response.req),
     ...headers,
   });
   if (response.req.method !== 'HEAD') response.write(body);
