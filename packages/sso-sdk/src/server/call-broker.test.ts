@@ -100,7 +100,20 @@ describe('answers that are not understood', () => {
     ['a problem of unknown code', (_, response) => sendJson(response, 400, { code: 'sorry' })],
     ['an answer of 201', (_, response) => sendJson(response, 201, { decision: true })],
     ['a redirect', (_, response) => void response.writeHead(307, { Location: '/elsewhere' }).end()],
-    ['a megabyte', (_, response) => void response.end(`"${'x'.repeat(1_000_000)}"`)],
+    [
+      'a megabyte',
+      (_, response) => {
+        const context = {
+          reason_code: 'policy_denied',
+          reason_admin: { en: 'x'.repeat(1_000_000) },
+          reason_user: { en: '' },
+          decision_id: '0.1',
+          policy: { version: 1, rule: 'default_deny' },
+          device_trusted: false,
+        };
+        sendJson(response, 200, { decision: false, context });
+      },
+    ],
   ])('%s', async (_, handler) => {
     broker.interruptNext(evaluation, handler);
     await expect(client().evaluate(await signIn())).rejects.toMatchObject({
