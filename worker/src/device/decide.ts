@@ -153,7 +153,8 @@ function answerSpent(
     spent.token !== undefined &&
     context.nowMs < spent.token.exp * 1000;
   if (!isRetry) return refuse(context, signIn, row, 'challenge_already_used', spent.id);
-  if (spent.device_trusted) {
+  // A recorded denial rests on no standing that could have been lost since.
+  if (spent.decision && spent.device_trusted) {
     const facts = row === undefined ? undefined : certificateFacts(row, signIn);
     const standing = certificateStanding(facts, context.nowMs);
     const stillBound = row?.bound_user === spent.subject && row.bound_epoch === spent.epoch;
