@@ -1,0 +1,23 @@
+import { defaultConfigurationPath, defaultStateDirectory } from '../configuration/default-paths.ts';
+
+export function helpText(): string {
+  return `countersign: proves to your company's sign-in pages that this is a managed device
+
+  countersign enroll --broker URL [--token-file FILE] [--config FILE]
+      Gets this device its certificate. The enrollment token is read from FILE, from the environment variable
+      COUNTERSIGN_ENROLLMENT_TOKEN, or from standard input. May be repeated: a device that is enrolled stays as it is.
+
+  countersign status [--json] [--config FILE]
+      Shows configuration, enrollment, certificate and key.
+
+  countersign [--config FILE] native-messaging
+      What browsers start: answers the extension on standard input and output.
+
+  countersign --help, countersign --version
+
+FILE of --config must be absolute; it is ${defaultConfigurationPath()} by default.
+Certificate and key are in ${defaultStateDirectory()}, unless the configuration says otherwise.
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong command line, 3 worth trying again later.
+`;
+}

@@ -1,0 +1,122 @@
+import { isAbsolute } from 'node:path';
+import { nativeHostName } from '@countersign/protocol/native-messages';
+import { defaultConfigurationPath } from '../configuration/default-paths.ts';
+import { fail, type Result, succeed } from '../result.ts';
+
+export type Invocation =
+  | { readonly command: 'help' | 'version' }
+  | { readonly command: 'native-messaging'; readonly configurationPath: string }
+  | {
+      readonly command: 'enroll';
+      readonly configurationPath: string;
+      readonly brokerUrl?: string;
+      readonly tokenFile?: string;
+    }
+  | { readonly command: 'status'; readonly configurationPath: string; readonly json: boolean };
+
+const commands = ['enroll', 'status', 'native-messaging'] as const;
+type Command = (typeof commands)[number];
+
+type Options = {
+  readonly values: ReadonlyMap<string, string>;
+  readonly flags: ReadonlySet<string>;
+};
+
+/** Options with a value, and flags, with the commands that take them. */
+const valueOptions: Readonly<Record<string, readonly Command[]>> = {
+  '--config': commands,
+  '--broker': ['enroll'],
+  '--token-file': ['enroll'],
+};
+const flagOptions: Readonly<Record<string, readonly Command[]>> = { '--json': ['status'] };
+
+/**
+ * Reads the arguments that follow the program's own name. A browser's are recognized by their form: Chromium gives the
+ * extension's origin first, Firefox the path of the host manifest. Errors repeat no argument, which may be a secret
+ * in the wrong place.
+ */
+export function parseCommandLine(
+  programArguments: readonly string[],
+): Result<Invocation, 'usage_invalid'> {
+  if (isStartedByBrowser(programArguments[0])) {
+    return succeed({ command: 'native-messaging', configurationPath: defaultConfigurationPath() });
+  }
+  const values = new Map<string, string>();
+  const flags = new Set<string>();
+  let command: Command | undefined;
+  const rest = [...programArguments];
+  for (let argument = rest.shift(); argument !== undefined; argument = rest.shift()) {
+    if (argument === '--help' || argument === '-h') return succeed({ command: 'help' });
+    if (argument === '--version') return succeed({ command: 'version' });
+    if (argument.startsWith('-')) {
+      const problem = takeOption(argument, rest, values, flags);
+      if (problem !== undefined) return fail('usage_invalid', problem);
+      continue;
+    }
+    if (command !== undefined) return fail('usage_invalid', `${command} takes no argument`);
+    command = commands.find((known) => known === argument);
+    if (command === undefined) return fail('usage_invalid', 'there is no such command');
+    // What follows comes from the browser and means nothing here.
+    if (command === 'native-messaging') break;
+  }
+  if (command === undefined) return fail('usage_invalid', 'the command is missing');
+  return buildInvocation(command, { values, flags });
+}
+
+function isStartedByBrowser(first: string | undefined): boolean {
+  if (first === undefined) return false;
+  return (
+    first.startsWith('chrome-extension://') ||
+    (isAbsolute(first) && first.endsWith(`${nativeHostName}.json`))
+  );
+}
+
+/** Takes one option off the line; what is wrong with it, or `undefined`. */
+function takeOption(
+  argument: string,
+  rest: string[],
+  values: Map<string, string>,
+  flags: Set<string>,
+): string | undefined {
+  const equals = argument.indexOf('=');
+  const name = equals === -1 ? argument : argument.slice(0, equals);
+  if (name === '--token') {
+    return 'an enrollment token never goes on the command line, where every process can read it';
+  }
+  if (Object.hasOwn(flagOptions, name) && equals === -1) {
+    flags.add(name);
+    return undefined;
+  }
+  if (!Object.hasOwn(valueOptions, name)) return 'there is no such option';
+  const value = equals === -1 ? rest.shift() : argument.slice(equals + 1);
+  if (value === undefined || value === '') return `${name} needs a value`;
+  if (values.has(name)) return `${name} was given twice`;
+  values.set(name, value);
+  return undefined;
+}
+
+function buildInvocation(
+  command: Command,
+  { values, flags }: Options,
+): Result<Invocation, 'usage_invalid'> {
+  const misplaced = [...values.keys(), ...flags].find(
+    (name) => !(valueOptions[name] ?? flagOptions[name])?.includes(command),
+  );
+  if (misplaced !== undefined) return fail('usage_invalid', `${command} takes no ${misplaced}`);
+  const configurationPath = values.get('--config') ?? defaultConfigurationPath();
+  if (!isAbsolute(configurationPath)) {
+    return fail('usage_invalid', '--config must be an absolute path');
+  }
+  if (command === 'native-messaging') return succeed({ command, configurationPath });
+  if (command === 'status') {
+    return succeed({ command, configurationPath, json: flags.has('--json') });
+  }
+  const brokerUrl = values.get('--broker');
+  const tokenFile = values.get('--token-file');
+  return succeed({
+    command,
+    configurationPath,
+    ...(brokerUrl === undefined ? {} : { brokerUrl }),
+    ...(tokenFile === undefined ? {} : { tokenFile }),
+  });
+}

@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs';
+import { base64urlOf, parseFields } from '@countersign/protocol/schemas';
+import { fail, type Result } from '../result.ts';
+
+/** Where a token may come from. Never the command line, which every process on the machine can read. */
+export type TokenSources = {
+  readonly tokenFile?: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly standardInput: AsyncIterable<Uint8Array> & { readonly isTTY?: boolean };
+  /** Asks whoever sits at a terminal. */
+  readonly prompt: (text: string) => void;
+};
+
+export const tokenVariable = 'COUNTERSIGN_ENROLLMENT_TOKEN';
+const maxTokenBytes = 1024;
+
+/** The token from the file, else from the environment, else from standard input; white space around it is dropped. */
+export async function readEnrollmentToken(
+  sources: TokenSources,
+): Promise<Result<string, 'usage_invalid'>> {
+  const raw = await readRaw(sources);
+  if (!raw.ok) return raw;
+  const token = parseFields(base64urlOf(32), raw.value.text.trim());
+  return token.ok ? token : fail('usage_invalid', `${raw.value.from} ${token.detail}`);
+}
+
+async function readRaw(
+  sources: TokenSources,
+): Promise<Result<{ readonly text: string; readonly from: string }, 'usage_invalid'>> {
+  const { tokenFile, environment, standardInput } = sources;
+  if (tokenFile !== undefined) {
+    try {
+      const text = readFileSync(tokenFile).subarray(0, maxTokenBytes).toString();
+      return { ok: true, value: { text, from: 'the enrollment token in --token-file' } };
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+      return fail('usage_invalid', `the file of --token-file cannot be read (${code})`);
+    }
+  }
+  const fromEnvironment = environment[tokenVariable];
+  if (fromEnvironment !== undefined) {
+    return { ok: true, value: { text: fromEnvironment, from: tokenVariable } };
+  }
+  if (standardInput.isTTY === true) sources.prompt('Enrollment token: ');
+  let text = '';
+  for await (const chunk of standardInput) {
+    text += Buffer.from(chunk).toString();
+    if (text.includes('\n') || text.length > maxTokenBytes) break;
+  }
+  return {
+    ok: true,
+    value: { text: text.slice(0, maxTokenBytes), from: 'the enrollment token on standard input' },
+  };
+}

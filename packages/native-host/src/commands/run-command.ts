@@ -1,0 +1,47 @@
+import { hostVersion } from '../host-version.ts';
+import type { Result } from '../result.ts';
+import { enrollCommand } from './enroll-command.ts';
+import { helpText } from './help-text.ts';
+import type { Invocation } from './parse-command-line.ts';
+import { exitCodes, type Output, printFailure } from './print.ts';
+import { statusCommand } from './status-command.ts';
+
+const output: Output = {
+  out: (text) => process.stdout.write(text),
+  error: (text) => process.stderr.write(text),
+};
+
+/** Runs any command but native messaging. */
+export async function runCommand(invocation: Result<Invocation, 'usage_invalid'>): Promise<number> {
+  if (!invocation.ok) return printFailure(output, invocation);
+  const { value } = invocation;
+  switch (value.command) {
+    case 'help':
+      output.out(helpText());
+      return exitCodes.done;
+    case 'version':
+      output.out(`${hostVersion}\n`);
+      return exitCodes.done;
+    case 'status':
+      return statusCommand(value, output);
+    case 'enroll': {
+      const { configurationPath, brokerUrl, tokenFile } = value;
+      return enrollCommand(
+        {
+          configurationPath,
+          nowSeconds: Math.floor(Date.now() / 1000),
+          token: {
+            environment: process.env,
+            standardInput: process.stdin,
+            prompt: output.error,
+            ...(tokenFile === undefined ? {} : { tokenFile }),
+          },
+          ...(brokerUrl === undefined ? {} : { brokerUrl }),
+        },
+        output,
+      );
+    }
+    default:
+      throw new Error(`${value.command} does not run here`);
+  }
+}

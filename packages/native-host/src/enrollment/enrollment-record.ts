@@ -1,0 +1,135 @@
+import { createHash, X509Certificate } from 'node:crypto';
+import { join } from 'node:path';
+import { decodeBase64url, encodeBase64url } from '@countersign/protocol';
+import type { HostStatus } from '@countersign/protocol/native-messages';
+import { base64urlBetween, parseFields } from '@countersign/protocol/schemas';
+import * as z from 'zod/mini';
+import { fail, type Result, succeed } from '../result.ts';
+import {
+  type PrivateFileReason,
+  readPrivateFile,
+  removePrivateFile,
+  writePrivateFile,
+} from '../state/private-file.ts';
+import { parseStrictJsonBytes } from '../strict-json.ts';
+
+const certificate = base64urlBetween(1, 16 * 1024);
+const maxRecordBytes = 128 * 1024;
+
+const enrollmentFile = z.strictObject({
+  version: z.literal(1),
+  /** What the broker calls itself: `iss` of its challenges. */
+  broker_url: z.url(),
+  /** Where the enrollment was sent to, when that is another address of the same broker. */
+  requested_url: z.url(),
+  organization_id: z.string().check(z.minLength(1), z.maxLength(128)),
+  device_id: z.string().check(z.minLength(1), z.maxLength(128)),
+  certificate,
+  issuer_certificate: certificate,
+  root_certificate: certificate,
+  /** Of the key set that came with the enrollment: no older one will ever be accepted. */
+  key_set_version: z.int().check(z.minimum(1)),
+});
+
+/** This device's enrollment. Certificates are DER. */
+export type Enrollment = {
+  readonly brokerUrl: string;
+  readonly requestedUrl: string;
+  readonly organizationId: string;
+  readonly deviceId: string;
+  readonly leafCertificate: Uint8Array;
+  readonly issuerCertificate: Uint8Array;
+  readonly rootCertificate: Uint8Array;
+  readonly keySetVersion: number;
+};
+
+function pathIn(stateDirectory: string): string {
+  return join(stateDirectory, 'enrollment.json');
+}
+
+export type EnrollmentReason =
+  /** Its content is not an enrollment. */
+  | 'enrollment_damaged'
+  /** It cannot be read, or others could have changed it. */
+  | 'enrollment_unreadable';
+
+/** The enrollment, `undefined` when there is none, or why what is there cannot be used. */
+export function readEnrollment(
+  stateDirectory: string,
+): Result<Enrollment | undefined, EnrollmentReason> {
+  const path = pathIn(stateDirectory);
+  const damaged = (detail: string) => fail('enrollment_damaged', detail);
+  const bytes = readPrivateFile(path, maxRecordBytes);
+  if (!bytes.ok) {
+    return bytes.reason === 'missing'
+      ? succeed(undefined)
+      : fail('enrollment_unreadable', bytes.detail);
+  }
+  const json = parseStrictJsonBytes(bytes.value);
+  if (!json.ok) return damaged(`${path} ${json.detail}`);
+  const file = parseFields(enrollmentFile, json.value);
+  if (!file.ok) return damaged(`${path}: ${file.field} ${file.detail}`);
+  const { value } = file;
+  const [leafCertificate, issuerCertificate, rootCertificate] = [
+    value.certificate,
+    value.issuer_certificate,
+    value.root_certificate,
+  ].map(decodeBase64url);
+  if (!leafCertificate || !issuerCertificate || !rootCertificate) {
+    return damaged(`${path}: a certificate is not base64url`);
+  }
+  return succeed({
+    brokerUrl: value.broker_url,
+    requestedUrl: value.requested_url,
+    organizationId: value.organization_id,
+    deviceId: value.device_id,
+    leafCertificate,
+    issuerCertificate,
+    rootCertificate,
+    keySetVersion: value.key_set_version,
+  });
+}
+
+/** The last step of enrollment: from here on the device is enrolled. */
+export function writeEnrollment(
+  stateDirectory: string,
+  enrollment: Enrollment,
+): Result<undefined, PrivateFileReason> {
+  const file: z.infer<typeof enrollmentFile> = {
+    version: 1,
+    broker_url: enrollment.brokerUrl,
+    requested_url: enrollment.requestedUrl,
+    organization_id: enrollment.organizationId,
+    device_id: enrollment.deviceId,
+    certificate: encodeBase64url(enrollment.leafCertificate),
+    issuer_certificate: encodeBase64url(enrollment.issuerCertificate),
+    root_certificate: encodeBase64url(enrollment.rootCertificate),
+    key_set_version: enrollment.keySetVersion,
+  };
+  const written = writePrivateFile(
+    pathIn(stateDirectory),
+    Buffer.from(`${JSON.stringify(file, undefined, 2)}\n`),
+  );
+  return written.ok ? succeed(undefined) : written;
+}
+
+export function removeEnrollment(stateDirectory: string): Result<undefined, PrivateFileReason> {
+  return removePrivateFile(pathIn(stateDirectory));
+}
+
+export type CertificateSummary = NonNullable<HostStatus['certificate']>;
+
+/** What people need to know of a certificate; fingerprint in base64url, times in RFC 3339. `undefined` when it is not one. */
+export function summarizeCertificate(der: Uint8Array): CertificateSummary | undefined {
+  try {
+    const certificate = new X509Certificate(der);
+    return {
+      fingerprint_sha256: createHash('sha256').update(certificate.raw).digest('base64url'),
+      not_before: certificate.validFromDate.toISOString(),
+      not_after: certificate.validToDate.toISOString(),
+      issuer: certificate.issuer,
+    };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,35 @@
+/** What other programs of the workspace use; the `countersign` command itself starts at `main.ts`. */
+export {
+  type AttestingDevice,
+  type AttestRequest,
+  answerChallenge,
+} from './attest/answer-challenge.ts';
+export type { Configuration } from './configuration/configuration.ts';
+export {
+  type ConfigurationReason,
+  loadConfiguration,
+} from './configuration/load-configuration.ts';
+export {
+  type EnrollInput,
+  type EnrollmentOutcome,
+  type EnrollmentStep,
+  type EnrollReason,
+  enroll,
+} from './enrollment/enroll.ts';
+export { type Enrollment, readEnrollment } from './enrollment/enrollment-record.ts';
+export { encodeFrame } from './framing/frame.ts';
+export { type FrameEvent, FrameReader } from './framing/frame-reader.ts';
+export { hostVersion } from './host-version.ts';
+export { parseBrokerUrl } from './http/broker-url.ts';
+export {
+  type HostManifestInput,
+  renderHostManifest,
+  writeHostManifest,
+} from './installation/host-manifest.ts';
+export { type LauncherInput, renderLauncher, writeLauncher } from './installation/launcher.ts';
+export { readStoredKeySet, type StoredKeySet } from './key-set/stored-key-set.ts';
+export { FileKeyStore } from './keystore/file-keystore.ts';
+export type { KeyProtection, KeyStore, KeyStoreReason } from './keystore/keystore.ts';
+export { readPosture } from './posture/read-posture.ts';
+export type { Failure, Result, Success } from './result.ts';
+export { readHostStatus } from './status/read-host-status.ts';

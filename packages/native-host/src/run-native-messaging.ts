@@ -1,0 +1,70 @@
+import { attest, refreshKeySetIfDue } from './attest/attest.ts';
+import { loadConfiguration } from './configuration/load-configuration.ts';
+import { answerMessage, type Purposes } from './messages/answer-message.ts';
+import { serveNativeMessaging } from './messages/serve-native-messaging.ts';
+import { readHostStatus } from './status/read-host-status.ts';
+
+/** Standard output carries frames and nothing else, so all diagnostics go here. They hold no secrets. */
+function log(line: string): void {
+  process.stderr.write(`countersign: ${line}\n`);
+}
+
+function logDefect(error: unknown): void {
+  log(error instanceof Error ? (error.stack ?? error.message) : String(error));
+}
+
+const nowSeconds = () => Math.floor(Date.now() / 1000);
+
+/**
+ * Speaks native messaging on standard input and output until the browser closes the port. Configuration and enrollment
+ * are read anew for each message: a port may stay open for days.
+ *
+ * @returns exit code: 0, or 1 after input that was not a sequence of frames
+ */
+export async function runNativeMessaging(configurationPath: string): Promise<number> {
+  const purposes: Purposes = {
+    async attest(request) {
+      const configuration = loadConfiguration(configurationPath);
+      if (!configuration.ok) return configuration;
+      return attest(request, configuration.value, nowSeconds());
+    },
+    status() {
+      const configuration = loadConfiguration(configurationPath);
+      return configuration.ok ? readHostStatus(configuration.value) : configuration;
+    },
+  };
+  let refreshing: Promise<void> | undefined;
+  const refresh = async () => {
+    const configuration = loadConfiguration(configurationPath);
+    if (!configuration.ok) return;
+    const refreshed = await refreshKeySetIfDue(configuration.value, nowSeconds());
+    if (!refreshed.ok && refreshed.reason !== 'not_enrolled') {
+      log(`${refreshed.reason}: ${refreshed.detail}`);
+    }
+  };
+
+  const end = await serveNativeMessaging(
+    { input: process.stdin, write: writeToBrowser },
+    async (message) => {
+      const answer = await answerMessage(message, purposes, logDefect);
+      if (answer.type === 'error') log(`${answer.code}: ${answer.detail}`);
+      // Begins after this answer is on its way, and holds up no other one.
+      refreshing ??= new Promise((resolve) => setImmediate(resolve))
+        .then(refresh)
+        .catch(logDefect)
+        .finally(() => {
+          refreshing = undefined;
+        });
+      return answer;
+    },
+  );
+  if (end === 'cut') log('the input ended in the middle of a message');
+  await refreshing;
+  return end === 'closed' ? 0 : 1;
+}
+
+function writeToBrowser(frame: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(frame, (error) => (error ? reject(error) : resolve()));
+  });
+}
