@@ -1,13 +1,12 @@
 import { maxHttpBodyBytes } from '@countersign/protocol/limits';
 import { parseFields } from '@countersign/protocol/schemas';
+import { parseStrictJsonBytes } from '@countersign/protocol/strict-json';
 import type * as z from 'zod/mini';
 import type { Problem } from './problem.ts';
 
 export type BodyResult<Value> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly problem: Problem };
-
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
 
 /** Reads at most `maxHttpBodyBytes`, whatever Content-Length says; `undefined` when there is more. */
 async function readLimited(request: Request): Promise<Uint8Array | undefined> {
@@ -56,13 +55,9 @@ export async function readBody<Schema extends z.core.$ZodType>(
   if (bytes === undefined) {
     return refuse({ code: 'body_too_large', detail: `at most ${maxHttpBodyBytes} bytes` });
   }
-  let body: unknown;
-  try {
-    body = JSON.parse(decoder.decode(bytes));
-  } catch {
-    return refuse({ code: 'json_malformed' });
-  }
-  const parsed = parseFields(schema, body);
+  const json = parseStrictJsonBytes(bytes);
+  if (!json.ok) return refuse({ code: 'json_malformed', detail: json.detail });
+  const parsed = parseFields(schema, json.value);
   return parsed.ok
     ? { ok: true, value: parsed.value }
     : refuse({ code: 'field_invalid', field: parsed.field, detail: parsed.detail });

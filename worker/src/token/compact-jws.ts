@@ -1,4 +1,5 @@
 import { decodeBase64url, encodeBase64url } from '@countersign/protocol';
+import { parseStrictJsonBytes } from '@countersign/protocol/strict-json';
 
 /**
  * Compact JWS (RFC 7515 section 7.1) for the few forms that the broker makes and takes. Which algorithm and which key
@@ -16,7 +17,6 @@ export type UnverifiedJws = {
 };
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
 
 /** WebCrypto's parameters for a JWS algorithm (RFC 7518 section 3.1). */
 export function signatureParameters(algorithm: JwsAlgorithm): {
@@ -49,14 +49,13 @@ export async function signCompactJws(
   return `${signingInput}.${encodeBase64url(new Uint8Array(signature))}`;
 }
 
+/** Repeated members are refused (RFC 7515 section 4 and RFC 7519 section 4 leave a choice; the other one is unsafe). */
 function parseJsonObject(bytes: Uint8Array): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(decoder.decode(bytes));
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-    return { ...value };
-  } catch {
-    return undefined;
-  }
+  const parsed = parseStrictJsonBytes(bytes);
+  if (!parsed.ok) return undefined;
+  const { value } = parsed;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  return { ...value };
 }
 
 /** Takes a compact JWS apart; `undefined` for anything but three canonical base64url parts around JSON objects. */
@@ -92,7 +91,9 @@ export function headerMatches(
   alsoAllowed: readonly string[] = [],
 ): boolean {
   for (const [name, value] of Object.entries(expected)) if (header[name] !== value) return false;
-  return Object.keys(header).every((name) => name in expected || alsoAllowed.includes(name));
+  return Object.keys(header).every(
+    (name) => Object.hasOwn(expected, name) || alsoAllowed.includes(name),
+  );
 }
 
 /** Verifies the signature with a key that the caller chose. */

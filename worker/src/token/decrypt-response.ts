@@ -4,6 +4,7 @@ import {
   responseKeyManagement,
 } from '@countersign/protocol/device-response';
 import { p256PublicJwk } from '@countersign/protocol/schemas';
+import { parseStrictJsonBytes } from '@countersign/protocol/strict-json';
 import * as z from 'zod/mini';
 
 /**
@@ -25,7 +26,7 @@ export type ResponseDecryptionKey = {
 };
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const gcmTagBytes = 16;
 
 /** Concat KDF input after the shared secret (RFC 7518 section 4.6.2), for A256GCM with empty party infos. */
@@ -52,12 +53,10 @@ async function deriveContentKey(secret: ArrayBuffer): Promise<CryptoKey> {
 function parseHeader(encodedHeader: string): z.infer<typeof responseHeader> | undefined {
   const bytes = decodeBase64url(encodedHeader);
   if (bytes === undefined) return undefined;
-  try {
-    const result = z.safeParse(responseHeader, JSON.parse(decoder.decode(bytes)));
-    return result.success ? result.data : undefined;
-  } catch {
-    return undefined;
-  }
+  const parsed = parseStrictJsonBytes(bytes);
+  if (!parsed.ok) return undefined;
+  const result = z.safeParse(responseHeader, parsed.value);
+  return result.success ? result.data : undefined;
 }
 
 /**
