@@ -5,6 +5,9 @@ import { constants } from 'node:os';
 /** How long a child may take to end after it was told to. */
 const graceMilliseconds = 20_000;
 
+/** A second signal after this time ends a child at once. */
+const impatienceMilliseconds = 1_000;
+
 /** @type {NodeJS.Signals[]} */
 const endingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
@@ -55,13 +58,18 @@ export function runChild(command, args, { cwd, env, output, ownGroup = false }) 
     };
     /** @type {NodeJS.Timeout | undefined} */
     let deadline;
+    let firstSignalAt = 0;
     /** @param {NodeJS.Signals} signal */
     const passOn = (signal) => {
-      // A terminal sends Ctrl-C to the whole foreground group, so the child has it; a second one ends it.
-      const fromTerminal = signal === 'SIGINT' && process.stdin.isTTY === true && !grouped;
-      if (deadline !== undefined) send('SIGKILL');
-      else if (!fromTerminal) send(signal);
-      deadline ??= setTimeout(() => send('SIGKILL'), graceMilliseconds);
+      if (deadline !== undefined) {
+        // One Ctrl-C can arrive twice, from the terminal and from npm; a later one is impatience.
+        if (performance.now() - firstSignalAt > impatienceMilliseconds) send('SIGKILL');
+        return;
+      }
+      firstSignalAt = performance.now();
+      deadline = setTimeout(() => send('SIGKILL'), graceMilliseconds);
+      // The terminal sends Ctrl-C to its whole foreground group, so such a child has it already.
+      if (grouped || signal !== 'SIGINT' || process.stdin.isTTY !== true) send(signal);
     };
     const stopListening = () => {
       clearTimeout(deadline);

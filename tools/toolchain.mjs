@@ -49,16 +49,20 @@ export function nodePackageFor({ platform, architecture, glibc }) {
 
 /**
  * The environment without what an outer npm or pnpm set for its own script, which would steer a nested
- * one; how to reach the registry stays.
+ * one. How npm reaches the registry stays, and is said to pnpm too, which does not read npm's variables.
  *
  * @param {Record<string, string | undefined>} environment
  */
 export function withoutNpmVariables(environment) {
-  const kept =
-    /^npm_config_(registry|cache|cafile|userconfig|proxy|https_proxy|noproxy|strict_ssl)$/;
-  return Object.fromEntries(
-    Object.entries(environment).filter(([name]) => !/^p?npm_/.test(name) || kept.test(name)),
-  );
+  const outer = /^p?npm_/;
+  const access =
+    /^p?npm_config_(registry|cache|cafile|userconfig|proxy|https_proxy|noproxy|strict_ssl)$/;
+  const entries = Object.entries(environment);
+  const kept = entries.filter(([name]) => !outer.test(name) || access.test(name));
+  const forPnpm = kept
+    .filter(([name, value]) => name.startsWith('npm_config_') && value !== '')
+    .map(([name, value]) => [`p${name}`, value]);
+  return Object.fromEntries([...forPnpm, ...kept]);
 }
 
 function machineHasGlibc() {
