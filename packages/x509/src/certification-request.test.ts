@@ -26,6 +26,7 @@ import { encodeName } from './name.ts';
 import { encodeSignatureAlgorithm, type SignatureAlgorithm } from './signature-algorithm.ts';
 import type { KeyKind, SubjectPublicKey } from './subject-public-key.ts';
 import { makeKey, must, signRaw } from './testing/make-certificates.ts';
+import { rsaSpki } from './testing/make-keys.ts';
 
 const p256 = await makeKey('ec-p256');
 const other = await makeKey('ec-p256');
@@ -165,6 +166,11 @@ describe('requests that are refused', () => {
       'algorithm of another key',
       'signature_algorithm_mismatch',
       { algorithm: encodeSignatureAlgorithm('rsa-sha256') },
+    ],
+    [
+      'a weak RSA key',
+      'weak_key',
+      { spki: rsaSpki(3n ** 1292n), algorithm: encodeSignatureAlgorithm('rsa-sha256') },
     ],
     ['one attribute type twice', 'duplicate_attribute', { attributes: twice }],
     ['an attribute without value', 'malformed_structure', { attributes: noValues }],

@@ -56,6 +56,29 @@ describe('one certificate under another', () => {
     ['the root under itself', root, root, 'issuing-ca', 'issuer_mismatch'],
     ['a foreign authority of the same name', leaf, stranger.issuingCa, 'device', 'issuer_mismatch'],
     [
+      'an authority of another name with the same key',
+      leaf,
+      { ...issuingCa, subject: root.subject },
+      'device',
+      'issuer_mismatch',
+    ],
+    [
+      'an authority that may make authorities',
+      withExtensions(issuingCa, {
+        basicConstraints: { isCa: true, pathLength: undefined, isCritical: true },
+      }),
+      root,
+      'issuing-ca',
+      'purpose_not_allowed',
+    ],
+    [
+      'an authority without fence',
+      withExtensions(issuingCa, { extendedKeyUsage: undefined }),
+      root,
+      'issuing-ca',
+      'purpose_not_allowed',
+    ],
+    [
       'a foreign authority that claims name and identifier too',
       leaf,
       withExtensions(stranger.issuingCa, {

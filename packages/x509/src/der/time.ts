@@ -50,15 +50,14 @@ export function readTime(reader: DerReader, what: string): number {
   const minute = twoDigits(shift + 8);
   const second = twoDigits(shift + 10);
   const epochMs = Date.UTC(year, month - 1, day, hour, minute, second);
-  // Date.UTC carries 31 February or 24:00 over into the next field; a real time survives unchanged.
+  // Date.UTC carries 31 February, 24:00 or second 60 over into the next field; a real time stays.
   const roundTrip = new Date(epochMs);
   const real =
     roundTrip.getUTCFullYear() === year &&
     roundTrip.getUTCMonth() === month - 1 &&
     roundTrip.getUTCDate() === day &&
     roundTrip.getUTCHours() === hour &&
-    roundTrip.getUTCMinutes() === minute &&
-    second <= 59;
+    roundTrip.getUTCMinutes() === minute;
   if (!real) throw new X509Error('validity_not_allowed', `${what}: no such time`);
   if (!short && epochMs < year2050Ms) {
     throw new X509Error('validity_not_allowed', `${what}: GeneralizedTime before 2050`);
