@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { DecisionReason, ProblemCode } from '@countersign/protocol';
-import { unpackEvidence } from '@countersign/protocol';
-import { challengeRequest } from '@countersign/protocol/challenge';
+import { packEvidence, unpackEvidence } from '@countersign/protocol';
+import { challengeAnswer, challengeRequest } from '@countersign/protocol/challenge';
 import {
   type EvaluationAnswer,
   type EvaluationRequest,
@@ -42,6 +42,8 @@ export type FakeBroker = {
   interruptNext(path: string, handler: Handler): void;
   /** What the extension of a managed browser would answer to this challenge. */
   respondAsManagedDevice(challenge: string): Promise<string>;
+  /** Evidence as the page of a managed browser makes it, with a challenge from `POST /v1/challenges`. */
+  attestAsManagedDevice(page: { origin: string; transaction: string }): Promise<string>;
   stop(): Promise<void>;
 };
 
@@ -200,14 +202,28 @@ export async function startFakeBroker(settings: FakeBrokerSettings): Promise<Fak
   });
   url = `http://127.0.0.1:${await listenOnFreePort(server)}`;
 
+  const respondAsManagedDevice = async (challenge: string) => {
+    const claims = await keys.openChallenge(challenge);
+    if (claims === undefined) throw new Error('not a challenge of this broker');
+    return keys.makeResponse(claims.jti);
+  };
+
   return {
     url,
     requests,
     interruptNext: (path, handler) => interruptions.push({ path, handler }),
-    respondAsManagedDevice: async (challenge) => {
-      const claims = await keys.openChallenge(challenge);
-      if (claims === undefined) throw new Error('not a challenge of this broker');
-      return keys.makeResponse(claims.jti);
+    respondAsManagedDevice,
+    attestAsManagedDevice: async ({ origin, transaction }) => {
+      const answer = await fetch(`${url}/v1/challenges`, {
+        method: 'POST',
+        headers: { Origin: origin, 'Content-Type': 'text/plain' },
+        body: JSON.stringify({ client_id: settings.clientId, transaction }),
+      });
+      const { challenge } = challengeAnswer.parse(await answer.json());
+      return packEvidence({
+        unverifiedChallenge: challenge,
+        unverifiedResponse: await respondAsManagedDevice(challenge),
+      });
     },
     stop: async () => {
       server.closeAllConnections();

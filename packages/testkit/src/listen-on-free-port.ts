@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { Server } from 'node:net';
+import { createServer, type Server } from 'node:net';
 
 /** Below the range that Linux hands out for outgoing connections, which could hold the same port for a minute. */
 const firstPort = 20_000;
@@ -19,4 +19,12 @@ export async function listenOnFreePort(server: Server, host = '127.0.0.1'): Prom
     }
   }
   throw new Error(`no free port between ${firstPort} and ${lastPort}`);
+}
+
+/** For programs that are told their port and listen themselves. */
+export async function findFreePort(): Promise<number> {
+  const server = createServer();
+  const port = await listenOnFreePort(server);
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }

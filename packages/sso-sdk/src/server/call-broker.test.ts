@@ -1,24 +1,45 @@
+import { randomBytes } from 'node:crypto';
 import {
   type FakeBroker,
   type Handler,
   sendJson,
   sendProblem,
+  startFakeBroker,
 } from '@countersign/testkit/fake-broker';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { CountersignClientOptions } from './countersign-client.ts';
-import { clientOf, clientSecret, managedSignIn, startBroker } from './fake-sign-in.ts';
+import { type CountersignClientOptions, createCountersignClient } from './countersign-client.ts';
+import { createTransaction } from './transaction.ts';
 
+const clientId = 'sso';
+const application = 'mail';
+const origin = 'https://sso.example.com';
+const clientSecret = randomBytes(32).toString('base64url');
 const evaluation = '/access/v1/evaluation';
 let broker: FakeBroker;
+
+const startBroker = () =>
+  startFakeBroker({ clientId, clientSecret, origins: [origin], application });
 
 beforeEach(async () => {
   broker = await startBroker();
 });
 afterEach(() => broker.stop());
 
-const client = (options?: Partial<CountersignClientOptions>) => clientOf(broker, options);
-const signIn = (changes?: { subject?: string; transaction?: string }) =>
-  managedSignIn(broker, changes);
+const client = (options: Partial<CountersignClientOptions> = {}) =>
+  createCountersignClient({
+    brokerUrl: broker.url,
+    clientId,
+    authentication: { clientSecret },
+    ...options,
+  });
+
+/** What the sign-in server has when the form of a managed browser arrives. */
+async function signIn(at = broker) {
+  const transaction = createTransaction();
+  const evidence = await at.attestAsManagedDevice({ origin, transaction });
+  return { subject: 'ada', application, transaction, evidence, subjectAuthenticated: true };
+}
+
 const evaluations = () => broker.requests.filter(({ path }) => path === evaluation);
 
 describe('retry', () => {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   type FakeBroker,
   type Handler,
@@ -7,30 +8,40 @@ import {
 } from '@countersign/testkit/fake-broker';
 import { exportJWK, generateKeyPair } from 'jose';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { CountersignClientOptions } from './countersign-client.ts';
-import {
-  application,
-  clientId,
-  clientOf,
-  managedEvidence,
-  managedSignIn,
-  origin,
-  startBroker,
-} from './fake-sign-in.ts';
+import { type CountersignClientOptions, createCountersignClient } from './countersign-client.ts';
 import { createTransaction } from './transaction.ts';
 
+const clientId = 'sso';
+const application = 'mail';
+const origin = 'https://sso.example.com';
+const clientSecret = randomBytes(32).toString('base64url');
 const evaluation = '/access/v1/evaluation';
 const jwks = '/.well-known/jwks.json';
 let broker: FakeBroker;
+
+const startBroker = () =>
+  startFakeBroker({ clientId, clientSecret, origins: [origin], application });
 
 beforeEach(async () => {
   broker = await startBroker();
 });
 afterEach(() => broker.stop());
 
-const client = (options?: Partial<CountersignClientOptions>) => clientOf(broker, options);
-const signIn = (changes?: { subject?: string; transaction?: string }) =>
-  managedSignIn(broker, changes);
+const client = (options: Partial<CountersignClientOptions> = {}) =>
+  createCountersignClient({
+    brokerUrl: broker.url,
+    clientId,
+    authentication: { clientSecret },
+    ...options,
+  });
+
+/** What the sign-in server has when the form of a managed browser arrives. */
+async function signIn(at = broker) {
+  const transaction = createTransaction();
+  const evidence = await at.attestAsManagedDevice({ origin, transaction });
+  return { subject: 'ada', application, transaction, evidence, subjectAuthenticated: true };
+}
+
 const evaluations = () => broker.requests.filter(({ path }) => path === evaluation);
 
 describe('evaluate', () => {
@@ -67,7 +78,10 @@ describe('evaluate', () => {
       expect(denied).toMatchObject({ decision: false, reasonCode: 'evidence_missing' });
       expect(denied).not.toHaveProperty('decisionToken');
     }
-    const moved = await client().evaluate(await signIn({ transaction: createTransaction() }));
+    const moved = await client().evaluate({
+      ...(await signIn()),
+      transaction: createTransaction(),
+    });
     expect(moved).toMatchObject({ decision: false, reasonCode: 'challenge_wrong_transaction' });
     const input = await signIn();
     await client().evaluate(input);
@@ -171,20 +185,15 @@ describe('an allow that is not proven', () => {
   test('with the token of another broker', async () => {
     const foreign = await startBroker();
     try {
-      const transaction = createTransaction();
-      const evidence = await managedEvidence(foreign, transaction);
-      const theirs = await clientOf(foreign).evaluate({
-        subject: 'ada',
-        application,
-        transaction,
-        evidence,
-        subjectAuthenticated: true,
-      });
+      const signInThere = await signIn(foreign);
+      const theirs = await client({ brokerUrl: foreign.url }).evaluate(signInThere);
       if (!theirs.decision) throw new Error('not allowed');
       const input = await tamper(({ context }) => {
         context.decision_token = theirs.decisionToken;
       });
-      await expect(client().evaluate({ ...input, transaction })).rejects.toMatchObject({
+      await expect(
+        client().evaluate({ ...input, transaction: signInThere.transaction }),
+      ).rejects.toMatchObject({
         code: 'decision_token_key_unknown',
       });
     } finally {

@@ -1,0 +1,5 @@
+export {
+  type RunningSampleSite,
+  type SampleSiteOptions,
+  startSampleSite,
+} from './start-sample-site.ts';

@@ -1,0 +1,94 @@
+import type { Decision } from '@countersign/sso-sdk/server';
+import { expect, test } from 'vitest';
+import { createDemoAccounts, demoPassword } from './demo-accounts.ts';
+import { createSampleApp, type SampleAppParts } from './sample-app.ts';
+
+const monitored: Decision = {
+  decision: true,
+  decisionToken: 'a.b.c',
+  deviceTrusted: false,
+  reasonCode: 'monitor_only',
+  reasonUser: 'You are signed in. Your company will soon require a managed device here.',
+  reasonAdmin: 'The device is not trusted.',
+  decisionId: '0.1',
+  policy: { version: 1, rule: 'monitor' },
+  requestId: 'r',
+};
+
+async function createApp(parts: Partial<SampleAppParts> = {}) {
+  const accounts = await createDemoAccounts();
+  return createSampleApp({
+    siteTitle: 'Sample',
+    secure: true,
+    brokerUrl: 'https://broker.example.com',
+    clientId: 'sso',
+    application: 'mail',
+    countersign: { evaluate: async () => monitored },
+    accounts,
+    assets: {},
+    log: () => undefined,
+    now: Date.now,
+    ...parts,
+  });
+}
+
+const signIn = (app: Awaited<ReturnType<typeof createApp>>, cookie: string) =>
+  app.request('https://sso.example.com/sign-in', {
+    method: 'POST',
+    headers: { Origin: 'https://sso.example.com', Host: 'sso.example.com', Cookie: cookie },
+    body: new URLSearchParams({ username: 'ada', password: demoPassword }),
+  });
+
+test('over https every cookie is bound to the host', async () => {
+  const app = await createApp();
+  const form = await app.request('https://sso.example.com/');
+  const [transaction = ''] = form.headers.getSetCookie();
+  expect(transaction).toMatch(
+    /^__Host-countersign-transaction=[\w-]{43}; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax; Secure$/,
+  );
+  const result = await signIn(app, transaction.split(';')[0] ?? '');
+  const [cleared, session] = result.headers.getSetCookie();
+  expect(cleared).toMatch(/^__Host-countersign-transaction=; Path=\/; Max-Age=0/);
+  expect(session).toMatch(
+    /^__Host-sample-session=[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
+  );
+});
+
+test('an untrusted device that is allowed is shown as what it is', async () => {
+  const app = await createApp();
+  const form = await app.request('https://sso.example.com/');
+  const result = await signIn(app, form.headers.getSetCookie()[0]?.split(';')[0] ?? '');
+  expect(result.status).toBe(200);
+  const text = await result.text();
+  expect(text).toContain('data-testid="outcome">not-trusted<');
+  expect(text).toContain('You are signed in as <strong data-testid="user">ada</strong>');
+});
+
+test('a transaction that is older than ten minutes is refused', async () => {
+  let nowMs = 1_800_000_000_000;
+  const app = await createApp({ now: () => nowMs });
+  const openForm = async () => {
+    const form = await app.request('https://sso.example.com/');
+    return form.headers.getSetCookie()[0]?.split(';')[0] ?? '';
+  };
+  const early = await openForm();
+  nowMs += 599_999;
+  expect((await signIn(app, early)).status).toBe(200);
+  const late = await openForm();
+  nowMs += 600_000;
+  expect((await signIn(app, late)).status).toBe(400);
+});
+
+test('a failure inside the site is logged and told without its cause', async () => {
+  const lines: string[] = [];
+  const app = await createApp({
+    countersign: { evaluate: () => Promise.reject(new Error('the inner cause')) },
+    log: (line) => void lines.push(line),
+  });
+  const form = await app.request('https://sso.example.com/');
+  const result = await signIn(app, form.headers.getSetCookie()[0]?.split(';')[0] ?? '');
+  expect(result.status).toBe(500);
+  expect(await result.text()).not.toContain('inner cause');
+  expect(result.headers.get('content-security-policy')).toContain("default-src 'none'");
+  expect(lines.join()).toContain('the inner cause');
+});

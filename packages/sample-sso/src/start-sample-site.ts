@@ -1,0 +1,85 @@
+import { readFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import { createCountersignClient } from '@countersign/sso-sdk/server';
+import { createAdaptorServer } from '@hono/node-server';
+import { bundlePageScript } from './bundle-page-script.ts';
+import { createDemoAccounts } from './demo-accounts.ts';
+import { createSampleApp } from './sample-app.ts';
+
+export type SampleSiteOptions = {
+  /** 0 takes any free one. */
+  readonly port: number;
+  /** Address to listen on, and the name in the URL. Default 127.0.0.1. */
+  readonly host?: string | undefined;
+  /** PEM; the site speaks plain http without it. */
+  readonly tls?: { readonly key: string; readonly cert: string } | undefined;
+  /** The broker's address for the browser, and the issuer of its tokens. */
+  readonly brokerUrl: string;
+  /** The broker's address for this server, if it is another. */
+  readonly brokerInternalUrl?: string | undefined;
+  readonly clientId: string;
+  readonly clientSecret: string;
+  /** The application's id at the broker. */
+  readonly application: string;
+  readonly title?: string | undefined;
+  /** One line for each decision and each refusal; no names, no secrets. */
+  readonly log?: ((line: string) => void) | undefined;
+};
+
+export type RunningSampleSite = {
+  readonly url: string;
+  stop(): Promise<void>;
+};
+
+const readAsset = (name: string) =>
+  readFileSync(new URL(`./pages/${name}`, import.meta.url), 'utf8');
+
+/** Rejects with the system's error when the port is taken, with `CountersignError` `options_invalid` for bad options. */
+export async function startSampleSite(options: SampleSiteOptions): Promise<RunningSampleSite> {
+  const { host = '127.0.0.1', tls, brokerUrl, brokerInternalUrl, clientId, clientSecret } = options;
+  const app = createSampleApp({
+    siteTitle: options.title ?? 'Sample sign-in',
+    secure: tls !== undefined,
+    brokerUrl,
+    clientId,
+    application: options.application,
+    countersign: createCountersignClient({
+      brokerUrl,
+      brokerInternalUrl,
+      clientId,
+      authentication: { clientSecret },
+    }),
+    accounts: await createDemoAccounts(),
+    assets: {
+      '/sign-in.js': { type: 'text/javascript; charset=utf-8', text: bundlePageScript() },
+      '/styles.css': { type: 'text/css; charset=utf-8', text: readAsset('styles.css') },
+      '/icon.svg': { type: 'image/svg+xml', text: readAsset('icon.svg') },
+    },
+    log: options.log ?? (() => undefined),
+    now: Date.now,
+  });
+  const server =
+    tls === undefined
+      ? createAdaptorServer({ fetch: app.fetch, createServer: createHttpServer })
+      : createAdaptorServer({
+          fetch: app.fetch,
+          createServer: createHttpsServer,
+          serverOptions: tls,
+        });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, host, () => resolve());
+  });
+  const address = server.address();
+  const port = address !== null && typeof address === 'object' ? address.port : options.port;
+  const name = host.includes(':') ? `[${host}]` : host;
+  return {
+    url: `${tls === undefined ? 'http' : 'https'}://${name}:${port}`,
+    stop: () =>
+      new Promise((resolve, reject) => {
+        server.close((error) => (error ? reject(error) : resolve()));
+        if ('closeAllConnections' in server) server.closeAllConnections();
+      }),
+  };
+}
