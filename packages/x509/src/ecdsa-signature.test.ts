@@ -1,10 +1,13 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Bytes, concatBytes } from './bytes.ts';
 import { encodeElement, encodeSequence, encodeUnsignedInteger } from './der/writer.ts';
 import { type EcCurve, ecdsaSignatureFromRaw, ecdsaSignatureToRaw } from './ecdsa-signature.ts';
 import { makeKey, must, signRaw } from './testing/make-certificates.ts';
 import { bytesOfInteger } from './testing/make-keys.ts';
-import fc from './testing/seeded-fast-check.ts';
+
+// The same inputs in every run: a failure is never a matter of luck, and always comes back.
+fc.configureGlobal({ seed: 20_261_121 });
 
 const order: Record<EcCurve, bigint> = {
   'P-256': 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n,
