@@ -43,6 +43,12 @@ const placeholders = new Set([
   'XXXXXXXX',
   '03000200040005000006000700080009',
   'FEFEFEFEFEFEFEFEFEFEFEFEFEFEFEFE',
+  '00020003000400050006000700080009',
+  'MB1234567890',
+  'NA',
+  'NULL',
+  'SSN12345678901234567',
+  'TBD',
 ]);
 
 type Fact =
@@ -51,9 +57,10 @@ type Fact =
 
 /** NFKC folds width and composition; separators and case carry no meaning in serial numbers and UUIDs. */
 function normalizeFact(raw: string, pattern: RegExp): Fact {
-  const folded = raw.normalize('NFKC').trim().toUpperCase();
-  if (!/^[A-Z0-9 ./_:{}-]*$/.test(folded)) return { kind: 'invalid' };
-  const text = folded.replace(/[^A-Z0-9]/g, '');
+  const folded = raw.normalize('NFKC').trim();
+  // Before the case is folded: upper case makes ASCII of a few letters that are not.
+  if (!/^[A-Za-z0-9 ./_:{}-]*$/.test(folded)) return { kind: 'invalid' };
+  const text = folded.toUpperCase().replace(/[^A-Z0-9]/g, '');
   if (placeholders.has(text) || /^(.)\1*$/.test(text)) return { kind: 'placeholder' };
   return pattern.test(text) ? { kind: 'usable', text } : { kind: 'invalid' };
 }
