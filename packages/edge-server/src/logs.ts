@@ -34,7 +34,7 @@ function onOneLine(text: string): string {
 
 /**
  * @param writeLine takes one finished line without its line feed
- * @param format `json`: one JSON object per event; `text`: for a terminal
+ * @param format `json`: one JSON object per event; `text`: for a terminal, with local time
  * @param now milliseconds since the epoch
  */
 export function createLog(
@@ -43,6 +43,7 @@ export function createLog(
   now: () => number,
 ): Log {
   const time = () => new Date(now()).toISOString();
+  const clockTime = () => new Date(now()).toTimeString().slice(0, 8);
   return {
     write(level, event, message, fields = {}) {
       if (format === 'json') {
@@ -50,10 +51,10 @@ export function createLog(
         return;
       }
       const mark = level === 'info' ? '' : `${level}: `;
-      writeLine(onOneLine(`${time().slice(11, 19)} ${mark}${message}`));
+      writeLine(onOneLine(`${clockTime()} ${mark}${message}`));
     },
     passThrough(line) {
-      if (format === 'text') writeLine(onOneLine(`${time().slice(11, 19)} worker: ${line}`));
+      if (format === 'text') writeLine(onOneLine(`${clockTime()} worker: ${line}`));
       else if (line.length <= maxLineLength && isJsonObject(line)) writeLine(line);
       else {
         writeLine(

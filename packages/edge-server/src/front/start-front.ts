@@ -17,6 +17,7 @@ export type FrontOptions = {
   /** workerd's socket. */
   readonly socketPath: string;
   readonly isReady: () => boolean;
+  readonly timeouts?: Timeouts;
 };
 
 export type Front = {
@@ -27,17 +28,32 @@ export type Front = {
   readonly stop: (graceMs: number) => Promise<void>;
 };
 
-/** A client that dawdles is cut off: over its headers, its whole request, or between two requests. */
-const limits = {
-  headersTimeout: 10_000,
-  requestTimeout: 30_000,
-  keepAliveTimeout: 30_000,
-  connectionsCheckingInterval: 1_000,
-  maxHeaderSize: 16 * 1024,
-  insecureHTTPParser: false,
-  requireHostHeader: true,
-} satisfies ServerOptions;
-const handshakeTimeoutMs = 10_000;
+/** A client that dawdles is cut off: over its handshake, its headers, its whole request, or between two requests. */
+export type Timeouts = {
+  readonly handshakeMs: number;
+  readonly headersMs: number;
+  readonly requestMs: number;
+  readonly idleMs: number;
+};
+
+const defaultTimeouts: Timeouts = {
+  handshakeMs: 10_000,
+  headersMs: 10_000,
+  requestMs: 30_000,
+  idleMs: 30_000,
+};
+
+function serverOptions({ headersMs, requestMs, idleMs }: Timeouts) {
+  return {
+    headersTimeout: headersMs,
+    requestTimeout: requestMs,
+    keepAliveTimeout: idleMs,
+    connectionsCheckingInterval: Math.min(1_000, headersMs / 2),
+    maxHeaderSize: 16 * 1024,
+    insecureHTTPParser: false,
+    requireHostHeader: true,
+  } satisfies ServerOptions;
+}
 const maxConnections = 4_096;
 const maxHeaders = 100;
 
@@ -76,7 +92,8 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   });
   const upstream: Upstream = { socketPath: options.socketPath, agent, isReady: options.isReady };
 
-  const plain = createServer(limits);
+  const timeouts = options.timeouts ?? defaultTimeouts;
+  const plain = createServer(serverOptions(timeouts));
   serve(plain, createForwarder(upstream, 'http'));
 
   const secureContext = (pair: TlsKeyPair) => ({
@@ -85,12 +102,12 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     minVersion: 'TLSv1.2' as const,
   });
   const tls = createTlsServer({
-    ...limits,
+    ...serverOptions(timeouts),
     ...secureContext(options.tls),
     requestCert: true,
     // Refusing here would leave a person with a browser's error page; the broker answers with a reason.
     rejectUnauthorized: false,
-    handshakeTimeout: handshakeTimeoutMs,
+    handshakeTimeout: timeouts.handshakeMs,
     ALPNProtocols: ['http/1.1'],
   });
   // The certificate is read once per connection, so it must not change in the middle of one.

@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest';
+import { parseCommandLine, usage } from './command-line.ts';
+
+const optionsOf = (args: string[], environment: Record<string, string> = {}) => {
+  const parsed = parseCommandLine(args, environment);
+  if (parsed.action !== 'serve') throw new Error(`not served: ${JSON.stringify(parsed)}`);
+  return parsed.options;
+};
+
+describe('parseCommandLine', () => {
+  it('needs nothing', () => {
+    expect(optionsOf([])).toEqual({ dataDirectory: '.countersign' });
+  });
+
+  it('takes every flag', () => {
+    const args =
+      '--data /d --host ::1 --http-port 1 --tls-port 2 --broker-url https://b.example --shards 8 ' +
+      '--tls-certificate c.pem --tls-key k.pem --tls-name a.example --tls-name b.example --worker w.js --log text';
+    expect(optionsOf(args.split(' '))).toEqual({
+      dataDirectory: '/d',
+      host: '::1',
+      httpPort: 1,
+      tlsPort: 2,
+      brokerUrl: 'https://b.example',
+      shardCount: 8,
+      tlsFiles: { certificateFile: 'c.pem', keyFile: 'k.pem' },
+      tlsNames: ['a.example', 'b.example'],
+      workerBundle: 'w.js',
+      logFormat: 'text',
+    });
+  });
+
+  it('takes the environment where there is no flag, and nothing from an empty variable', () => {
+    const environment = {
+      COUNTERSIGN_DATA: '/e',
+      COUNTERSIGN_HTTP_PORT: '4',
+      COUNTERSIGN_TLS_PORT: '5',
+      COUNTERSIGN_HOST: '',
+    };
+    expect(optionsOf(['--http-port', '6'], environment)).toEqual({
+      dataDirectory: '/e',
+      httpPort: 6,
+      tlsPort: 5,
+    });
+  });
+
+  it.each([
+    [['--prot', '1'], '--prot'],
+    [['extra'], 'extra'],
+    [['--http-port', '80x'], '--http-port must be a number, not "80x"'],
+    [['--http-port', '-1'], '--http-port'],
+    [['--shards', '1e3'], '--shards must be a number'],
+    [['--log', 'xml'], '--log must be json or text'],
+    [['--tls-key', 'k.pem'], 'together'],
+  ])('refuses %j', (args, part) => {
+    const parsed = parseCommandLine(args, {});
+    expect(parsed).toMatchObject({
+      action: 'refuse',
+      message: expect.stringContaining(part),
+    });
+  });
+
+  it('describes every environment variable that it reads', () => {
+    const read: string[] = [];
+    const environment = new Proxy<Record<string, string>>(
+      {},
+      {
+        get: (_target, name) => {
+          read.push(String(name));
+          return undefined;
+        },
+      },
+    );
+    parseCommandLine([], environment);
+    expect(read.length).toBeGreaterThan(8);
+    expect(read.filter((name) => !usage.includes(name))).toEqual([]);
+    expect(parseCommandLine(['--help'], {})).toEqual({ action: 'help' });
+  });
+});

@@ -1,0 +1,248 @@
+import { createHash, X509Certificate } from 'node:crypto';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { decodePem, parseCertificate, verifyIssuedBy } from '@countersign/x509';
+import { describe, expect, it } from 'vitest';
+import { temporaryDirectory } from '../testing/temporary-directory.ts';
+import { requiredDirectories, requiredFiles } from './layout.ts';
+import { ensureDataDirectory } from './open-data-directory.ts';
+
+const nowMs = Date.UTC(2026, 10, 21);
+const settings = { brokerUrl: 'http://127.0.0.1:8780', nowMs };
+
+async function created() {
+  const directory = join(temporaryDirectory(), 'data');
+  return { directory, data: await ensureDataDirectory(directory, settings) };
+}
+
+function allEntries(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' }).map((name) =>
+    join(directory, name),
+  );
+}
+
+const parsed = (pem: string) => {
+  const der = decodePem(pem, 'CERTIFICATE');
+  const certificate = der.ok ? parseCertificate(der.value) : der;
+  if (!certificate.ok) throw new Error(certificate.detail);
+  return certificate.value;
+};
+
+describe('a new data folder', () => {
+  it('has everything, and nothing of it is open to others under any umask', async () => {
+    for (const umask of [0, 0o077]) {
+      const previous = process.umask(umask);
+      try {
+        const { directory } = await created();
+        for (const path of [directory, ...allEntries(directory)]) {
+          const stat = lstatSync(path);
+          expect([path, stat.mode & 0o777]).toEqual([path, stat.isDirectory() ? 0o700 : 0o600]);
+        }
+        const names = allEntries(directory).map((path) => path.slice(directory.length + 1));
+        expect(names.toSorted()).toEqual(
+          [...requiredFiles, ...requiredDirectories.filter((name) => name !== '.')].toSorted(),
+        );
+      } finally {
+        process.umask(previous);
+      }
+    }
+  });
+
+  it('leaves nothing beside it', async () => {
+    const parent = temporaryDirectory();
+    await ensureDataDirectory(join(parent, 'data'), settings);
+    expect(readdirSync(parent)).toEqual(['data']);
+  });
+
+  it('holds a root, an issuer and a key set signer that fit each other and their keys', async () => {
+    const { directory, data } = await created();
+    const root = parsed(data.rootCertificatePem);
+    const issuer = parsed(data.issuerCertificatePem);
+    const signer = parsed(readFileSync(join(directory, 'certificates/key-set-signer.pem'), 'utf8'));
+    expect(await verifyIssuedBy(issuer, root, 'issuing-ca', nowMs)).toMatchObject({ ok: true });
+    expect(await verifyIssuedBy(signer, root, 'key-set-signer', nowMs)).toMatchObject({ ok: true });
+    expect(issuer.subject.commonName).toBe('MTLS Certificate Authority');
+    for (const name of ['root', 'issuer', 'key-set-signer'] as const) {
+      const certificate = new X509Certificate(readFileSync(data.paths.certificate(name)));
+      expect(certificate.checkPrivateKey(data.privateKey(name))).toBe(true);
+    }
+  });
+
+  it('has keys, token and organization of its own', async () => {
+    const [one, other] = [await created(), await created()];
+    const secrets = ({ directory }: { directory: string }) =>
+      [...requiredFiles]
+        .filter((name) => name !== 'deployment.json')
+        .map((name) => readFileSync(join(directory, name), 'base64'));
+    const both = [...secrets(one), ...secrets(other)];
+    expect(new Set(both).size).toBe(both.length);
+    expect(one.data.deployment.organizationId).not.toBe(other.data.deployment.organizationId);
+    expect(one.data.ownerToken).toMatch(/^[A-Za-z0-9_-]{43}$/);
+  });
+
+  it('records the shard count and the fingerprint of the device id key, not the key', async () => {
+    const directory = join(temporaryDirectory(), 'data');
+    await ensureDataDirectory(directory, { ...settings, shardCount: 7 });
+    const key = readFileSync(join(directory, 'keys/device-id.key'));
+    expect(key).toHaveLength(32);
+    const text = readFileSync(join(directory, 'deployment.json'), 'utf8');
+    expect(JSON.parse(text)).toMatchObject({
+      version: 1,
+      shard_count: 7,
+      device_id_key_fingerprint: createHash('sha256').update(key).digest('base64url'),
+      created_at: '2026-11-21T00:00:00.000Z',
+    });
+    expect(text).not.toContain(key.toString('base64url'));
+  });
+
+  it('is made in an empty folder that exists already, as a mount point does', async () => {
+    const directory = temporaryDirectory();
+    chmodSync(directory, 0o755);
+    const { created } = await ensureDataDirectory(directory, settings);
+    expect(created).toBe(true);
+    expect(lstatSync(directory).mode & 0o777).toBe(0o700);
+    expect(readdirSync(directory)).not.toContainEqual(expect.stringMatching(/^\.new-/));
+  });
+
+  it('is the same for two that create it at once', async () => {
+    const directory = join(temporaryDirectory(), 'data');
+    const both = await Promise.all([
+      ensureDataDirectory(directory, settings),
+      ensureDataDirectory(directory, settings),
+    ]);
+    expect(both[0].ownerToken).toBe(both[1].ownerToken);
+    expect(both[0].deployment).toEqual(both[1].deployment);
+  });
+});
+
+describe('an existing data folder', () => {
+  it('stays as it is, byte for byte', async () => {
+    const { directory, data } = await created();
+    const contents = () => requiredFiles.map((name) => readFileSync(join(directory, name), 'hex'));
+    const before = contents();
+    const again = await ensureDataDirectory(directory, settings);
+    expect(again.created).toBe(false);
+    expect(again.ownerToken).toBe(data.ownerToken);
+    expect(contents()).toEqual(before);
+  });
+
+  it.each(requiredFiles)('is refused without %s, which is not made again', async (name) => {
+    const { directory } = await created();
+    rmSync(join(directory, name));
+    await expect(ensureDataDirectory(directory, settings)).rejects.toMatchObject({
+      failure: 'data_directory_incomplete',
+      message: expect.stringContaining(`${join(directory, name)} is missing`),
+    });
+    expect(allEntries(directory)).not.toContain(join(directory, name));
+  });
+
+  it('has every open file named, with the command that closes it', async () => {
+    const { directory } = await created();
+    const issuerKey = join(directory, 'keys/issuer.pem');
+    chmodSync(directory, 0o755);
+    chmodSync(issuerKey, 0o640);
+    await expect(ensureDataDirectory(directory, settings)).rejects.toMatchObject({
+      failure: 'data_directory_permissions',
+      message: expect.stringMatching(
+        /mode 755, open to others: chmod go= .*\n.*issuer\.pem has mode 640, open to others: chmod go= \S+issuer\.pem/,
+      ),
+    });
+    expect(lstatSync(issuerKey).mode & 0o777).toBe(0o640);
+  });
+
+  it('is refused with another number of shards', async () => {
+    const { directory } = await created();
+    await expect(
+      ensureDataDirectory(directory, { ...settings, shardCount: 65 }),
+    ).rejects.toMatchObject({
+      failure: 'deployment_mismatch',
+      message: expect.stringContaining('created with 64 shards, not 65'),
+    });
+  });
+
+  it('is refused with another device id key', async () => {
+    const { directory } = await created();
+    writeFileSync(join(directory, 'keys/device-id.key'), Buffer.alloc(32, 7));
+    await expect(ensureDataDirectory(directory, settings)).rejects.toMatchObject({
+      failure: 'deployment_mismatch',
+      message: expect.stringContaining('device-id.key'),
+    });
+  });
+
+  it.each([
+    ['deployment.json', '{', 'is not JSON'],
+    ['deployment.json', '{"version":2}', 'is wrong at "version"'],
+    ['owner-token', 'short\n', 'does not hold an owner token'],
+    ['certificates/root.pem', 'x', 'does not hold a certificate'],
+  ])('is refused with a damaged %s', async (name, content, problem) => {
+    const { directory } = await created();
+    writeFileSync(join(directory, name), content);
+    await expect(ensureDataDirectory(directory, settings)).rejects.toMatchObject({
+      failure: 'data_directory_unusable',
+      message: expect.stringContaining(problem),
+    });
+  });
+
+  it('is not taken for one when it holds something else', async () => {
+    const directory = temporaryDirectory();
+    writeFileSync(join(directory, 'holiday.jpg'), 'sea');
+    await expect(ensureDataDirectory(directory, settings)).rejects.toMatchObject({
+      failure: 'data_directory_incomplete',
+    });
+    expect(readdirSync(directory)).toEqual(['holiday.jpg']);
+    const file = join(directory, 'holiday.jpg');
+    await expect(ensureDataDirectory(file, settings)).rejects.toMatchObject({
+      failure: 'data_directory_unusable',
+    });
+  });
+
+  it('cannot be created where nothing may be written', async () => {
+    await expect(ensureDataDirectory('/proc/countersign', settings)).rejects.toMatchObject({
+      failure: 'data_directory_unusable',
+      message: expect.stringContaining('--data'),
+    });
+  });
+});
+
+describe('a creation that was broken off', () => {
+  const deadProcess = 2 ** 22 + 1;
+
+  it('beside its place is removed, but not one that is under way', async () => {
+    const parent = temporaryDirectory();
+    const abandoned = join(parent, `.data.new-${deadProcess}-aaaaaa`);
+    const underWay = join(parent, `.data.new-${process.pid}-bbbbbb`);
+    for (const path of [abandoned, underWay]) {
+      mkdirSync(join(path, 'keys'), { recursive: true });
+      writeFileSync(join(path, 'keys/root.pem'), 'half');
+    }
+    await ensureDataDirectory(join(parent, 'data'), settings);
+    expect(readdirSync(parent).toSorted()).toEqual([`.data.new-${process.pid}-bbbbbb`, 'data']);
+  });
+
+  it('inside its place is begun again', async () => {
+    const directory = temporaryDirectory();
+    mkdirSync(join(directory, `.new-${deadProcess}-aaaaaa`));
+    mkdirSync(join(directory, 'keys'));
+    mkdirSync(join(directory, 'durable-objects'));
+    const { created } = await ensureDataDirectory(directory, settings);
+    expect(created).toBe(true);
+  });
+
+  it('is left alone as soon as there are databases', async () => {
+    const directory = temporaryDirectory();
+    mkdirSync(join(directory, `.new-${deadProcess}-aaaaaa`));
+    mkdirSync(join(directory, 'durable-objects/countersign-device-v1'), { recursive: true });
+    await expect(ensureDataDirectory(directory, settings)).rejects.toMatchObject({
+      failure: 'data_directory_incomplete',
+    });
+    expect(readdirSync(directory)).toContain('durable-objects');
+  });
+});

@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { assertOptions, type EdgeServerOptions, urlHost } from './edge-server-options.ts';
+
+const options = (changes: Partial<EdgeServerOptions>) => ({ dataDirectory: '/d', ...changes });
+
+describe('assertOptions', () => {
+  it.each<Partial<EdgeServerOptions>>([
+    {},
+    { host: 'localhost' },
+    { host: '::1' },
+    { host: '0.0.0.0', brokerUrl: 'https://broker.example.com' },
+    { brokerUrl: 'http://127.0.0.1:9000' },
+    { brokerUrl: 'http://[::1]:9000' },
+    { httpPort: 0, tlsPort: 0 },
+    { shardCount: 1 },
+  ])('accepts %j', (changes) => {
+    expect(() => assertOptions(options(changes))).not.toThrow();
+  });
+
+  it.each<[Partial<EdgeServerOptions>, string]>([
+    [{ dataDirectory: '' }, 'data folder'],
+    [{ httpPort: 65_536 }, 'HTTP port'],
+    [{ tlsPort: 1.5 }, 'TLS port'],
+    [{ httpPort: 8743 }, 'must differ'],
+    [{ shardCount: 0 }, 'shards'],
+    [{ shardCount: 4097 }, 'shards'],
+    [{ host: '0.0.0.0' }, '--broker-url'],
+    [{ brokerUrl: 'http://broker.example.com' }, 'https'],
+    [{ brokerUrl: 'https://broker.example.com/' }, 'no slash'],
+    [{ brokerUrl: 'https://Broker.example.com' }, 'broker URL'],
+    [{ brokerUrl: 'https://broker.example.com:443' }, 'broker URL'],
+    [{ brokerUrl: 'https://user@broker.example.com' }, 'broker URL'],
+    [{ brokerUrl: 'broker.example.com' }, 'broker URL'],
+    [{ brokerUrl: 'javascript:alert(1)' }, 'broker URL'],
+  ])('refuses %j', (changes, part) => {
+    expect(() => assertOptions(options(changes))).toThrow(
+      expect.objectContaining({
+        failure: 'setting_invalid',
+        message: expect.stringContaining(part),
+      }),
+    );
+  });
+});
+
+it('puts brackets around an IPv6 address in a URL', () => {
+  expect([urlHost('::1'), urlHost('127.0.0.1'), urlHost('localhost')]).toEqual([
+    '[::1]',
+    '127.0.0.1',
+    'localhost',
+  ]);
+});

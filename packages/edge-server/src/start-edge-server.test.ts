@@ -1,0 +1,223 @@
+import { createHash } from 'node:crypto';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { listenOnFreePort } from '@countersign/testkit/listen-on-free-port';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { isProcessAlive } from './process-identity.ts';
+import { startEdgeServer } from './start-edge-server.ts';
+import { writeEchoWorker } from './testing/echo-worker.ts';
+import { startTestServer, testOptions } from './testing/start-test-server.ts';
+import { temporaryDirectory } from './testing/temporary-directory.ts';
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let waited = 0; !(await condition()); waited += 10) {
+    if (waited > 5_000) throw new Error('it did not come to pass within 5 seconds');
+    await sleep(10);
+  }
+}
+
+async function visits(url: string): Promise<number> {
+  const answer: unknown = await (await fetch(`${url}/count`, { method: 'POST' })).json();
+  return Number(Object(answer).visits);
+}
+
+describe('startEdgeServer', () => {
+  it('gives the worker every setting, and keys that it can use but not read', async () => {
+    const options = await testOptions(temporaryDirectory());
+    const server = await startTestServer(options);
+    const { texts, keys, outward } = Object(
+      await (await fetch(`${server.httpUrl}/bindings`)).json(),
+    );
+    expect(server.httpUrl).toBe(`http://127.0.0.1:${options.httpPort}`);
+    expect(server.tlsUrl).toBe(`https://127.0.0.1:${options.tlsPort}`);
+    expect(texts).toEqual({
+      BROKER_URL: server.httpUrl,
+      ORGANIZATION_ID: server.organizationId,
+      SHARD_COUNT: '64',
+      OWNER_TOKEN_SHA256: createHash('sha256').update(server.ownerToken).digest('base64url'),
+      ROOT_CERTIFICATE: server.rootCertificatePem,
+      ISSUER_CERTIFICATE: expect.stringContaining('BEGIN CERTIFICATE'),
+      KEY_SET: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/),
+      PUBLIC_KEYS: expect.stringContaining('"response_encryption"'),
+    });
+    expect(JSON.parse(texts.PUBLIC_KEYS)).toEqual({
+      challenge: { kty: 'EC', crv: 'P-256', x: expect.any(String), y: expect.any(String) },
+      decision: { kty: 'EC', crv: 'P-256', x: expect.any(String), y: expect.any(String) },
+      response_encryption: {
+        kty: 'EC',
+        crv: 'P-256',
+        x: expect.any(String),
+        y: expect.any(String),
+      },
+    });
+    const signing = { extractable: false, algorithm: 'ECDSA', usages: ['sign'] };
+    expect(keys).toEqual({
+      ISSUER_KEY: signing,
+      CHALLENGE_KEY: signing,
+      DECISION_KEY: signing,
+      RESPONSE_KEY: { extractable: false, algorithm: 'ECDH', usages: ['deriveBits'] },
+      DEVICE_ID_KEY: { extractable: false, algorithm: 'HMAC', usages: ['sign'] },
+    });
+    expect(outward).toBe('refused');
+  });
+
+  it('writes no secret into the configuration or the log', async () => {
+    const lines: string[] = [];
+    const options = await testOptions(temporaryDirectory());
+    const server = await startTestServer({ ...options, log: (line) => lines.push(line) });
+    await fetch(`${server.httpUrl}/`, {
+      headers: { Authorization: `Bearer ${server.ownerToken}` },
+    });
+    await server.stop();
+    const configuration = readFileSync(join(server.dataDirectory, 'workerd.capnp'), 'utf8');
+    const key = readFileSync(join(server.dataDirectory, 'keys/issuer.pem'), 'utf8');
+    for (const text of [configuration, lines.join('\n')]) {
+      expect(text).not.toContain(server.ownerToken);
+      expect(text).not.toContain('PRIVATE KEY');
+      expect(text).not.toContain(key.split('\n')[1]);
+    }
+    expect(lines.map((line) => JSON.parse(line).event)).toEqual([
+      'data_directory_created',
+      'started',
+      'stopped',
+    ]);
+  });
+
+  it('keeps its state over a stop, and leaves no process and no socket behind', async () => {
+    const options = await testOptions(temporaryDirectory());
+    const first = await startTestServer(options);
+    const pid = first.workerdPid();
+    const record = JSON.parse(readFileSync(join(first.dataDirectory, 'server.json'), 'utf8'));
+    expect(record).toMatchObject({ server: { pid: process.pid }, workerd: { pid } });
+    expect(await visits(first.httpUrl)).toBe(1);
+    await first.stop();
+    await first.stop();
+    expect(isProcessAlive(pid ?? 0)).toBe(false);
+    expect(existsSync(record.socket_directory)).toBe(false);
+    await expect(fetch(first.httpUrl)).rejects.toThrow();
+
+    const second = await startTestServer(options);
+    expect(await visits(second.httpUrl)).toBe(2);
+    expect(second.ownerToken).toBe(first.ownerToken);
+  });
+
+  it('lets a request that is under way come to its end when it stops', async () => {
+    const server = await startTestServer(await testOptions(temporaryDirectory()));
+    await fetch(server.httpUrl);
+    const slow = fetch(`${server.httpUrl}/slow`, { method: 'POST', body: 'x' });
+    await sleep(300);
+    const startedAt = performance.now();
+    await server.stop();
+    expect(performance.now() - startedAt).toBeLessThan(1_500);
+    expect((await slow).status).toBe(200);
+  });
+
+  it('starts workerd again after kill -9: 503 meanwhile, nothing written is lost', async () => {
+    const lines: string[] = [];
+    const options = await testOptions(temporaryDirectory());
+    const server = await startTestServer({ ...options, log: (line) => lines.push(line) });
+    expect(await visits(server.httpUrl)).toBe(1);
+    for (let round = 2; round < 5; round++) {
+      const pid = server.workerdPid() ?? 0;
+      process.kill(pid, 'SIGKILL');
+      await until(() => server.workerdPid() !== pid);
+      let last = await fetch(`${server.httpUrl}/count`, { method: 'POST' });
+      while (last.status !== 200) {
+        expect(last.status).toBe(503);
+        expect(last.headers.get('retry-after')).toBe('1');
+        expect(await last.json()).toMatchObject({ code: 'storage_unavailable' });
+        await sleep(5);
+        last = await fetch(`${server.httpUrl}/count`, { method: 'POST' });
+      }
+      expect(await last.json()).toEqual({ visits: round });
+    }
+    expect(lines.filter((line) => line.includes('workerd_ended'))).toHaveLength(3);
+  });
+
+  it('gives up its start when the broker refuses its settings, and says why', async () => {
+    const directory = temporaryDirectory();
+    const options = await testOptions(directory);
+    const problem = {
+      type: 'about:blank',
+      title: 'Another number of shards.',
+      status: 503,
+      code: 'deployment_mismatch',
+    };
+    const refusing = writeEchoWorker(directory, problem);
+    await expect(startEdgeServer({ ...options, workerBundle: refusing })).rejects.toMatchObject({
+      failure: 'deployment_mismatch',
+      message: expect.stringContaining('Another number of shards.'),
+    });
+    await expect(fetch(`http://127.0.0.1:${options.httpPort}`)).rejects.toThrow();
+    // Nothing was left that would be in the way.
+    await startTestServer({ ...options, workerBundle: writeEchoWorker(directory) });
+  });
+
+  it('gives up its start when the worker does not load, with what workerd says about it', async () => {
+    const directory = temporaryDirectory();
+    const broken = join(directory, 'broken.js');
+    writeFileSync(broken, 'export default { fetch( {');
+    const options = { ...(await testOptions(directory)), workerBundle: broken };
+    await expect(startEdgeServer(options)).rejects.toMatchObject({
+      failure: 'worker_not_healthy',
+      message: expect.stringContaining('SyntaxError'),
+    });
+  });
+
+  it('names what is missing before it begins', async () => {
+    const options = await testOptions(temporaryDirectory());
+    await expect(
+      startEdgeServer({ ...options, workerBundle: '/nowhere/index.js' }),
+    ).rejects.toMatchObject({ failure: 'worker_bundle_missing' });
+    expect(existsSync(options.dataDirectory)).toBe(false);
+  });
+
+  it.each(['httpPort', 'tlsPort'] as const)(
+    'names a busy %s and the flag for another',
+    async (name) => {
+      const options = await testOptions(temporaryDirectory());
+      const other = createServer();
+      const port = await listenOnFreePort(other);
+      onTestFinished(() => void other.close());
+      const flag = name === 'httpPort' ? '--http-port' : '--tls-port';
+      await expect(startEdgeServer({ ...options, [name]: port })).rejects.toMatchObject({
+        failure: 'port_in_use',
+        message: `port ${port} is in use by another program; choose another with ${flag}`,
+      });
+      // The other port and the data folder are free again.
+      await startTestServer(options);
+    },
+  );
+
+  it('refuses a data folder that another server runs on, and one that is open to others', async () => {
+    const options = await testOptions(temporaryDirectory());
+    const { httpPort, tlsPort } = await testOptions(temporaryDirectory());
+    const server = await startTestServer(options);
+    await expect(startEdgeServer({ ...options, httpPort, tlsPort })).rejects.toMatchObject({
+      failure: 'data_directory_in_use',
+    });
+    expect((await fetch(`${server.httpUrl}/`)).status).toBe(200);
+    await server.stop();
+    chmodSync(options.dataDirectory, 0o750);
+    await expect(startEdgeServer(options)).rejects.toMatchObject({
+      failure: 'data_directory_permissions',
+    });
+  });
+
+  it('says that a new broker URL locks out the devices of the old one', async () => {
+    const lines: string[] = [];
+    const options = await testOptions(temporaryDirectory());
+    await (await startTestServer(options)).stop();
+    const server = await startTestServer({
+      ...options,
+      brokerUrl: 'https://broker.example.com',
+      log: (line) => lines.push(line),
+    });
+    expect(server.brokerUrl).toBe('https://broker.example.com');
+    expect(lines.find((line) => line.includes('broker_url_changed'))).toContain(
+      `was http://127.0.0.1:${options.httpPort} and is https://broker.example.com now`,
+    );
+  });
+});

@@ -1,0 +1,48 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/**
+ * A small worker with the broker's classes. It answers `/healthz`, tells about any other request what it received,
+ * counts durable visits at `/count`, takes its time at `/slow` and lists its bindings at `/bindings`.
+ */
+const source = `
+import { DurableObject } from 'cloudflare:workers';
+export class DeviceObject extends DurableObject {
+  count() {
+    const { sql } = this.ctx.storage;
+    sql.exec('CREATE TABLE IF NOT EXISTS visits (id INTEGER PRIMARY KEY)');
+    sql.exec('INSERT INTO visits DEFAULT VALUES');
+    return sql.exec('SELECT count(*) AS visits FROM visits').one().visits;
+  }
+}
+export class OrganizationObject extends DurableObject {}
+export class KeyObject extends DurableObject {}
+const health = HEALTH;
+export default {
+  async fetch(request, env) {
+    const url = new URL(request.url);
+    if (url.pathname === '/healthz') return Response.json(health, { status: health.status === 'ok' ? 200 : 503 });
+    if (url.pathname === '/count') return Response.json({ visits: await env.DEVICE.getByName('one').count() });
+    if (url.pathname === '/slow') await scheduler.wait(600);
+    if (url.pathname === '/bindings') {
+      const keys = ['ISSUER_KEY', 'CHALLENGE_KEY', 'DECISION_KEY', 'RESPONSE_KEY', 'DEVICE_ID_KEY'];
+      const texts = ['BROKER_URL', 'ORGANIZATION_ID', 'SHARD_COUNT', 'OWNER_TOKEN_SHA256', 'ROOT_CERTIFICATE', 'ISSUER_CERTIFICATE', 'KEY_SET', 'PUBLIC_KEYS'];
+      const outward = await fetch('http://127.0.0.1:9/').then(() => 'reached', () => 'refused');
+      return Response.json({
+        texts: Object.fromEntries(texts.map((name) => [name, env[name]])),
+        keys: Object.fromEntries(keys.map((name) => [name, { extractable: env[name].extractable, algorithm: env[name].algorithm.name, usages: env[name].usages }])),
+        outward,
+      });
+    }
+    const body = await request.text();
+    return Response.json({ url: request.url, method: request.method, cf: request.cf, headers: [...request.headers], bodyLength: body.length });
+  },
+};
+`;
+
+/** Writes the worker module into `directory` and returns its path. */
+export function writeEchoWorker(directory: string, health: object = { status: 'ok' }): string {
+  const path = join(directory, 'echo-worker.js');
+  writeFileSync(path, source.replace('HEALTH', JSON.stringify(health)));
+  return path;
+}

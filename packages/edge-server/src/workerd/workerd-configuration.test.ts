@@ -1,0 +1,89 @@
+import { writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { temporaryDirectory } from '../testing/temporary-directory.ts';
+import { makeSocketDirectory } from './socket-directory.ts';
+import { capnpText, workerdConfigurationText } from './workerd-configuration.ts';
+import { superviseWorkerd } from './workerd-supervisor.ts';
+
+describe('capnpText', () => {
+  it.each([
+    ['', '""'],
+    ['plain text', '"plain text"'],
+    ['say "no"', '"say \\"no\\""'],
+    ['back\\slash', '"back\\\\slash"'],
+    ['two\nlines\r', '"two\\012lines\\015"'],
+    ['é', '"\\303\\251"'],
+    ['\u007f', '"\\177"'],
+    ['# not a comment', '"# not a comment"'],
+  ])('writes %j as %s', (value, literal) => {
+    expect(capnpText(value)).toBe(literal);
+  });
+
+  it('refuses NUL, which a text cannot hold', () => {
+    expect(() => capnpText('a\0b')).toThrow(RangeError);
+  });
+});
+
+const nastyValues = {
+  QUOTES: '"), (name = "OWNED", text = "yes',
+  BACKSLASHES: '\\" \\\\" \\x41 \\n \\',
+  LINES: 'a\nb\r\nc\u2028d\u0085e',
+  CONTROL: Array.from({ length: 31 }, (_, index) => String.fromCharCode(index + 1)).join(''),
+  DIGITS_AFTER: '\u00017\u00ff0',
+  UNICODE: 'ß 漢字 😀 \ufeff',
+  BRACES: '$(x) `y` {{z}} %s @0x0; # embed "f"',
+};
+
+function getJson(socketPath: string): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    request({ socketPath, path: '/', agent: false }, (answer) => {
+      answer
+        .setEncoding('utf8')
+        .toArray()
+        .then((chunks) => resolve(JSON.parse(chunks.join(''))), reject);
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+describe('workerdConfigurationText', () => {
+  it('gives workerd exactly the values that went in', async () => {
+    const directory = temporaryDirectory();
+    const nastyName = join(directory, 'a "quoted" wörker\\.js');
+    writeFileSync(
+      nastyName,
+      `import { DurableObject } from 'cloudflare:workers';
+       export class DeviceObject extends DurableObject {}
+       export class OrganizationObject extends DurableObject {}
+       export class KeyObject extends DurableObject {}
+       export default { fetch(request, { DEVICE, ORGANIZATION, KEY, ...texts }) {
+         return Response.json(new URL(request.url).pathname === '/healthz' ? { status: 'ok' } : texts);
+       } };`,
+    );
+    const { socket, remove } = makeSocketDirectory();
+    onTestFinished(remove);
+    const path = join(directory, 'workerd.capnp');
+    writeFileSync(
+      path,
+      workerdConfigurationText({
+        path,
+        workerBundle: nastyName,
+        socket,
+        durableObjects: directory,
+        texts: nastyValues,
+        keys: {},
+      }),
+    );
+    const supervisor = await superviseWorkerd({
+      configurationPath: path,
+      socket,
+      log: { write: () => undefined, passThrough: () => undefined },
+      onProcess: () => undefined,
+    });
+    onTestFinished(() => supervisor.stop());
+    expect(await getJson(socket)).toEqual(nastyValues);
+  });
+});
