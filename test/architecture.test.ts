@@ -69,6 +69,7 @@ describe('the import rules', () => {
     ['extension imports only protocol', 'extension/src/a.ts', "import '@countersign/sso-sdk';"],
     ['extension runs without Node', 'extension/src/a.ts', "import 'node:fs';"],
     ['worker imports no host', 'worker/src/a.ts', "import '@countersign/native-host';"],
+    ['no helper of tests in what ships', 'worker/src/a.ts', "import './testing/b.ts';"],
     ['testkit is for tests', 'packages/native-host/src/a.ts', "import '@countersign/testkit';"],
     ['no path into a package', 'worker/src/a.ts', "import '../../packages/protocol/src/a.ts';"],
     ['no plain zod', 'worker/src/a.ts', "import * as z from 'zod';"],
@@ -108,6 +109,7 @@ describe('the import rules', () => {
       ['worker/src/ca/a.ts', "import './b.ts'; import '@countersign/x509';"],
       ['worker/src/policy/a.ts', "import './b.ts'; import '@countersign/protocol/reason-codes';"],
       ['worker/src/policy/a.test.ts', "import 'node:fs'; import '@countersign/testkit';"],
+      ['worker/src/testing/b.ts', "import '@countersign/testkit'; import './c.ts';"],
       ['extension/src/a.ts', "import '@countersign/protocol/challenge';"],
     );
     expect(allowed).toEqual([]);

@@ -9,7 +9,7 @@ export type Edge = {
   line: number;
   specifier: string;
   typeOnly: boolean;
-  /** The importing file is a test. */
+  /** The importing file is a test or a helper of tests. */
   isTest: boolean;
 } & (
   | { to: string; library?: never }
@@ -36,7 +36,8 @@ export function buildImportGraph(files: readonly RepositoryFile[]): ImportGraph 
   return { edges };
 }
 
-const isTestFile = (path: string) => /\.test\.tsx?$/.test(path);
+/** Tests lie beside the code; what several of them share lies in a folder `testing`. */
+export const isTestFile = (path: string) => /\.test\.tsx?$|\/testing\//.test(path);
 
 /** The `exports` of each manifest, by the package's folder. */
 function readExports(files: readonly RepositoryFile[]): Map<string, Record<string, string>> {

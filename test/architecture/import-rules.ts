@@ -1,6 +1,6 @@
 // Who may import whom: the tables and rules here are the ones of ARCHITECTURE.md.
 
-import type { Edge, ImportGraph } from './import-graph.ts';
+import { type Edge, type ImportGraph, isTestFile } from './import-graph.ts';
 import { packageOf } from './packages.ts';
 
 export type Violation = {
@@ -23,7 +23,7 @@ export const workspaceDependencies: Readonly<Record<string, readonly string[]>> 
   extension: ['packages/protocol'],
 };
 
-/** For tests alone: `*.test.ts` beside the code, and what lies in `test/`. */
+/** For tests alone: `*.test.ts` and `testing/` beside the code, and what lies in `test/`. */
 export const testsOnlyPackage = 'packages/testkit';
 
 /** The libraries of the packages that may have only these; others may use what their manifest declares. */
@@ -69,6 +69,10 @@ const rulesForCode: readonly Rule[] = [
     reason: 'testkit is for tests alone',
     breaks: ({ from, to }) =>
       to?.startsWith(`${testsOnlyPackage}/`) === true && packageOf(from) !== testsOnlyPackage,
+  },
+  {
+    reason: 'code that ships imports no test and no helper of tests',
+    breaks: ({ to }) => to !== undefined && isTestFile(to),
   },
   {
     reason: 'this package may not use this library',
