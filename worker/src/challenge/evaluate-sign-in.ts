@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type DecisionReason, encodeBase64url } from '@countersign/protocol';
+import type { DecisionReason } from '@countersign/protocol';
 import { decisionTokenTyp } from '@countersign/protocol/decision-token';
 import {
   actionSignIn,
@@ -78,7 +78,7 @@ function findStructuralDenial(
 /** SHA-256 of the request's canonical form (RFC 8785): two requests are the same when this is the same. */
 function hashRequest(request: EvaluationRequest): string {
   const text = canonicalize(request) ?? '';
-  return encodeBase64url(new Uint8Array(createHash('sha256').update(text, 'utf8').digest()));
+  return createHash('sha256').update(text, 'utf8').digest('base64url');
 }
 
 /**
@@ -94,7 +94,7 @@ export async function evaluateSignIn(
   request: EvaluationRequest,
   read: ReadSnapshot,
 ): Promise<EvaluateResult> {
-  const transactionHash = await hashTransaction(request.context.transaction);
+  const transactionHash = hashTransaction(request.context.transaction);
   const verified = await verifyEvidence(
     request.context.evidence,
     {

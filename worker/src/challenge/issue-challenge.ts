@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { encodeBase64url } from '@countersign/protocol';
 import { type ChallengeClaims, challengeTyp } from '@countersign/protocol/challenge';
 import { challengeTtlSeconds } from '@countersign/protocol/limits';
@@ -19,9 +20,8 @@ export type ChallengeInput = {
 };
 
 /** SHA-256 of the transaction's text, base64url: what binds a challenge to one sign-in. */
-export async function hashTransaction(transaction: string): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(transaction));
-  return encodeBase64url(new Uint8Array(digest));
+export function hashTransaction(transaction: string): string {
+  return createHash('sha256').update(transaction, 'utf8').digest('base64url');
 }
 
 /**
@@ -42,7 +42,7 @@ export async function issueChallenge(
     iat,
     exp: iat + challengeTtlSeconds,
     client_id: input.clientId,
-    transaction_hash: await hashTransaction(input.transaction),
+    transaction_hash: hashTransaction(input.transaction),
     origins: [...input.origins],
     response_encryption: { kid: issuer.responseKey.kid, jwk: issuer.responseKey.publicJwk },
   };

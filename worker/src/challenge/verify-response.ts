@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { VerificationCode } from '@countersign/protocol';
 import type { ChallengeClaims } from '@countersign/protocol/challenge';
 import {
@@ -79,7 +80,7 @@ export async function verifyResponse(
   if (claims.challenge_id !== challenge.jti) return refuse('response_wrong_challenge');
   if (claims.aud !== challenge.iss) return refuse('response_wrong_audience');
   if (!challenge.origins.includes(claims.origin)) return refuse('response_wrong_origin');
-  const certificateSha256 = new Uint8Array(await crypto.subtle.digest('SHA-256', der));
+  const certificateSha256 = new Uint8Array(createHash('sha256').update(der).digest());
   return {
     ok: true,
     response: { claimedDeviceId: claimedDeviceId.value, certificateSha256, claims },

@@ -27,8 +27,16 @@ export type Broker = {
   readonly keys: DurableObjectNamespace<KeyObject>;
 };
 
+/** Computing an id from its name costs a keyed hash; there are only as many as there are shards. */
+const deviceObjectIds = new Map<number, DurableObjectId>();
+
 export function deviceShard(broker: Broker, shard: number): DurableObjectStub<DeviceObject> {
-  return broker.devices.get(broker.devices.idFromName(deviceObjectName(shard)));
+  let id = deviceObjectIds.get(shard);
+  if (id === undefined) {
+    id = broker.devices.idFromName(deviceObjectName(shard));
+    deviceObjectIds.set(shard, id);
+  }
+  return broker.devices.get(id);
 }
 
 export function keyShard(broker: Broker, shard: number): DurableObjectStub<KeyObject> {

@@ -12,6 +12,8 @@ export type BodyResult<Value> =
 async function readLimited(request: Request): Promise<Uint8Array | undefined> {
   if (Number(request.headers.get('Content-Length') ?? 0) > maxHttpBodyBytes) return undefined;
   if (request.body === null) return new Uint8Array(0);
+  // The runtime holds a sender to its Content-Length; only a body without one has to be counted as it comes.
+  if (request.headers.has('Content-Length')) return new Uint8Array(await request.arrayBuffer());
   const reader = request.body.getReader();
   const chunks: Uint8Array[] = [];
   let length = 0;

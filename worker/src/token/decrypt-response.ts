@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { decodeBase64url } from '@countersign/protocol';
 import {
   responseContentEncryption,
@@ -45,7 +46,7 @@ async function deriveContentKey(secret: ArrayBuffer): Promise<CryptoKey> {
   input[3] = 1;
   input.set(new Uint8Array(secret), 4);
   input.set(otherInfo, 4 + secret.byteLength);
-  const digest = await crypto.subtle.digest('SHA-256', input);
+  const digest = createHash('sha256').update(input).digest();
   return crypto.subtle.importKey('raw', digest, 'AES-GCM', false, ['decrypt']);
 }
 
