@@ -70,6 +70,7 @@ describe('the import rules', () => {
     ['extension runs without Node', 'extension/src/a.ts', "import 'node:fs';"],
     ['worker imports no host', 'worker/src/a.ts', "import '@countersign/native-host';"],
     ['no helper of tests in what ships', 'worker/src/a.ts', "import './testing/b.ts';"],
+    ['no fake in what ships', 'extension/src/a.ts', "import './fake-browser.ts';"],
     ['testkit is for tests', 'packages/native-host/src/a.ts', "import '@countersign/testkit';"],
     ['no path into a package', 'worker/src/a.ts', "import '../../packages/protocol/src/a.ts';"],
     ['no plain zod', 'worker/src/a.ts', "import * as z from 'zod';"],
@@ -109,6 +110,7 @@ describe('the import rules', () => {
       ['worker/src/ca/a.ts', "import './b.ts'; import '@countersign/x509';"],
       ['worker/src/policy/a.ts', "import './b.ts'; import '@countersign/protocol/reason-codes';"],
       ['worker/src/policy/a.test.ts', "import 'node:fs'; import '@countersign/testkit';"],
+      ['packages/testkit/src/index.ts', "export * from './fake-device.ts';"],
       ['worker/src/testing/b.ts', "import '@countersign/testkit'; import './c.ts';"],
       ['extension/src/a.ts', "import '@countersign/protocol/challenge';"],
     );

@@ -36,8 +36,9 @@ export function buildImportGraph(files: readonly RepositoryFile[]): ImportGraph 
   return { edges };
 }
 
-/** Tests lie beside the code; what several of them share lies in a folder `testing`. */
-export const isTestFile = (path: string) => /\.test\.tsx?$|\/testing\//.test(path);
+/** Tests lie beside the code, with their fakes; what several of them share lies in a folder `testing`. */
+export const isTestFile = (path: string) =>
+  /\.test\.tsx?$|\/testing\/|\/fake-[^/]+\.ts$/.test(path);
 
 /** The `exports` of each manifest, by the package's folder. */
 function readExports(files: readonly RepositoryFile[]): Map<string, Record<string, string>> {

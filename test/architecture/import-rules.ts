@@ -71,8 +71,9 @@ const rulesForCode: readonly Rule[] = [
       to?.startsWith(`${testsOnlyPackage}/`) === true && packageOf(from) !== testsOnlyPackage,
   },
   {
-    reason: 'code that ships imports no test and no helper of tests',
-    breaks: ({ to }) => to !== undefined && isTestFile(to),
+    reason: 'code that ships imports no test, no fake and no helper of tests',
+    breaks: ({ from, to }) =>
+      to !== undefined && isTestFile(to) && packageOf(from) !== testsOnlyPackage,
   },
   {
     reason: 'this package may not use this library',
