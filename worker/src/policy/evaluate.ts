@@ -9,7 +9,7 @@ export type PolicyOutcome =
 
 function matches(rule: PolicyRule, trust: DeviceTrust): boolean {
   const wanted = rule.when.device_trust;
-  return wanted === undefined || (wanted === 'trusted') === trust.trusted;
+  return wanted === undefined || wanted === (trust.trusted ? 'trusted' : 'not_trusted');
 }
 
 /**
