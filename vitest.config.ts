@@ -45,6 +45,7 @@ const e2e: TestProjectConfiguration = {
     name: 'e2e',
     environment: 'node',
     include: ['test/e2e/**/*.test.ts'],
+    globalSetup: ['test/e2e/global-setup.ts'],
     ...oneFileAtATime,
     testTimeout: seconds(90),
     hookTimeout: seconds(180),

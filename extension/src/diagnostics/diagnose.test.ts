@@ -58,17 +58,18 @@ describe('the diagnosis', () => {
       'you',
     ],
     [
-      'a malformed policy',
+      'a malformed policy on a new browser',
       {
         ...healthy,
+        applied: undefined,
         managedStorage: { state: 'malformed', field: 'origins.2', detail: 'must be an origin' },
       },
       'managed_storage_malformed',
       'it_support',
     ],
     [
-      'a policy that cannot be read',
-      { ...healthy, managedStorage: { state: 'unreadable', detail: 'no' } },
+      'a policy that cannot be read on a new browser',
+      { ...healthy, applied: undefined, managedStorage: { state: 'unreadable', detail: 'no' } },
       'managed_storage_unreadable',
       'it_support',
     ],
@@ -97,15 +98,16 @@ describe('the diagnosis', () => {
     expect(diagnose(facts).explanation).not.toBe('');
   });
 
-  it('names the field of a malformed policy', () => {
+  it('names the field of a malformed policy, under which the older origins go on working', () => {
     const managedStorage = {
       state: 'malformed',
       field: 'origins.2',
       detail: 'must be an origin',
     } as const;
-    expect(detailOf({ ...healthy, managedStorage }, 'Cause')).toContain(
-      'field origins.2: must be an origin',
-    );
+    const facts: BrowserFacts = { ...healthy, managedStorage };
+    expect(detailOf(facts, 'Cause')).toContain('field origins.2: must be an origin');
+    expect(diagnose(facts)).toMatchObject({ state: 'attention', whoFixesIt: 'it_support' });
+    expect(diagnose(facts).explanation).toContain('still work');
   });
 
   it('warns when the host allows some of the pages only', () => {

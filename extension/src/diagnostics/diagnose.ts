@@ -144,36 +144,20 @@ function certificateProblem(status: HostStatus, now: Date): Finding | undefined 
 }
 
 function originsProblem(facts: BrowserFacts, status: HostStatus): Finding | undefined {
-  const { managedStorage, applied } = facts;
-  if (managedStorage.state === 'malformed') {
-    return misconfigured(
-      'The browser policy for Countersign has a mistake',
-      'Your company has to correct it before new sign-in pages work.',
-      {
-        code: 'managed_storage_malformed',
-        administrator: `Managed storage, field ${managedStorage.field}: ${managedStorage.detail}. Until it is corrected the extension keeps the origins that it had.`,
-      },
-    );
-  }
-  if (managedStorage.state === 'unreadable') {
-    return misconfigured(
-      'The browser policy for Countersign cannot be read',
-      'Restart the browser. If that does not help, ask your IT support.',
-      {
-        code: 'managed_storage_unreadable',
-        administrator: `Reading managed storage failed: ${managedStorage.detail}`,
-      },
-    );
-  }
+  const { applied } = facts;
+  const policyProblem = managedStorageProblem(facts);
   if (applied === undefined || applied.origins.length === 0) {
-    return misconfigured(
-      'No sign-in pages are set up',
-      'Your company has not told this browser which pages are its sign-in pages.',
-      {
-        code: 'no_origins',
-        administrator:
-          'Neither the managed storage of the extension ("origins") nor the host configuration names an origin.',
-      },
+    return (
+      policyProblem ??
+      misconfigured(
+        'No sign-in pages are set up',
+        'Your company has not told this browser which pages are its sign-in pages.',
+        {
+          code: 'no_origins',
+          administrator:
+            'Neither the managed storage of the extension ("origins") nor the host configuration names an origin.',
+        },
+      )
     );
   }
   const missing = matchPatternsFor(applied.origins).filter(
@@ -191,6 +175,7 @@ function originsProblem(facts: BrowserFacts, status: HostStatus): Finding | unde
       },
     };
   }
+  if (policyProblem !== undefined) return policyProblem;
   const refused = applied.origins.filter((origin) => !status.origins.includes(origin));
   if (refused.length > 0) {
     return misconfigured(
@@ -204,6 +189,29 @@ function originsProblem(facts: BrowserFacts, status: HostStatus): Finding | unde
       },
       refused.length === applied.origins.length ? 'not_ready' : 'attention',
     );
+  }
+  return undefined;
+}
+
+/** A policy that cannot be followed. The pages of the policy before it, if there are any, go on working. */
+function managedStorageProblem({ managedStorage, applied }: BrowserFacts): Finding | undefined {
+  const stillWorks = applied !== undefined && applied.origins.length > 0;
+  const explanation = stillWorks
+    ? 'Sign-in pages that were set up earlier still work. New ones do not, until your company corrects the policy.'
+    : 'No sign-in page works until your company corrects it.';
+  const state = stillWorks ? 'attention' : 'not_ready';
+  if (managedStorage.state === 'malformed') {
+    const { field, detail } = managedStorage;
+    const administrator = `Managed storage, field ${field}: ${detail}. Until it is corrected the extension keeps the origins that it had.`;
+    const problem = { code: 'managed_storage_malformed', administrator };
+    const headline = 'The browser policy for Countersign has a mistake';
+    return misconfigured(headline, explanation, problem, state);
+  }
+  if (managedStorage.state === 'unreadable') {
+    const administrator = `Reading managed storage failed: ${managedStorage.detail}`;
+    const problem = { code: 'managed_storage_unreadable', administrator };
+    const headline = 'The browser policy for Countersign cannot be read';
+    return misconfigured(headline, explanation, problem, state);
   }
   return undefined;
 }

@@ -80,7 +80,7 @@ export const reasonTexts: Readonly<Record<ReasonCode, ReasonText>> = {
   },
   host_answer_malformed: {
     administrator:
-      'The host answered something that is not a message of this protocol version. Update host and extension together.',
+      'The host answered something that is not a message of this protocol version, or ended before it read the question. Run `countersign status` on the device; update host and extension together.',
     person: askSupport,
   },
   host_internal_error: {

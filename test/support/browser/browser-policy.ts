@@ -1,7 +1,8 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { writeHostManifest } from '@countersign/native-host';
 import { nativeHostName } from '@countersign/protocol/native-messages';
-import type { ExtensionPackage } from './crx3-package.ts';
+import type { PublishedExtension } from './crx3-package.ts';
 
 /**
  * Enterprise policy of Chromium and its native messaging hosts, as an administrator sets them. Both folders are
@@ -9,36 +10,26 @@ import type { ExtensionPackage } from './crx3-package.ts';
  */
 const policyFile = '/etc/chromium/policies/managed/countersign-e2e.json';
 const hostManifestFolder = '/etc/chromium/native-messaging-hosts';
-export const hostManifestFile = join(hostManifestFolder, `${nativeHostName}.json`);
 
 export type BrowserPolicy = {
-  readonly extension: ExtensionPackage;
-  /** Where the package and its update description lie. */
-  readonly extensionFolder: string;
+  readonly extension: PublishedExtension;
   /** What the extension's managed storage holds; nothing at all when left out. */
-  readonly managedStorage?: Record<string, unknown>;
-  readonly authorityCertificateDer: Uint8Array;
+  readonly managedStorage?: Record<string, unknown> | undefined;
+  /** Base64 of the DER of a certificate authority that web servers may have. */
+  readonly webAuthority: string;
   /** 1 lets tests look into the extension's pages; 0 is the default of managed browsers and forbids it. */
   readonly developerTools: 0 | 1;
   readonly hostAllowed: boolean;
 };
 
 export function writeBrowserPolicy(policy: BrowserPolicy): void {
-  const { extension, extensionFolder } = policy;
-  const packageFile = join(extensionFolder, 'countersign.crx');
-  const updateFile = join(extensionFolder, 'update.xml');
-  mkdirSync(extensionFolder, { recursive: true });
-  writeFileSync(packageFile, extension.bytes);
-  writeFileSync(
-    updateFile,
-    `<gupdate xmlns='http://www.google.com/update2/response' protocol='2.0'><app appid='${extension.id}'><updatecheck codebase='file://${packageFile}' version='${extension.version}'/></app></gupdate>`,
-  );
+  const { extension } = policy;
   const settings = {
     ExtensionSettings: {
       '*': { installation_mode: 'blocked' },
       [extension.id]: {
         installation_mode: 'force_installed',
-        update_url: `file://${updateFile}`,
+        update_url: extension.updateUrl,
         override_update_url: true,
         toolbar_pin: 'force_pinned',
       },
@@ -51,10 +42,10 @@ export function writeBrowserPolicy(policy: BrowserPolicy): void {
     NativeMessagingAllowlist: policy.hostAllowed ? [nativeHostName] : [],
     NativeMessagingUserLevelHosts: false,
     DeveloperToolsAvailability: policy.developerTools,
-    CACertificates: [Buffer.from(policy.authorityCertificateDer).toString('base64')],
+    CACertificates: [policy.webAuthority],
     ...quietBrowser,
   };
-  mkdirSync(join(policyFile, '..'), { recursive: true });
+  mkdirSync(dirname(policyFile), { recursive: true });
   writeFileSync(policyFile, JSON.stringify(settings, null, 2));
 }
 
@@ -72,21 +63,13 @@ const quietBrowser = {
   DnsOverHttpsMode: 'off',
 };
 
-/** Tells the browser where the host program is; `allowedExtension` is the only one that may start it. */
-export function writeHostManifestFor(allowedExtension: string, program: string): void {
-  mkdirSync(hostManifestFolder, { recursive: true });
-  const manifest = {
-    name: nativeHostName,
-    description: 'Countersign',
-    path: program,
-    type: 'stdio',
-    allowed_origins: [`chrome-extension://${allowedExtension}/`],
-  };
-  writeFileSync(hostManifestFile, JSON.stringify(manifest));
+/** Tells the browser where the host program is; the extension is the only one that may start it. */
+export function installHostManifest(launcherPath: string, extensionId: string): void {
+  writeHostManifest(hostManifestFolder, { launcherPath, extensionIds: [extensionId] });
 }
 
 export function removeHostManifest(): void {
-  rmSync(hostManifestFile, { force: true });
+  rmSync(join(hostManifestFolder, `${nativeHostName}.json`), { force: true });
 }
 
 /** Leaves the machine's browser as it was. */

@@ -5,7 +5,7 @@ import {
   type KeyObject,
   sign,
 } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { zipSync } from 'fflate';
 
@@ -34,6 +34,22 @@ export function packExtension(folder: string): ExtensionPackage {
   files['manifest.json'] = Buffer.from(JSON.stringify(manifest));
   const { id, bytes } = signCrx3(zipSync(files), privateKey);
   return { id, version: String(manifest.version), bytes };
+}
+
+/** What a policy needs to know of an extension that lies ready to be installed. */
+export type PublishedExtension = { readonly id: string; readonly updateUrl: string };
+
+/** Lays the package and its update description into `folder`, from where a browser installs it without a server. */
+export function publishExtension(packed: ExtensionPackage, folder: string): PublishedExtension {
+  const packageFile = join(folder, 'countersign.crx');
+  const updateFile = join(folder, 'update.xml');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(packageFile, packed.bytes);
+  writeFileSync(
+    updateFile,
+    `<gupdate xmlns='http://www.google.com/update2/response' protocol='2.0'><app appid='${packed.id}'><updatecheck codebase='file://${packageFile}' version='${packed.version}'/></app></gupdate>`,
+  );
+  return { id: packed.id, updateUrl: `file://${updateFile}` };
 }
 
 function signCrx3(zip: Uint8Array, privateKey: KeyObject): { id: string; bytes: Uint8Array } {

@@ -4,6 +4,7 @@ import * as x509 from '@peculiar/x509';
 /** A certificate authority for the web servers of one test run. */
 export type TlsAuthority = {
   readonly certificateDer: Uint8Array;
+  readonly certificatePem: string;
   /** Key and certificate, PEM, for a server with these host names. */
   issue(hostNames: readonly string[]): Promise<{ readonly key: string; readonly cert: string }>;
 };
@@ -30,6 +31,7 @@ export async function createTlsAuthority(now: Date): Promise<TlsAuthority> {
   });
   return {
     certificateDer: new Uint8Array(authority.rawData),
+    certificatePem: authority.toString('pem'),
     async issue(hostNames) {
       const serverKeys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
       const certificate = await x509.X509CertificateGenerator.create({

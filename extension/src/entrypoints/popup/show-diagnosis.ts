@@ -11,7 +11,7 @@ const signStrokes: Readonly<Record<Diagnosis['state'] | 'checking', string>> = {
 
 const whoFixesItTexts: Readonly<Record<Diagnosis['whoFixesIt'], string>> = {
   nobody: '',
-  you: 'You can mend this yourself.',
+  you: 'Try this yourself first.',
   it_support: 'Your IT support can mend this.',
 };
 

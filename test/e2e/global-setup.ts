@@ -1,0 +1,37 @@
+import { rmSync } from 'node:fs';
+import type { TestProject } from 'vitest/node';
+import { removeBrowserPolicy } from '../support/browser/browser-policy.ts';
+import { bakeProfile } from '../support/browser/managed-session.ts';
+import { type SignInWorld, startSignInWorld } from '../support/browser/sign-in-world.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    readonly world: SignInWorld;
+    /** A browser profile in which policy and extension have already arrived. Tests start from copies of it. */
+    readonly bakedProfile: string;
+  }
+}
+
+/** Starts one company for all files of this folder. Policy holds for the machine, so the files run one by one. */
+export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
+  if (process.getuid?.() !== 0) {
+    throw new Error('browser policy lies in /etc/chromium: run these tests as root');
+  }
+  const { world, stop } = await startSignInWorld();
+  // Also when the run is interrupted: the policy would stay in force for the machine's own browser.
+  process.once('exit', removeBrowserPolicy);
+  try {
+    const bakedProfile = await bakeProfile(world);
+    project.provide('world', world);
+    project.provide('bakedProfile', bakedProfile);
+    return async () => {
+      rmSync(bakedProfile, { recursive: true, force: true });
+      removeBrowserPolicy();
+      await stop();
+    };
+  } catch (error) {
+    removeBrowserPolicy();
+    await stop();
+    throw error;
+  }
+}

@@ -1,0 +1,121 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startSampleSite } from '@countersign/sample-sso';
+import type { TestClient } from '@countersign/testkit/broker-client';
+import {
+  type DeviceHost,
+  enrollDeviceHost,
+  installDeviceHost,
+  removeDeviceHost,
+} from '../device-host.ts';
+import { findFreePort } from '../free-port.ts';
+import { TestBroker } from '../test-broker.ts';
+import { startAttackerSite } from './attacker-site.ts';
+import { buildExtension } from './build-extension.ts';
+import { type PublishedExtension, packExtension, publishExtension } from './crx3-package.ts';
+import { createTlsAuthority } from './tls-authority.ts';
+
+/** One company with everything running, as plain data that tests in other processes can use. */
+export type SignInWorld = {
+  readonly brokerUrl: string;
+  readonly ownerToken: string;
+  readonly client: TestClient;
+  /** The sample site. */
+  readonly ssoOrigin: string;
+  /** Sites of an attacker. */
+  readonly attacker: {
+    /** Nobody in the company has heard of it. */
+    readonly unknown: string;
+    /** By mistake in the browser's policy. */
+    readonly inPolicy: string;
+    /** By mistake in the browser's policy and the host's configuration. */
+    readonly inPolicyAndHost: string;
+  };
+  readonly extension: PublishedExtension;
+  /** Base64 of DER. */
+  readonly webAuthority: string;
+  /** PEM, for clients that are no browser. */
+  readonly webAuthorityPem: string;
+  readonly enrolledHost: DeviceHost;
+};
+
+const serialNumber = 'E2E-4711-0001';
+
+/** Starts the broker, the sample site and the attacker's site, builds the extension, and enrolls one device. */
+export async function startSignInWorld(): Promise<{
+  readonly world: SignInWorld;
+  stop(): Promise<void>;
+}> {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-world-'));
+  const undo: (() => Promise<void> | void)[] = [
+    () => rmSync(folder, { recursive: true, force: true }),
+  ];
+  const stop = async () => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  try {
+    const extension = publishExtension(
+      packExtension(await buildExtension()),
+      join(folder, 'extension'),
+    );
+    const broker = await TestBroker.start({ shardCount: 2 });
+    undo.push(() => broker.stopAndRemove());
+
+    const authority = await createTlsAuthority(new Date());
+    const names = {
+      sso: 'sso.corp.test',
+      unknown: 'sso.evil.test',
+      inPolicy: 'policy.evil.test',
+      inPolicyAndHost: 'host.evil.test',
+    };
+    const tls = await authority.issue(Object.values(names));
+    const attackerSite = await startAttackerSite(tls);
+    undo.push(() => attackerSite.stop());
+    const attackerOrigin = (name: string) => `https://${name}:${attackerSite.port}`;
+    const attacker = {
+      unknown: attackerOrigin(names.unknown),
+      inPolicy: attackerOrigin(names.inPolicy),
+      inPolicyAndHost: attackerOrigin(names.inPolicyAndHost),
+    };
+
+    const brokerUrl = broker.url;
+    const ssoPort = await findFreePort();
+    const ssoOrigin = `https://${names.sso}:${ssoPort}`;
+    const client = await broker.client.registerClient({ origin: ssoOrigin, name: 'sso' });
+    const site = await startSampleSite({
+      port: ssoPort,
+      tls,
+      brokerUrl,
+      clientId: client.clientId,
+      clientSecret: client.clientSecret,
+      application: client.application,
+    });
+    undo.push(() => site.stop());
+
+    const hardwareId = { serial_number: serialNumber };
+    const enrolledHost = await installDeviceHost({
+      origins: [ssoOrigin, attacker.inPolicyAndHost],
+      hardware_id: hardwareId,
+    });
+    undo.push(() => removeDeviceHost(enrolledHost));
+    const { enrollment_token } = await broker.client.createEnrollmentToken(hardwareId);
+    await enrollDeviceHost(enrolledHost, brokerUrl, enrollment_token);
+
+    const world: SignInWorld = {
+      brokerUrl,
+      ownerToken: broker.server.ownerToken,
+      client,
+      ssoOrigin,
+      attacker,
+      extension,
+      webAuthority: Buffer.from(authority.certificateDer).toString('base64'),
+      webAuthorityPem: authority.certificatePem,
+      enrolledHost,
+    };
+    return { world, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
