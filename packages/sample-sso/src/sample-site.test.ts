@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { Script } from 'node:vm';
 import { type FakeBroker, startFakeBroker } from '@countersign/testkit/fake-broker';
+import { type FakeBrowser, openFakeBrowser } from '@countersign/testkit/fake-browser';
 import { findFreePort } from '@countersign/testkit/listen-on-free-port';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { demoPassword } from './demo-accounts.ts';
-import { type FakeBrowser, openFakeBrowser } from './fake-browser.ts';
 import { type RunningSampleSite, startSampleSite } from './index.ts';
 
 const clientId = 'sso';

@@ -1,16 +1,31 @@
+import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { makeAuthorities, makeTestKey } from '@countersign/testkit/fake-authorities';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readSettings } from './settings.ts';
 
 let folder: string;
 let file: string;
+let keyFile: string;
+let certFile: string;
+let otherKeyFile: string;
 
-beforeAll(() => {
+function write(name: string, text: string | Buffer): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sample-sso-'));
-  file = join(folder, 'secret');
-  writeFileSync(file, 'from-the-file\n');
+  const { root } = await makeAuthorities(Date.now());
+  const pkcs8 = { type: 'pkcs8', format: 'pem' } as const;
+  file = write('secret', 'from-the-file\n');
+  keyFile = write('key.pem', root.privateKey.export(pkcs8));
+  certFile = write('cert.pem', new X509Certificate(root.certificate.der).toString());
+  otherKeyFile = write('other.pem', makeTestKey().privateKey.export(pkcs8));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -39,27 +54,39 @@ describe('readSettings', () => {
     const settings = readSettings({
       ...enough,
       COUNTERSIGN_CLIENT_SECRET_FILE: file,
-      SAMPLE_SSO_TLS_KEY_FILE: file,
-      SAMPLE_SSO_TLS_CERT_FILE: file,
+      SAMPLE_SSO_TLS_KEY_FILE: keyFile,
+      SAMPLE_SSO_TLS_CERT_FILE: certFile,
       SAMPLE_SSO_PORT: '20001',
     });
     expect(settings).toMatchObject({
       ok: true,
       value: {
         clientSecret: 'from-the-file',
-        tls: { key: 'from-the-file\n', cert: 'from-the-file\n' },
+        tls: {
+          key: expect.stringContaining('PRIVATE KEY'),
+          cert: expect.stringContaining('BEGIN CERTIFICATE'),
+        },
         port: 20001,
       },
     });
   });
 
-  test('TLS needs both files', () => {
-    expect(readSettings({ ...enough, SAMPLE_SSO_TLS_CERT_FILE: file })).toMatchObject({
-      setting: 'SAMPLE_SSO_TLS_KEY_FILE',
-    });
-    expect(readSettings({ ...enough, SAMPLE_SSO_TLS_KEY_FILE: file })).toMatchObject({
-      setting: 'SAMPLE_SSO_TLS_CERT_FILE',
-    });
+  test('TLS needs a key and its certificate', () => {
+    const read = (key: string | undefined, cert: string | undefined) =>
+      readSettings({
+        ...enough,
+        SAMPLE_SSO_TLS_KEY_FILE: key,
+        SAMPLE_SSO_TLS_CERT_FILE: cert,
+      });
+    const wrongKey = { ok: false, setting: 'SAMPLE_SSO_TLS_KEY_FILE' };
+    const wrongCert = { ok: false, setting: 'SAMPLE_SSO_TLS_CERT_FILE' };
+    expect(read(undefined, certFile)).toMatchObject(wrongKey);
+    expect(read('/nothing/here', certFile)).toMatchObject(wrongKey);
+    expect(read(certFile, certFile)).toMatchObject(wrongKey);
+    expect(read(otherKeyFile, certFile)).toMatchObject(wrongKey);
+    expect(read(keyFile, undefined)).toMatchObject(wrongCert);
+    expect(read(keyFile, '/nothing/here')).toMatchObject(wrongCert);
+    expect(read(keyFile, keyFile)).toMatchObject(wrongCert);
   });
 
   test.each([
@@ -71,8 +98,6 @@ describe('readSettings', () => {
     ['SAMPLE_SSO_PORT', { SAMPLE_SSO_PORT: '65536' }],
     ['SAMPLE_SSO_PORT', { SAMPLE_SSO_PORT: '-1' }],
     ['SAMPLE_SSO_TITLE', { SAMPLE_SSO_TITLE: 'x'.repeat(129) }],
-    ['SAMPLE_SSO_TLS_KEY_FILE', { SAMPLE_SSO_TLS_KEY_FILE: '/nothing/here' }],
-    ['SAMPLE_SSO_TLS_CERT_FILE', { SAMPLE_SSO_TLS_CERT_FILE: '/nothing/here' }],
   ])('names %s when it is wrong', (setting, change) => {
     const settings = readSettings({ ...enough, ...change });
     expect(settings).toMatchObject({ ok: false, setting });

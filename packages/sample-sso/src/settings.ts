@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import * as z from 'zod/mini';
 import type { SampleSiteOptions } from './start-sample-site.ts';
@@ -48,44 +49,24 @@ export function readSettings(
   }
   const settings = parsed.data;
 
-  const readNamedFile = (
-    setting:
-      | 'COUNTERSIGN_CLIENT_SECRET_FILE'
-      | 'SAMPLE_SSO_TLS_KEY_FILE'
-      | 'SAMPLE_SSO_TLS_CERT_FILE',
-  ): string | undefined => {
-    const path = settings[setting];
-    if (path === undefined) return undefined;
-    try {
-      return readFileSync(path, 'utf8');
-    } catch (cause) {
-      throw new UnreadableFile(setting, cause);
-    }
-  };
-
   try {
-    const secretFile = readNamedFile('COUNTERSIGN_CLIENT_SECRET_FILE')?.trim();
-    const clientSecret = secretFile ?? settings.COUNTERSIGN_CLIENT_SECRET;
+    const secretFile = settings.COUNTERSIGN_CLIENT_SECRET_FILE;
+    const clientSecret =
+      secretFile === undefined
+        ? settings.COUNTERSIGN_CLIENT_SECRET
+        : readNamedFile('COUNTERSIGN_CLIENT_SECRET_FILE', secretFile).trim();
     if (clientSecret === undefined) {
-      const detail = 'is not set, and neither is COUNTERSIGN_CLIENT_SECRET_FILE';
-      return { ok: false, setting: 'COUNTERSIGN_CLIENT_SECRET', detail };
-    }
-    const key = readNamedFile('SAMPLE_SSO_TLS_KEY_FILE');
-    const cert = readNamedFile('SAMPLE_SSO_TLS_CERT_FILE');
-    if ((key === undefined) !== (cert === undefined)) {
-      const setting = key === undefined ? 'SAMPLE_SSO_TLS_KEY_FILE' : 'SAMPLE_SSO_TLS_CERT_FILE';
-      return {
-        ok: false,
-        setting,
-        detail: 'is not set; TLS needs both the key and the certificate',
-      };
+      throw new WrongSetting(
+        'COUNTERSIGN_CLIENT_SECRET',
+        'is not set, and neither is COUNTERSIGN_CLIENT_SECRET_FILE',
+      );
     }
     return {
       ok: true,
       value: {
         port: Number(settings.SAMPLE_SSO_PORT),
         host: settings.SAMPLE_SSO_HOST,
-        tls: key === undefined || cert === undefined ? undefined : { key, cert },
+        tls: readTls(settings.SAMPLE_SSO_TLS_KEY_FILE, settings.SAMPLE_SSO_TLS_CERT_FILE),
         brokerUrl: settings.COUNTERSIGN_BROKER_URL,
         brokerInternalUrl: settings.COUNTERSIGN_BROKER_INTERNAL_URL,
         clientId: settings.COUNTERSIGN_CLIENT_ID,
@@ -95,16 +76,61 @@ export function readSettings(
       },
     };
   } catch (error) {
-    if (!(error instanceof UnreadableFile)) throw error;
-    return { ok: false, setting: error.setting, detail: `cannot be read: ${error.message}` };
+    if (!(error instanceof WrongSetting)) throw error;
+    return { ok: false, setting: error.setting, detail: error.message };
   }
 }
 
-class UnreadableFile extends Error {
-  readonly setting: string;
+class WrongSetting extends Error {
+  readonly setting: keyof z.infer<typeof settingsSchema>;
 
-  constructor(setting: string, cause: unknown) {
-    super(cause instanceof Error ? cause.message : String(cause));
+  constructor(setting: WrongSetting['setting'], detail: string) {
+    super(detail);
     this.setting = setting;
+  }
+}
+
+function readNamedFile(setting: WrongSetting['setting'], path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw new WrongSetting(setting, `cannot be read: ${detail}`);
+  }
+}
+
+function readTls(keyFile: string | undefined, certFile: string | undefined) {
+  const [keySetting, certSetting] = [
+    'SAMPLE_SSO_TLS_KEY_FILE',
+    'SAMPLE_SSO_TLS_CERT_FILE',
+  ] as const;
+  if (keyFile === undefined && certFile === undefined) return undefined;
+  const needsBoth = 'is not set; TLS needs both the key and the certificate';
+  if (keyFile === undefined) throw new WrongSetting(keySetting, needsBoth);
+  if (certFile === undefined) throw new WrongSetting(certSetting, needsBoth);
+
+  const key = readNamedFile(keySetting, keyFile);
+  const cert = readNamedFile(certSetting, certFile);
+  const privateKey = parsed(keySetting, 'holds no private key in PEM', () => createPrivateKey(key));
+  const certificate = parsed(
+    certSetting,
+    'holds no certificate in PEM',
+    () => new X509Certificate(cert),
+  );
+  if (!certificate.checkPrivateKey(privateKey)) {
+    throw new WrongSetting(keySetting, `does not belong to the certificate in ${certSetting}`);
+  }
+  return { key, cert };
+}
+
+function parsed<Value>(
+  setting: WrongSetting['setting'],
+  detail: string,
+  parse: () => Value,
+): Value {
+  try {
+    return parse();
+  } catch {
+    throw new WrongSetting(setting, detail);
   }
 }

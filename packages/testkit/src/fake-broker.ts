@@ -22,7 +22,6 @@ export type FakeBrokerSettings = {
   readonly clientSecret?: string;
   /** Public keys, with `kid`, for `private_key_jwt`. */
   readonly clientKeys?: readonly JWK[];
-  readonly enforcement?: 'enforce' | 'monitor';
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 };
@@ -142,14 +141,11 @@ export async function startFakeBroker(settings: FakeBrokerSettings): Promise<Fak
   };
 
   const answerWith = async (
-    found: DecisionReason,
+    reason: DecisionReason,
     request: EvaluationRequest,
-    withToken = false,
+    isOpened = false,
   ): Promise<EvaluationAnswer> => {
-    const isTrusted = found === 'trusted_device';
-    const isMonitored = !isTrusted && settings.enforcement === 'monitor';
-    const reason = isMonitored ? 'monitor_only' : found;
-    const decision = isTrusted || isMonitored;
+    const isTrusted = reason === 'trusted_device';
     decisions += 1;
     const decisionId = `0.${decisions}`;
     const token = await keys.signDecisionToken({
@@ -160,21 +156,21 @@ export async function startFakeBroker(settings: FakeBrokerSettings): Promise<Fak
       application: request.resource.id,
       action: request.action.name,
       transaction_hash: sha256Text(request.context.transaction),
-      decision,
+      decision: isTrusted,
       reason_code: reason,
       device_trusted: isTrusted,
       decision_id: decisionId,
     });
     return {
-      decision,
+      decision: isTrusted,
       context: {
         reason_code: reason,
         reason_admin: { en: reasonTexts[reason].administrator },
         reason_user: { en: reasonTexts[reason].person },
         decision_id: decisionId,
-        policy: { version: 1, rule: decision ? 'allow' : 'default_deny' },
+        policy: { version: 1, rule: isTrusted ? 'allow' : 'default_deny' },
         device_trusted: isTrusted,
-        ...(withToken ? { decision_token: token } : {}),
+        ...(isOpened ? { decision_token: token } : {}),
       },
     };
   };
@@ -244,10 +240,7 @@ export function sendProblem(
   code: ProblemCode,
   field?: string,
 ): void {
-  response.writeHead(status, {
-    'Content-Type': 'application/problem+json',
-    'Access-Control-Allow-Origin': '*',
-  });
+  response.writeHead(status, { 'Content-Type': 'application/problem+json' });
   const title = code.replaceAll('_', ' ');
   const userText = reasonTexts[code].person;
   response.end(
