@@ -37,7 +37,8 @@ const routes: ReadonlyArray<readonly [Method, string, Route]> = [
 ];
 
 const requestIds = new WeakMap<Request, string>();
-const requestIdPattern = /^[A-Za-z0-9._-]{1,128}$/;
+/** AuthZEN has any text come back; what is logged is JSON, so that no character of it can forge a line. */
+const requestIdPattern = /^[\x20-\x7e]{1,256}$/;
 
 /** The caller's `X-Request-ID` where it is harmless in a log, a fresh one otherwise. */
 export function requestIdOf(request: Request): string {
