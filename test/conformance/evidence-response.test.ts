@@ -1,0 +1,338 @@
+// What a device may answer: the JWS inside, the JWE around it, and the origin that the browser reported.
+import { createHmac, KeyObject } from 'node:crypto';
+import type { DecisionReason } from '@countersign/protocol';
+import type { TestClient } from '@countersign/testkit/broker-client';
+import type { FakeDevice } from '@countersign/testkit/fake-device';
+import { decodeJwt } from 'jose';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import * as z from 'zod/mini';
+import { readBrokerKey } from '../support/broker-keys.ts';
+import { expectDenied, expectTrusted } from '../support/expect-answer.ts';
+import { newKeyPair } from '../support/forge-certificate.ts';
+import {
+  encodePart,
+  encryptJwe,
+  type JsonPart,
+  type JweChanges,
+  signatureOf,
+  signEs256,
+  withSignature,
+} from '../support/forge-token.ts';
+import {
+  certificateOf,
+  enrollDevice,
+  evaluateWith,
+  evidenceOf,
+} from '../support/sign-in-attempt.ts';
+import { TestBroker } from '../support/test-broker.ts';
+
+let broker: TestBroker;
+let client: TestClient;
+/** Never trusted here, so it must stay without a user. */
+let device: FakeDevice;
+/** Signs in well, beside each table. */
+let honest: FakeDevice;
+
+beforeAll(async () => {
+  broker = await TestBroker.start();
+  client = await broker.client.registerClient();
+  device = await enrollDevice(broker);
+  honest = await enrollDevice(broker);
+});
+afterAll(() => broker?.stopAndRemove());
+
+const challengeParts = z.object({
+  iss: z.string(),
+  jti: z.string(),
+  response_encryption: z.object({ kid: z.string(), jwk: z.record(z.string(), z.string()) }),
+});
+
+type Parts = {
+  readonly header: Readonly<Record<string, unknown>>;
+  readonly claims: Readonly<Record<string, unknown>>;
+};
+
+/** Header and claims of an honest answer by `signer`. */
+function partsOf(challenge: string, signer: FakeDevice): Parts {
+  const { iss, jti } = challengeParts.parse(decodeJwt(challenge));
+  return {
+    header: {
+      alg: 'ES256',
+      typ: 'device-response+jwt',
+      x5c: [Buffer.from(signer.certificate ?? []).toString('base64')],
+    },
+    claims: {
+      aud: iss,
+      challenge_id: jti,
+      origin: client.origin,
+      iat: Math.floor(Date.now() / 1000),
+      host_version: '0.1.0',
+      key_protection: 'file',
+      development: false,
+      posture: { platform: 'linux', os_version: 'test' },
+    },
+  };
+}
+
+const keyOf = (signer: FakeDevice) => KeyObject.from(signer.privateKey);
+const recipientOf = (challenge: string) =>
+  challengeParts.parse(decodeJwt(challenge)).response_encryption;
+
+/** Evaluates with the JWS that `forge` makes, encrypted as it should be. */
+async function evaluateJws(forge: (parts: Parts) => string, signer = device) {
+  return await evaluateWith(broker, client, (challenge) =>
+    evidenceOf(challenge, encryptJwe(forge(partsOf(challenge, signer)), recipientOf(challenge))),
+  );
+}
+
+const signed = (header: JsonPart, claims: JsonPart, signer = device) =>
+  signEs256(header, claims, keyOf(signer));
+
+it('accepts an answer that is forged in nothing: the tables below fail for what they change', async () => {
+  const answer = await evaluateJws(({ header, claims }) => signed(header, claims, honest), honest);
+  expectTrusted(answer);
+});
+
+it.each(['ec-p256', 'ec-p384', 'rsa-2048'] as const)(
+  'accepts a device with a key of %s',
+  async (kind) => {
+    const other = await enrollDevice(broker, kind);
+    expectTrusted(await broker.client.signIn(client, other));
+  },
+);
+
+describe('#10 the header of the response', () => {
+  const leaf = () => Buffer.from(device.certificate ?? []).toString('base64');
+  const cases: Record<string, [DecisionReason, () => Readonly<Record<string, unknown>>]> = {
+    'alg none': ['response_malformed', () => ({ alg: 'none' })],
+    'alg HS256': ['response_malformed', () => ({ alg: 'HS256' })],
+    'alg ES384 with a P-256 key': ['response_malformed', () => ({ alg: 'ES384' })],
+    'alg RS256 with a P-256 key': ['response_malformed', () => ({ alg: 'RS256' })],
+    'alg in lower case': ['response_malformed', () => ({ alg: 'es256' })],
+    'no alg': ['response_malformed', () => ({ alg: undefined })],
+    "a challenge's typ": ['response_malformed', () => ({ typ: 'challenge+jwt' })],
+    'no typ': ['response_malformed', () => ({ typ: undefined })],
+    crit: ['response_malformed', () => ({ crit: ['exp'] })],
+    'b64 false': ['response_malformed', () => ({ b64: false })],
+    'an embedded jwk': ['response_malformed', () => ({ jwk: { kty: 'EC' } })],
+    jku: ['response_malformed', () => ({ jku: 'https://evil.example/jwks' })],
+    x5u: ['response_malformed', () => ({ x5u: 'https://evil.example/chain' })],
+    kid: ['response_malformed', () => ({ kid: 'any' })],
+    'no certificate': ['response_malformed', () => ({ x5c: undefined })],
+    'an empty chain': ['response_malformed', () => ({ x5c: [] })],
+    'a chain of two': ['response_malformed', () => ({ x5c: [leaf(), leaf()] })],
+    'a certificate outside of a list': ['response_malformed', () => ({ x5c: leaf() })],
+    'a certificate in PEM': [
+      'response_malformed',
+      () => ({ x5c: [`-----BEGIN CERTIFICATE-----\n${leaf()}\n-----END CERTIFICATE-----`] }),
+    ],
+    'a certificate with a line break': ['response_malformed', () => ({ x5c: [`${leaf()}\n`] })],
+    'a certificate with a byte too many': [
+      'certificate_malformed',
+      () => ({ x5c: [Buffer.from([...(device.certificate ?? []), 0]).toString('base64')] }),
+    ],
+    'a certificate cut short': [
+      'certificate_malformed',
+      () => ({
+        x5c: [
+          Buffer.from(device.certificate ?? [])
+            .subarray(0, -1)
+            .toString('base64'),
+        ],
+      }),
+    ],
+    'no certificate but bytes': ['certificate_malformed', () => ({ x5c: ['AAAA'] })],
+  };
+  it.each(Object.entries(cases))('%s', async (_, [reason, changes]) => {
+    expectDenied(
+      await evaluateJws(({ header, claims }) => signed({ ...header, ...changes() }, claims)),
+      reason,
+    );
+  });
+
+  it('alg HS256 with the public key of the certificate as the secret', async () => {
+    const answer = await evaluateJws(({ header, claims }) => {
+      const input = `${encodePart({ ...header, alg: 'HS256' })}.${encodePart(claims)}`;
+      const secret = device.publicKey.spki;
+      return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`;
+    });
+    expectDenied(answer, 'response_malformed');
+  });
+});
+
+describe('the signature of the response', () => {
+  const cases: Record<string, (jws: string, parts: Parts) => string> = {
+    'of another key': (_, { header, claims }) => signEs256(header, claims, newKeyPair().privateKey),
+    "of another device's key": (_, { header, claims }) => signed(header, claims, honest),
+    'that is empty': (jws) => withSignature(jws, new Uint8Array()),
+    'of zeros': (jws) => withSignature(jws, new Uint8Array(64)),
+    'with a byte too many': (jws) => withSignature(jws, Buffer.from([...signatureOf(jws), 0])),
+    'over other claims': (jws, { claims }) => {
+      const [header, , signature] = jws.split('.');
+      return `${header}.${encodePart({ ...claims, development: true })}.${signature}`;
+    },
+  };
+  it.each(Object.entries(cases))('%s is refused', async (_, forge) => {
+    const answer = await evaluateJws((parts) => forge(signed(parts.header, parts.claims), parts));
+    expectDenied(answer, 'response_signature_invalid');
+  });
+});
+
+describe('#5 the origin that the browser reported', () => {
+  it.each<[string, DecisionReason]>([
+    ['https://evil.example', 'response_wrong_origin'],
+    ['https://sso.example.com.evil.example', 'response_wrong_origin'],
+    ['https://sso.example.com:8443', 'response_wrong_origin'],
+    ['https://other.example.com', 'response_wrong_origin'],
+    ['http://localhost', 'response_wrong_origin'],
+    ['http://sso.example.com', 'response_malformed'],
+    ['null', 'response_malformed'],
+    ['', 'response_malformed'],
+    ['https://SSO.example.com', 'response_malformed'],
+    ['https://sso.example.com/', 'response_malformed'],
+    ['https://sso.example.com:443', 'response_malformed'],
+    ['https://user@sso.example.com', 'response_malformed'],
+    ['https://*.example.com', 'response_malformed'],
+    ['chrome-extension://abcdefgh', 'response_malformed'],
+    ['file://', 'response_malformed'],
+  ])('#4 origin %j is refused', async (origin, reason) => {
+    const answer = await evaluateJws(({ header, claims }) => signed(header, { ...claims, origin }));
+    expectDenied(answer, reason);
+  });
+});
+
+describe('#9 the other claims of the response', () => {
+  const cases: Record<string, [DecisionReason, Readonly<Record<string, unknown>>]> = {
+    '#6 another audience': ['response_wrong_audience', { aud: 'https://other.example.com' }],
+    '#6 an audience with a slash': ['response_wrong_audience', { aud: 'http://127.0.0.1:1/' }],
+    '#6 no audience': ['response_malformed', { aud: undefined }],
+    '#6 a list of audiences': ['response_malformed', { aud: ['https://other.example.com'] }],
+    'another challenge': ['response_wrong_challenge', { challenge_id: 'A'.repeat(22) }],
+    'no challenge': ['response_malformed', { challenge_id: undefined }],
+    'time as text': ['response_malformed', { iat: '1' }],
+    'time 1e308': ['response_malformed', { iat: 1e308 }],
+    'no time': ['response_malformed', { iat: undefined }],
+    'an unknown key protection': ['response_malformed', { key_protection: 'blessed' }],
+    'development as text': ['response_malformed', { development: 'false' }],
+    'no posture': ['response_malformed', { posture: undefined }],
+    'an unknown platform': [
+      'response_malformed',
+      { posture: { platform: 'plan9', os_version: '' } },
+    ],
+    'an endless version': [
+      'response_malformed',
+      { posture: { platform: 'linux', os_version: 'x'.repeat(129) } },
+    ],
+  };
+  it.each(Object.entries(cases))('%s', async (_, [reason, changes]) => {
+    const answer = await evaluateJws(({ header, claims }) =>
+      signed(header, { ...claims, ...changes }),
+    );
+    expectDenied(answer, reason);
+  });
+
+  it.each(['[]', 'null', '"text"', '', '{', '{"aud":1e999}'])(
+    '%j is no claims',
+    async (payload) => {
+      const answer = await evaluateJws(({ header }) => signed(header, payload));
+      expectDenied(answer, 'response_malformed');
+    },
+  );
+
+  it.each([
+    ['years ago', -3 * 365 * 86_400],
+    ['years ahead', 3 * 365 * 86_400],
+  ])("the device's clock is recorded and never judged: %s", async (_, seconds) => {
+    const answer = await evaluateJws(
+      ({ header, claims }) =>
+        signed(header, { ...claims, iat: Number(claims.iat) + seconds }, honest),
+      honest,
+    );
+    expectTrusted(answer);
+  });
+});
+
+describe('the encryption of the response', () => {
+  const offCurve = { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) };
+  const cases: Record<string, JweChanges> = {
+    'with compression': { header: { zip: 'DEF' } },
+    'with alg dir': { header: { alg: 'dir' } },
+    'with a wrapped key': { header: { alg: 'ECDH-ES+A256KW' }, encryptedKey: 'AAAA' },
+    'with an encrypted key that nobody asked for': { encryptedKey: 'AAAA' },
+    'with another cipher': { header: { enc: 'A128GCM' } },
+    'with party infos': { header: { apu: 'AAAA', apv: 'AAAA' } },
+    'with crit': { header: { crit: ['exp'] } },
+    'without kid': { header: { kid: undefined } },
+    'with an unknown kid': { header: { kid: 'A'.repeat(43) } },
+    'with a kid that is a path': { header: { kid: '../response' } },
+    'with a point off the curve': { header: { epk: offCurve } },
+    'with the point at infinity': { header: { epk: { ...offCurve, x: '', y: '' } } },
+    'with a point of another curve': { header: { epk: { ...offCurve, crv: 'P-384' } } },
+    'with a private ephemeral key': { header: { epk: { ...offCurve, d: 'A'.repeat(43) } } },
+    'without an ephemeral key': { header: { epk: undefined } },
+    'with another content key': { contentKey: new Uint8Array(32) },
+    'with a longer nonce': { ivBytes: 16 },
+  };
+  it.each(Object.entries(cases))('%s is refused', async (_, changes) => {
+    const answer = await evaluateWith(broker, client, (challenge) => {
+      const { header, claims } = partsOf(challenge, device);
+      const jwe = encryptJwe(signed(header, claims), recipientOf(challenge), changes);
+      return evidenceOf(challenge, jwe);
+    });
+    expectDenied(answer, 'response_undecryptable');
+  });
+
+  it.each<[string, DecisionReason, (jws: string, jwe: string) => string]>([
+    ['left out', 'response_undecryptable', (jws) => jws],
+    ['of four parts', 'response_undecryptable', (_, jwe) => jwe.slice(0, jwe.lastIndexOf('.'))],
+    ['of six parts', 'response_undecryptable', (_, jwe) => `${jwe}.AAAA`],
+    ['with one byte changed', 'response_undecryptable', (_, jwe) => flipByte(jwe, 3)],
+    ['with another tag', 'response_undecryptable', (_, jwe) => flipByte(jwe, 4)],
+    ['with a short tag', 'response_undecryptable', (_, jwe) => jwe.slice(0, -4)],
+    ['with padding', 'evidence_malformed', (_, jwe) => `${jwe}=`],
+    ['of more than 16 KiB', 'response_malformed', (_, jwe) => `${jwe}${'A'.repeat(16_384)}`],
+  ])('%s is refused', async (_, reason, spell) => {
+    const answer = await evaluateWith(broker, client, (challenge) => {
+      const { header, claims } = partsOf(challenge, device);
+      const jws = signed(header, claims);
+      return evidenceOf(challenge, spell(jws, encryptJwe(jws, recipientOf(challenge))));
+    });
+    expectDenied(answer, reason);
+  });
+
+  it.each(['', 'text', 'a.b', 'a.b.c.d', '{}', '..', '\u0000'])(
+    'around %j is refused',
+    async (text) => {
+      expectDenied(await evaluateJws(() => text), 'response_malformed');
+    },
+  );
+
+  it('to a foreign key is refused', async () => {
+    const answer = await evaluateWith(broker, client, (challenge) => {
+      const { header, claims } = partsOf(challenge, device);
+      const jwk = newKeyPair().publicKey.export({ format: 'jwk' });
+      const jwe = encryptJwe(signed(header, claims), { ...recipientOf(challenge), jwk });
+      return evidenceOf(challenge, jwe);
+    });
+    expectDenied(answer, 'response_undecryptable');
+  });
+});
+
+it("#7 refuses what the broker's own keys signed as a device's answer", async () => {
+  for (const name of ['challenge', 'decision', 'issuer', 'root'] as const) {
+    const key = readBrokerKey(broker.dataDirectory, name);
+    const answer = await evaluateJws(({ header, claims }) => signEs256(header, claims, key));
+    expectDenied(answer, 'response_signature_invalid');
+  }
+});
+
+it('has bound the device to nobody through all of this', async () => {
+  expect((await certificateOf(broker, device)).status).toBe('issued');
+});
+
+function flipByte(jwe: string, part: number): string {
+  const parts = jwe.split('.');
+  const bytes = Buffer.from(parts[part] ?? '', 'base64url');
+  bytes[0] = (bytes[0] ?? 0) ^ 1;
+  return parts.with(part, bytes.toString('base64url')).join('.');
+}

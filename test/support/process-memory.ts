@@ -1,0 +1,9 @@
+import { readFileSync } from 'node:fs';
+
+/** Largest resident size that a process has had, MiB (Linux, proc(5)). */
+export function peakMemoryMiB(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const peak = /^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1];
+  if (peak === undefined) throw new Error(`process ${pid} has no VmHWM`);
+  return Number(peak) / 1024;
+}

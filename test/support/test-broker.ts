@@ -1,0 +1,137 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { EdgeServerError, type RunningEdgeServer, startEdgeServer } from '@countersign/edge-server';
+import { BrokerClient } from '@countersign/testkit/broker-client';
+import { firstBrokenRow } from '@countersign/testkit/verify-chain';
+import * as z from 'zod/mini';
+import { builtProgram } from './built-program.ts';
+import { findFreePort } from './free-port.ts';
+
+/** What the tests look at in a decision's record; `worker/docs/storage-schema.md` has all of it. */
+const recordedDecision = z.object({
+  shard: z.int(),
+  sequence: z.int(),
+  id: z.string(),
+  opened: z.boolean(),
+  client_id: z.string(),
+  application: z.string(),
+  subject: z.string(),
+  subject_authenticated: z.boolean(),
+  decision: z.boolean(),
+  reason: z.string(),
+  device_trusted: z.boolean(),
+  device_id: z.string(),
+  bound_now: z.boolean(),
+  spent_id: z.optional(z.string()),
+});
+export type RecordedDecision = z.infer<typeof recordedDecision>;
+
+/** Few shards: the tests read all of them. */
+const defaultShardCount = 4;
+
+/** The broker as it is deployed on one machine: edge server, real workerd, a data folder of its own. */
+export class TestBroker {
+  readonly client: BrokerClient;
+  readonly dataDirectory: string;
+  readonly shardCount: number;
+  /** Everything that the edge server and the broker have logged, across restarts. */
+  readonly logLines: string[];
+  readonly #ports: { readonly httpPort: number; readonly tlsPort: number };
+  #server: RunningEdgeServer;
+
+  private constructor(
+    server: RunningEdgeServer,
+    shardCount: number,
+    ports: { readonly httpPort: number; readonly tlsPort: number },
+    logLines: string[],
+  ) {
+    this.#server = server;
+    this.#ports = ports;
+    this.shardCount = shardCount;
+    this.dataDirectory = server.dataDirectory;
+    this.logLines = logLines;
+    this.client = new BrokerClient({
+      fetch,
+      brokerUrl: server.httpUrl,
+      ownerToken: server.ownerToken,
+    });
+  }
+
+  static async start(options: { shardCount?: number } = {}): Promise<TestBroker> {
+    const { shardCount = defaultShardCount } = options;
+    const workerBundle = await builtProgram('worker');
+    for (let attempt = 1; ; attempt++) {
+      const dataDirectory = mkdtempSync(join(tmpdir(), 'countersign-broker-'));
+      const ports = { httpPort: await findFreePort(), tlsPort: await findFreePort() };
+      const logLines: string[] = [];
+      try {
+        const server = await startEdgeServer({
+          dataDirectory,
+          workerBundle,
+          shardCount,
+          log: (line) => logLines.push(line),
+          ...ports,
+        });
+        return new TestBroker(server, shardCount, ports, logLines);
+      } catch (error) {
+        rmSync(dataDirectory, { recursive: true });
+        const portWasTaken = error instanceof EdgeServerError && error.failure === 'port_in_use';
+        if (!portWasTaken || attempt === 5) throw error;
+      }
+    }
+  }
+
+  get server(): RunningEdgeServer {
+    return this.#server;
+  }
+
+  get url(): string {
+    return this.#server.httpUrl;
+  }
+
+  get httpPort(): number {
+    return this.#ports.httpPort;
+  }
+
+  async stop(): Promise<void> {
+    await this.#server.stop();
+  }
+
+  /** Starts again on the same folder and ports. */
+  async startAgain(options: { shardCount?: number } = {}): Promise<void> {
+    this.#server = await startEdgeServer({
+      dataDirectory: this.dataDirectory,
+      workerBundle: await builtProgram('worker'),
+      log: (line) => this.logLines.push(line),
+      ...this.#ports,
+      ...options,
+    });
+  }
+
+  async stopAndRemove(): Promise<void> {
+    await this.stop();
+    rmSync(this.dataDirectory, { recursive: true });
+  }
+
+  /** Every decision on record, shard by shard, in the order of their chains. */
+  async recordedDecisions(): Promise<RecordedDecision[]> {
+    const decisions: RecordedDecision[] = [];
+    for (let shard = 0; shard < this.shardCount; shard++) {
+      const { rows } = await this.client.decisions(shard);
+      decisions.push(...rows.map((row) => recordedDecision.parse(JSON.parse(row.record))));
+    }
+    return decisions;
+  }
+
+  /** The first row of each shard whose hash chain does not verify, as `<shard>.<sequence>`; none when all do. */
+  async brokenRows(): Promise<string[]> {
+    const broken: string[] = [];
+    for (let shard = 0; shard < this.shardCount; shard++) {
+      const { rows, head } = await this.client.decisions(shard);
+      const sequence = firstBrokenRow(rows, head);
+      if (sequence !== undefined) broken.push(`${shard}.${sequence}`);
+    }
+    return broken;
+  }
+}
