@@ -1,3 +1,4 @@
+import { PresentedCertificates } from './challenge/presented-certificate.ts';
 import type { Environment } from './config/environment.ts';
 import { readSettings, type Settings } from './config/settings.ts';
 import { SnapshotCache } from './directory/snapshot-cache.ts';
@@ -23,6 +24,7 @@ function assemble(environment: Environment, settings: Settings): App {
       shardCount: settings.shardCount,
       deviceIdKeyFingerprint: settings.deviceIdKeyFingerprint,
     }),
+    presentedCertificates: new PresentedCertificates(),
     devices: environment.DEVICE,
     keys: environment.KEY,
   });

@@ -19,6 +19,7 @@ import type {
 import { encodeHeader, signCompactJws } from '../token/compact-jws.ts';
 import type { TokenKey } from '../token/token-key.ts';
 import { hashTransaction } from './issue-challenge.ts';
+import type { PresentedCertificates } from './presented-certificate.ts';
 import { verifyEvidence } from './verify-evidence.ts';
 
 type DecideAnswer = DecideResult | { readonly kind: 'storage_unavailable' };
@@ -32,6 +33,7 @@ export type EvaluateContext = {
   readonly challengeKey: TokenKey;
   readonly challengePublicKey: CryptoKey;
   readonly responseKey: TokenKey;
+  readonly presentedCertificates: PresentedCertificates;
   readonly decisionKey: TokenKey;
   readonly decide: (shard: number, signIn: SignIn) => Promise<DecideAnswer>;
   readonly reserveBinding: (
@@ -106,10 +108,13 @@ export async function evaluateSignIn(
       publicKey: context.challengePublicKey,
     },
     [context.responseKey],
+    context.presentedCertificates,
   );
   const { challenge, evidence } = verified;
   const shard =
-    (evidence.ok ? shardOfId(evidence.response.claimedDeviceId, context.shardCount) : undefined) ??
+    (evidence.ok
+      ? shardOfId(evidence.response.presented.claimedDeviceId, context.shardCount)
+      : undefined) ??
     (challenge === undefined ? undefined : shardOfId(challenge.jti, context.shardCount)) ??
     shardOfBytes(
       createHash('sha256').update(client.client_id, 'utf8').digest(),
@@ -130,7 +135,15 @@ export async function evaluateSignIn(
       challenge === undefined
         ? undefined
         : { id: challenge.jti, expiresAtMs: challenge.exp * 1000 },
-    evidence,
+    evidence: evidence.ok
+      ? {
+          ok: true,
+          response: {
+            certificateSha256: evidence.response.presented.sha256,
+            claims: evidence.response.claims,
+          },
+        }
+      : evidence,
     snapshot: { version: snapshot.version, readAtMs },
     policy: snapshot.applications.get(request.resource.id)?.policy,
     structuralDenial: findStructuralDenial(

@@ -2,6 +2,7 @@ import { type DecisionReason, unpackEvidence } from '@countersign/protocol';
 import type { ChallengeClaims } from '@countersign/protocol/challenge';
 import type { ResponseDecryptionKey } from '../token/decrypt-response.ts';
 import { type ExpectedChallenge, openChallenge } from './open-challenge.ts';
+import type { PresentedCertificates } from './presented-certificate.ts';
 import { type VerifiedDeviceResponse, verifyResponse } from './verify-response.ts';
 
 /** What the evidence of one sign-in amounts to. `challenge` is present when one opened for this client and transaction. */
@@ -21,6 +22,7 @@ export async function verifyEvidence(
   unverifiedEvidence: string | undefined,
   expected: ExpectedChallenge,
   keys: readonly ResponseDecryptionKey[],
+  certificates: PresentedCertificates,
 ): Promise<VerifiedEvidence> {
   const failed = (reason: DecisionReason, challenge?: ChallengeClaims): VerifiedEvidence => ({
     challenge,
@@ -38,7 +40,12 @@ export async function verifyEvidence(
   if (parts.unverifiedResponse === undefined) {
     return failed(parts.reportedUnavailable ?? 'evidence_missing', opened.claims);
   }
-  const verified = await verifyResponse(parts.unverifiedResponse, opened.claims, keys);
+  const verified = await verifyResponse(
+    parts.unverifiedResponse,
+    opened.claims,
+    keys,
+    certificates,
+  );
   return verified.ok
     ? { challenge: opened.claims, evidence: { ok: true, response: verified.response } }
     : failed(verified.reason, opened.claims);

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { VerificationCode } from '@countersign/protocol';
 import type { ChallengeClaims } from '@countersign/protocol/challenge';
 import {
@@ -7,17 +6,15 @@ import {
   deviceResponseTyp,
 } from '@countersign/protocol/device-response';
 import { maxDeviceResponseBytes } from '@countersign/protocol/limits';
-import { importVerifyKey, parseCertificate, readDeviceUri } from '@countersign/x509';
 import * as z from 'zod/mini';
 import { headerMatches, parseCompactJws, verifyCompactJws } from '../token/compact-jws.ts';
 import { decryptResponse, type ResponseDecryptionKey } from '../token/decrypt-response.ts';
+import type { PresentedCertificate, PresentedCertificates } from './presented-certificate.ts';
 
 /** A response whose signature fits the certificate in it. Whether we issued that certificate is not known yet. */
 export type VerifiedDeviceResponse = {
-  /** Device id that the certificate names: it selects the shard and proves nothing. */
-  readonly claimedDeviceId: string;
-  /** SHA-256 of exactly the certificate bytes whose key verified the signature. */
-  readonly certificateSha256: Uint8Array;
+  /** The certificate whose key verified the signature. */
+  readonly presented: PresentedCertificate;
   readonly claims: DeviceResponseClaims;
 };
 
@@ -29,17 +26,6 @@ const x5c = z.tuple([
   z.string().check(z.maxLength(maxDeviceResponseBytes), z.regex(/^[A-Za-z0-9+/]+={0,2}$/)),
 ]);
 
-/** The one certificate of an `x5c` header (RFC 7515 section 4.1.6: base64, not base64url). */
-function leafOf(unverifiedHeader: Readonly<Record<string, unknown>>): Uint8Array | undefined {
-  const parsed = z.safeParse(x5c, unverifiedHeader.x5c);
-  if (!parsed.success) return undefined;
-  try {
-    return Uint8Array.from(atob(parsed.data[0]), (character) => character.charCodeAt(0));
-  } catch {
-    return undefined;
-  }
-}
-
 /**
  * Decrypts and verifies a device response against the opened challenge: decryption, form, certificate form, signature
  * with the algorithm that follows from the certificate's key, challenge id, audience, origin.
@@ -48,6 +34,7 @@ export async function verifyResponse(
   unverifiedResponse: string,
   challenge: ChallengeClaims,
   keys: readonly ResponseDecryptionKey[],
+  certificates: PresentedCertificates,
 ): Promise<VerifyResponseResult> {
   const refuse = (reason: VerificationCode): VerifyResponseResult => ({ ok: false, reason });
   if (unverifiedResponse.length > maxDeviceResponseBytes) return refuse('response_malformed');
@@ -56,21 +43,16 @@ export async function verifyResponse(
 
   const jws = parseCompactJws(plaintext);
   if (jws === undefined) return refuse('response_malformed');
-  const unverifiedLeaf = leafOf(jws.unverifiedHeader);
-  if (unverifiedLeaf === undefined) return refuse('response_malformed');
-  const unverifiedCertificate = parseCertificate(unverifiedLeaf);
-  if (!unverifiedCertificate.ok) return refuse('certificate_malformed');
-  const { der, subjectPublicKey } = unverifiedCertificate.value;
-  const claimedDeviceId = readDeviceUri(unverifiedCertificate.value);
-  if (!claimedDeviceId.ok) return refuse('certificate_malformed');
+  const leaf = z.safeParse(x5c, jws.unverifiedHeader.x5c);
+  if (!leaf.success) return refuse('response_malformed');
+  const presented = await certificates.read(leaf.data[0]);
+  if (presented === undefined) return refuse('certificate_malformed');
 
-  const algorithm = subjectPublicKey.jwsAlgorithm;
-  if (!headerMatches(jws.unverifiedHeader, { alg: algorithm, typ: deviceResponseTyp }, ['x5c'])) {
+  const expectedHeader = { alg: presented.algorithm, typ: deviceResponseTyp };
+  if (!headerMatches(jws.unverifiedHeader, expectedHeader, ['x5c'])) {
     return refuse('response_malformed');
   }
-  const publicKey = await importVerifyKey(subjectPublicKey);
-  if (!publicKey.ok) return refuse('certificate_malformed');
-  if (!(await verifyCompactJws(jws, publicKey.value, algorithm))) {
+  if (!(await verifyCompactJws(jws, presented.publicKey, presented.algorithm))) {
     return refuse('response_signature_invalid');
   }
 
@@ -80,9 +62,5 @@ export async function verifyResponse(
   if (claims.challenge_id !== challenge.jti) return refuse('response_wrong_challenge');
   if (claims.aud !== challenge.iss) return refuse('response_wrong_audience');
   if (!challenge.origins.includes(claims.origin)) return refuse('response_wrong_origin');
-  const certificateSha256 = new Uint8Array(createHash('sha256').update(der).digest());
-  return {
-    ok: true,
-    response: { claimedDeviceId: claimedDeviceId.value, certificateSha256, claims },
-  };
+  return { ok: true, response: { presented, claims } };
 }

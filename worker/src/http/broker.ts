@@ -1,3 +1,4 @@
+import type { PresentedCertificates } from '../challenge/presented-certificate.ts';
 import type { DeviceObject } from '../device/device-object.ts';
 import { deviceObjectName, keyObjectName } from '../device/placement.ts';
 import type { OrganizationObject } from '../directory/organization-object.ts';
@@ -20,6 +21,7 @@ export type Broker = {
   readonly decisionKey: TokenKey;
   readonly responseKey: TokenKey;
   readonly deviceIdKey: CryptoKey;
+  readonly presentedCertificates: PresentedCertificates;
   readonly snapshots: SnapshotCache;
   /** A stub belongs to the request that made it, so each use makes its own. */
   readonly organization: () => DurableObjectStub<OrganizationObject>;

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createDecipheriv, createHash } from 'node:crypto';
 import { decodeBase64url } from '@countersign/protocol';
 import {
   responseContentEncryption,
@@ -41,13 +41,21 @@ const otherInfo = (() => {
   return info;
 })();
 
-async function deriveContentKey(secret: ArrayBuffer): Promise<CryptoKey> {
+function deriveContentKey(secret: ArrayBuffer): Uint8Array {
   const input = new Uint8Array(4 + secret.byteLength + otherInfo.length);
   input[3] = 1;
   input.set(new Uint8Array(secret), 4);
   input.set(otherInfo, 4 + secret.byteLength);
-  const digest = createHash('sha256').update(input).digest();
-  return crypto.subtle.importKey('raw', digest, 'AES-GCM', false, ['decrypt']);
+  return createHash('sha256').update(input).digest();
+}
+
+/** Uncompressed point (SEC 1 section 2.3.3), which imports faster than a JWK. */
+function encodePoint(x: Uint8Array, y: Uint8Array): Uint8Array {
+  const point = new Uint8Array(65);
+  point[0] = 4;
+  point.set(x, 1);
+  point.set(y, 33);
+  return point;
 }
 
 /** Reads the header of a compact JWE; `undefined` when it is not of the one form that is spoken here. */
@@ -80,11 +88,13 @@ export async function decryptResponse(
   const key = keys.find((candidate) => candidate.kid === header?.kid);
   if (header === undefined || key === undefined || ciphertext === undefined) return undefined;
   if (iv?.length !== 12 || tag?.length !== gcmTagBytes) return undefined;
+  const x = decodeBase64url(header.epk.x);
+  const y = decodeBase64url(header.epk.y);
+  if (x === undefined || y === undefined) return undefined;
   try {
-    const { kty, crv, x, y } = header.epk;
     const ephemeralKey = await crypto.subtle.importKey(
-      'jwk',
-      { kty, crv, x, y },
+      'raw',
+      encodePoint(x, y),
       { name: 'ECDH', namedCurve: 'P-256' },
       false,
       [],
@@ -95,14 +105,12 @@ export async function decryptResponse(
       key.privateKey,
       256,
     );
-    const sealed = new Uint8Array(ciphertext.length + gcmTagBytes);
-    sealed.set(ciphertext);
-    sealed.set(tag, ciphertext.length);
-    const plaintext = await crypto.subtle.decrypt(
-      { name: 'AES-GCM', iv, additionalData: encoder.encode(encodedHeader) },
-      await deriveContentKey(secret),
-      sealed,
-    );
+    const decipher = createDecipheriv('aes-256-gcm', deriveContentKey(secret), iv);
+    decipher.setAAD(encoder.encode(encodedHeader));
+    decipher.setAuthTag(tag);
+    const plaintext = decipher.update(ciphertext);
+    // Throws unless the tag fits; until then nothing of the plaintext is looked at.
+    decipher.final();
     return decoder.decode(plaintext);
   } catch {
     return undefined;

@@ -23,6 +23,7 @@ function evaluateContext(broker: Broker): EvaluateContext {
     challengeKey: broker.challengeKey,
     challengePublicKey: broker.challengePublicKey,
     responseKey: broker.responseKey,
+    presentedCertificates: broker.presentedCertificates,
     decisionKey: broker.decisionKey,
     decide: (shard, signIn) => deviceShard(broker, shard).decide(shard, signIn),
     reserveBinding: (userId, shard) => broker.organization().reserveBinding(userId, shard),
