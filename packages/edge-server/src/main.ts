@@ -21,6 +21,8 @@ else {
   // Listened to from the beginning: a start that is broken off must end what it has begun, too.
   const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
   for (const signal of endingSignals) process.on(signal, () => ask());
+  // Whoever read the log has gone: without one the server ends rather than run unseen.
+  process.stdout.on('error', () => ask());
   try {
     const server = await startEdgeServer({
       log: (line) => process.stdout.write(`${line}\n`),
