@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { decodeBase64url } from '@countersign/protocol';
 import { decodeProtectedHeader, importJWK, jwtVerify } from 'jose';
 import type { OrganizationSnapshot, RegisteredClient } from '../directory/organization-snapshot.ts';
+import { parseCompactJws } from '../token/compact-jws.ts';
 
 /** `detail` is for the log alone: outside, every failure looks the same. */
 export type ClientAuthentication =
@@ -55,7 +56,10 @@ function authenticateBySecret(
     : { ok: false, detail: `client ${basic.id} sent a wrong secret` };
 }
 
-/** RFC 7523 section 3, with the lifetime held short; the assertion's issuer only chooses whose keys verify it. */
+/**
+ * RFC 7523 section 3, with the lifetime held short and no audience but the broker; the assertion's issuer only chooses
+ * whose keys verify it.
+ */
 async function authenticateByAssertion(
   assertion: string,
   snapshot: OrganizationSnapshot,
@@ -64,19 +68,15 @@ async function authenticateByAssertion(
 ): Promise<ClientAuthentication> {
   try {
     const { kid } = decodeProtectedHeader(assertion);
-    const [, payload = ''] = assertion.split('.');
-    const bytes = decodeBase64url(payload);
-    const claims: unknown =
-      bytes === undefined ? undefined : JSON.parse(new TextDecoder().decode(bytes));
-    const claimedId =
-      typeof claims === 'object' && claims !== null && 'iss' in claims ? claims.iss : undefined;
-    const client = typeof claimedId === 'string' ? snapshot.clients.get(claimedId) : undefined;
+    const unverifiedId = parseCompactJws(assertion)?.unverifiedPayload.iss;
+    const client =
+      typeof unverifiedId === 'string' ? snapshot.clients.get(unverifiedId) : undefined;
     if (client?.authentication.method !== 'private_key_jwt') {
       return { ok: false, detail: 'assertion of no client with keys' };
     }
     const jwk = client.authentication.keys.find((key) => key.kid === kid);
     if (jwk === undefined) return { ok: false, detail: `client ${client.client_id}: unknown key` };
-    await jwtVerify(assertion, await importJWK(jwk, 'ES256'), {
+    const { payload: claims } = await jwtVerify(assertion, await importJWK(jwk, 'ES256'), {
       algorithms: ['ES256'],
       issuer: client.client_id,
       subject: client.client_id,
@@ -86,6 +86,13 @@ async function authenticateByAssertion(
       clockTolerance: clockToleranceSeconds,
       currentDate: new Date(nowMs),
     });
+    const latestExp = nowMs / 1000 + maxAssertionLifetimeSeconds + clockToleranceSeconds;
+    if (claims.exp === undefined || claims.exp > latestExp) {
+      return { ok: false, detail: `client ${client.client_id}: exp is too far away` };
+    }
+    if (claims.aud !== brokerUrl) {
+      return { ok: false, detail: `client ${client.client_id}: another audience as well` };
+    }
     return { ok: true, client };
   } catch (error) {
     return { ok: false, detail: `assertion refused: ${String(error)}` };

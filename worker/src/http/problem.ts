@@ -60,6 +60,12 @@ const retryAfterByCode: Partial<Record<ProblemCode, number>> = {
   storage_unavailable: 1,
 };
 
+/** RFC 9110 section 11.6.1. An administrator's address must not make a browser ask for a password. */
+const authenticationChallenges: Partial<Record<ProblemCode, string>> = {
+  client_authentication_failed: 'Basic realm="countersign", Bearer',
+  admin_authentication_failed: 'Bearer',
+};
+
 /** RFC 9457 problem document. The text for administrators is the title: it is written to be read in a log. */
 export function problemResponse(problem: Problem): Response {
   const status = statusOf[problem.code];
@@ -76,7 +82,8 @@ export function problemResponse(problem: Problem): Response {
   const headers = new Headers({ 'Content-Type': 'application/problem+json' });
   const retryAfter = problem.retryAfterSeconds ?? retryAfterByCode[problem.code];
   if (retryAfter !== undefined) headers.set('Retry-After', String(retryAfter));
-  if (status === 401) headers.set('WWW-Authenticate', 'Basic realm="countersign", Bearer');
+  const challenges = authenticationChallenges[problem.code];
+  if (challenges !== undefined) headers.set('WWW-Authenticate', challenges);
   if (problem.allow !== undefined) headers.set('Allow', problem.allow);
   return new Response(JSON.stringify(document), { status, headers });
 }

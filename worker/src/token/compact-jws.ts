@@ -11,7 +11,7 @@ export type JwsAlgorithm = 'ES256' | 'ES384' | 'RS256';
 /** A token taken apart. Nothing in it has been verified. */
 export type UnverifiedJws = {
   readonly unverifiedHeader: Readonly<Record<string, unknown>>;
-  readonly unverifiedPayload: unknown;
+  readonly unverifiedPayload: Readonly<Record<string, unknown>>;
   readonly signingInput: Uint8Array;
   readonly signature: Uint8Array<ArrayBuffer>;
 };
