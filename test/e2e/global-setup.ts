@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import type { TestProject } from 'vitest/node';
 import { removeBrowserPolicy } from '../support/browser/browser-policy.ts';
 import { bakeProfile } from '../support/browser/managed-session.ts';
@@ -17,21 +16,23 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   if (process.getuid?.() !== 0) {
     throw new Error('browser policy lies in /etc/chromium: run these tests as root');
   }
-  const { world, stop } = await startSignInWorld();
-  // Also when the run is interrupted: the policy would stay in force for the machine's own browser.
-  process.once('exit', removeBrowserPolicy);
-  try {
-    const bakedProfile = await bakeProfile(world);
-    project.provide('world', world);
-    project.provide('bakedProfile', bakedProfile);
-    return async () => {
-      rmSync(bakedProfile, { recursive: true, force: true });
-      removeBrowserPolicy();
-      await stop();
-    };
-  } catch (error) {
+  const { world, stop, removeFolders } = await startSignInWorld();
+  const leaveNoTrace = () => {
     removeBrowserPolicy();
+    removeFolders();
+  };
+  // Also when the run is interrupted: the policy would stay in force for the machine's own browser.
+  process.once('exit', leaveNoTrace);
+  const tearDown = async () => {
     await stop();
+    leaveNoTrace();
+  };
+  try {
+    project.provide('bakedProfile', await bakeProfile(world));
+    project.provide('world', world);
+    return tearDown;
+  } catch (error) {
+    await tearDown();
     throw error;
   }
 }

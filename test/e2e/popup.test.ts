@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
-import { afterAll, describe, expect, inject, test } from 'vitest';
+import { describe, expect, inject, test } from 'vitest';
 import { type ManagedBrowser, waitForRegistration } from '../support/browser/managed-chromium.ts';
 import {
   originsInPolicy,
@@ -9,27 +9,11 @@ import {
   useLauncher,
   withManagedBrowser,
 } from '../support/browser/managed-session.ts';
-import {
-  type DeviceHost,
-  type HostConfiguration,
-  installDeviceHost,
-  removeDeviceHost,
-  stateDirectoryOf,
-  writeDyingProgram,
-} from '../support/device-host.ts';
+import { installDeviceHost, stateDirectoryOf, writeDyingProgram } from '../support/device-host.ts';
 
 const world = inject('world');
 const profile = inject('bakedProfile');
 const enrolledState = stateDirectoryOf(world.enrolledHost);
-
-const hosts: DeviceHost[] = [];
-afterAll(() => hosts.forEach(removeDeviceHost));
-
-async function hostWith(configuration: HostConfiguration): Promise<DeviceHost> {
-  const host = await installDeviceHost(configuration);
-  hosts.push(host);
-  return host;
-}
 
 /** Pictures of what people see, for those who want to look: COUNTERSIGN_SCREENSHOTS names a folder. */
 async function keepPicture(page: Page, name: string): Promise<void> {
@@ -90,8 +74,8 @@ describe('the popup', () => {
   test('follows the host through every state when asked to check again', async () => {
     const origins = [world.ssoOrigin, world.attacker.inPolicyAndHost];
     const everyOrigin = originsInPolicy(world);
-    const notEnrolled = await hostWith({ origins });
-    const development = await hostWith({
+    const notEnrolled = await installDeviceHost(world.folders.rootOwned, { origins });
+    const development = await installDeviceHost(world.folders.rootOwned, {
       origins: everyOrigin,
       state_directory: enrolledState,
       development: true,

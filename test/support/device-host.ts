@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { writeLauncher } from '@countersign/native-host';
@@ -22,12 +22,18 @@ export type HostConfiguration = {
   readonly development?: boolean;
 };
 
-/** Belongs to root, unlike /tmp, which everybody may write to: the host calls a configuration there untrusted. */
-const rootOwnedFolder = '/var/lib';
+/**
+ * A folder for hosts that belongs to root, as do all above it. /tmp does not count, everybody may write there: the
+ * host calls a configuration in it untrusted.
+ */
+export const makeRootOwnedFolder = () => mkdtempSync('/var/lib/countersign-e2e-');
 
 /** Sets up the built host with a configuration of its own. Unless the state is another host's, it is not enrolled. */
-export async function installDeviceHost(configuration: HostConfiguration): Promise<DeviceHost> {
-  const folder = mkdtempSync(join(rootOwnedFolder, 'countersign-e2e-'));
+export async function installDeviceHost(
+  parentFolder: string,
+  configuration: HostConfiguration,
+): Promise<DeviceHost> {
+  const folder = mkdtempSync(join(parentFolder, 'host-'));
   const state = join(folder, 'state');
   mkdirSync(state, { mode: 0o700 });
   const configurationFile = join(folder, 'host.json');
@@ -54,10 +60,6 @@ export async function enrollDeviceHost(
     env: { ...process.env, COUNTERSIGN_ENROLLMENT_TOKEN: enrollmentToken },
     timeout: 20_000,
   });
-}
-
-export function removeDeviceHost({ folder }: DeviceHost): void {
-  rmSync(folder, { recursive: true, force: true });
 }
 
 /** Writes an executable shell script and gives its path. */

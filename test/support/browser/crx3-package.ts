@@ -23,17 +23,23 @@ export type ExtensionPackage = {
  */
 export function packExtension(folder: string): ExtensionPackage {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const files = readFolder(folder);
+  const manifest = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8'));
+  delete manifest.key;
+  files['manifest.json'] = Buffer.from(JSON.stringify(manifest));
+  const { id, bytes } = signCrx3(zipSync(files), privateKey);
+  return { id, version: String(manifest.version), bytes };
+}
+
+/** Every file below `folder`, by its path in there. */
+export function readFolder(folder: string): Record<string, Uint8Array> {
   const files: Record<string, Uint8Array> = {};
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);
     files[path.slice(folder.length + 1)] = readFileSync(path);
   }
-  const manifest = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8'));
-  delete manifest.key;
-  files['manifest.json'] = Buffer.from(JSON.stringify(manifest));
-  const { id, bytes } = signCrx3(zipSync(files), privateKey);
-  return { id, version: String(manifest.version), bytes };
+  return files;
 }
 
 /** What a policy needs to know of an extension that lies ready to be installed. */

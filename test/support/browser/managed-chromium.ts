@@ -1,5 +1,4 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContext, chromium, type Page, type Worker } from 'playwright-core';
 
@@ -18,9 +17,12 @@ export type ManagedBrowser = {
 /** Everything under .test is this machine, and nothing else has an address: the browser stays off the network. */
 const resolverRules = 'MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost';
 
-/** Starts Chromium on a copy of `bakedProfile`, or on an empty one. */
-export async function launchChromium(bakedProfile?: string): Promise<ManagedBrowser> {
-  const profile = mkdtempSync(join(tmpdir(), 'countersign-profile-'));
+/** Starts Chromium on a copy of `bakedProfile`, or on an empty one, that lies in `parentFolder`. */
+export async function launchChromium(
+  parentFolder: string,
+  bakedProfile?: string,
+): Promise<ManagedBrowser> {
+  const profile = mkdtempSync(join(parentFolder, 'profile-'));
   if (bakedProfile !== undefined) cpSync(bakedProfile, profile, { recursive: true });
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: '/usr/bin/chromium',

@@ -22,7 +22,7 @@ export async function withManagedBrowser<Result>(
   use: (browser: ManagedBrowser) => Promise<Result>,
 ): Promise<Result> {
   prepareMachine(world, options);
-  const browser = await launchChromium(options.profile);
+  const browser = await launchChromium(world.folders.scratch, options.profile);
   try {
     return await use(browser);
   } finally {
@@ -33,7 +33,7 @@ export async function withManagedBrowser<Result>(
 /** The first start of a browser, up to where the extension listens on the origins of its policy. */
 export async function bakeProfile(world: SignInWorld): Promise<string> {
   prepareMachine(world, {});
-  const browser = await launchChromium();
+  const browser = await launchChromium(world.folders.scratch);
   try {
     await waitForRegistration(browser, patternsOf(originsInPolicy(world)));
   } catch (error) {

@@ -7,12 +7,12 @@ import {
   type DeviceHost,
   enrollDeviceHost,
   installDeviceHost,
-  removeDeviceHost,
+  makeRootOwnedFolder,
 } from '../device-host.ts';
 import { findFreePort } from '../free-port.ts';
 import { TestBroker } from '../test-broker.ts';
 import { startAttackerSite } from './attacker-site.ts';
-import { buildExtension } from './build-extension.ts';
+import { buildExtension, builtExtension } from './build-extension.ts';
 import { type PublishedExtension, packExtension, publishExtension } from './crx3-package.ts';
 import { createTlsAuthority } from './tls-authority.ts';
 
@@ -38,29 +38,40 @@ export type SignInWorld = {
   /** PEM, for clients that are no browser. */
   readonly webAuthorityPem: string;
   readonly enrolledHost: DeviceHost;
+  /** Everything that tests leave on the disk goes into the first; hosts, which must belong to root, into the second. */
+  readonly folders: { readonly scratch: string; readonly rootOwned: string };
 };
 
 const serialNumber = 'E2E-4711-0001';
 
-/** Starts the broker, the sample site and the attacker's site, builds the extension, and enrolls one device. */
-export async function startSignInWorld(): Promise<{
+export type RunningWorld = {
   readonly world: SignInWorld;
+  /** Ends the servers; the folders stay. */
   stop(): Promise<void>;
-}> {
-  const folder = mkdtempSync(join(tmpdir(), 'countersign-world-'));
-  const undo: (() => Promise<void> | void)[] = [
-    () => rmSync(folder, { recursive: true, force: true }),
-  ];
+  /** At once, so that it can be done while the process exits. */
+  removeFolders(): void;
+};
+
+/** Starts the broker, the sample site and the attacker's site, builds the extension, and enrolls one device. */
+export async function startSignInWorld(): Promise<RunningWorld> {
+  const scratch = mkdtempSync(join(tmpdir(), 'countersign-world-'));
+  const rootOwned = makeRootOwnedFolder();
+  const folders = [scratch, rootOwned];
+  const removeFolders = () => {
+    for (const folder of folders) {
+      rmSync(folder, { recursive: true, force: true, maxRetries: 3, retryDelay: 100 });
+    }
+  };
+  const undo: (() => Promise<void>)[] = [];
   const stop = async () => {
     for (const step of undo.splice(0).reverse()) await step();
   };
   try {
-    const extension = publishExtension(
-      packExtension(await buildExtension()),
-      join(folder, 'extension'),
-    );
+    await buildExtension();
+    const extension = publishExtension(packExtension(builtExtension), join(scratch, 'extension'));
     const broker = await TestBroker.start({ shardCount: 2 });
-    undo.push(() => broker.stopAndRemove());
+    undo.push(() => broker.stop());
+    folders.push(broker.dataDirectory);
 
     const authority = await createTlsAuthority(new Date());
     const names = {
@@ -94,11 +105,10 @@ export async function startSignInWorld(): Promise<{
     undo.push(() => site.stop());
 
     const hardwareId = { serial_number: serialNumber };
-    const enrolledHost = await installDeviceHost({
+    const enrolledHost = await installDeviceHost(rootOwned, {
       origins: [ssoOrigin, attacker.inPolicyAndHost],
       hardware_id: hardwareId,
     });
-    undo.push(() => removeDeviceHost(enrolledHost));
     const { enrollment_token } = await broker.client.createEnrollmentToken(hardwareId);
     await enrollDeviceHost(enrolledHost, brokerUrl, enrollment_token);
 
@@ -112,10 +122,12 @@ export async function startSignInWorld(): Promise<{
       webAuthority: Buffer.from(authority.certificateDer).toString('base64'),
       webAuthorityPem: authority.certificatePem,
       enrolledHost,
+      folders: { scratch, rootOwned },
     };
-    return { world, stop };
+    return { world, stop, removeFolders };
   } catch (error) {
     await stop();
+    removeFolders();
     throw error;
   }
 }
