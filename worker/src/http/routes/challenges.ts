@@ -2,32 +2,51 @@ import { challengeRequest } from '@countersign/protocol/challenge';
 import { challengeTtlSeconds } from '@countersign/protocol/limits';
 import { issueChallenge } from '../../challenge/issue-challenge.ts';
 import { currentTimeMs } from '../../clock.ts';
+import type { ReadSnapshot } from '../../directory/organization-snapshot.ts';
 import type { Broker } from '../broker.ts';
-import { problemResponse } from '../problem.ts';
 import { readBody } from '../read-body.ts';
 import type { RouteContext } from '../route-context.ts';
 
 const preflightMaxAgeSeconds = 7200;
 
 /** Lets a page of a registered origin read the answer (Fetch, CORS protocol); never with credentials. */
-function withCors(response: Response, origin: string | null): Response {
+function withCors(response: Response, origin: string | undefined): Response {
   response.headers.append('Vary', 'Origin');
-  if (origin !== null) response.headers.set('Access-Control-Allow-Origin', origin);
+  if (origin !== undefined) response.headers.set('Access-Control-Allow-Origin', origin);
   return response;
+}
+
+/** The request's origin when some client has registered it: its page may read what the broker answers. */
+function readableOrigin(read: ReadSnapshot, request: Request): string | undefined {
+  const origin = request.headers.get('Origin');
+  if (origin === null) return undefined;
+  for (const client of read.snapshot.clients.values()) {
+    if (client.origins.includes(origin)) return origin;
+  }
+  return undefined;
 }
 
 /**
  * `POST /v1/challenges`. Pages send JSON as `text/plain`, which needs no preflight; `application/json` is taken too.
- * A page whose origin is not registered for the client gets an answer that its browser does not let it read.
+ * A page of an origin that nobody registered gets a refusal that its browser does not let it read.
  */
 export async function postChallenge(broker: Broker, context: RouteContext): Promise<Response> {
-  const { request } = context;
-  const body = await readBody(request, challengeRequest, ['text/plain', 'application/json']);
-  if (!body.ok) return context.refuse(body.problem);
   const nowMs = currentTimeMs();
   const read = await broker.snapshots.read(nowMs, context.waitUntil);
   if (!read.ok) return context.refuse({ code: read.code, logDetail: read.detail });
+  const answer = await answerChallenge(broker, context, read, nowMs);
+  return withCors(answer, readableOrigin(read, context.request));
+}
 
+async function answerChallenge(
+  broker: Broker,
+  context: RouteContext,
+  read: ReadSnapshot,
+  nowMs: number,
+): Promise<Response> {
+  const { request } = context;
+  const body = await readBody(request, challengeRequest, ['text/plain', 'application/json']);
+  if (!body.ok) return context.refuse(body.problem);
   const client = read.snapshot.clients.get(body.value.client_id);
   if (client === undefined) return context.refuse({ code: 'client_unknown', field: 'client_id' });
   const origin = request.headers.get('Origin');
@@ -46,19 +65,15 @@ export async function postChallenge(broker: Broker, context: RouteContext): Prom
     },
     nowMs,
   );
-  const answer = { challenge, expires_in_seconds: challengeTtlSeconds };
-  return withCors(Response.json(answer), origin);
+  return Response.json({ challenge, expires_in_seconds: challengeTtlSeconds });
 }
 
 /** CORS preflight for pages that send `application/json`. */
 export async function preflightChallenge(broker: Broker, context: RouteContext): Promise<Response> {
-  const origin = context.request.headers.get('Origin');
   const read = await broker.snapshots.read(currentTimeMs(), context.waitUntil);
   if (!read.ok) return context.refuse({ code: read.code, logDetail: read.detail });
-  const registered =
-    origin !== null &&
-    [...read.snapshot.clients.values()].some((client) => client.origins.includes(origin));
-  if (!registered) return problemResponse({ code: 'origin_not_registered' });
+  const origin = readableOrigin(read, context.request);
+  if (origin === undefined) return context.refuse({ code: 'origin_not_registered' });
   const response = new Response(null, {
     status: 204,
     headers: {

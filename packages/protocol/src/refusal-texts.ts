@@ -1,0 +1,177 @@
+import { type CommandCode, enrollmentLimitText, type ProblemCode } from './reason-codes.ts';
+import { askSupport, notOurPage, type ReasonText, tryAgain } from './reason-text.ts';
+
+/** Texts of refused requests and failed commands. Complete by its type. */
+export const refusalTexts: Readonly<Record<ProblemCode | CommandCode, ReasonText>> = {
+  json_malformed: {
+    administrator: 'The body is not JSON.',
+    person: askSupport,
+  },
+  field_invalid: {
+    administrator: 'A field is missing or wrong; the problem document names it.',
+    person: askSupport,
+  },
+  body_too_large: {
+    administrator: 'The body is larger than this endpoint accepts.',
+    person: askSupport,
+  },
+  content_type_unsupported: {
+    administrator: 'Send the body as application/json.',
+    person: askSupport,
+  },
+  not_found: {
+    administrator: 'There is nothing at this address.',
+    person: askSupport,
+  },
+  method_not_allowed: {
+    administrator: 'This address does not take this method; see the Allow header.',
+    person: askSupport,
+  },
+  client_authentication_failed: {
+    administrator:
+      'The client id is unknown, or its secret or assertion is wrong. The log says which.',
+    person: askSupport,
+  },
+  admin_authentication_failed: {
+    administrator:
+      'The admin API needs `Authorization: Bearer` with the owner token from the data folder.',
+    person: askSupport,
+  },
+  client_unknown: {
+    administrator: 'No client with this id is registered.',
+    person: askSupport,
+  },
+  origin_not_registered: {
+    administrator: "The request's Origin is absent, opaque, or not registered for this client.",
+    person: notOurPage,
+  },
+  rate_limited: {
+    administrator: 'Too many refused requests in a short time; see Retry-After.',
+    person: 'Too many attempts. Wait a minute and try again.',
+  },
+  not_pending: {
+    administrator: 'There is no pending decision for this evidence.',
+    person: tryAgain,
+  },
+  hardware_id_invalid: {
+    administrator:
+      'A hardware id may hold letters, digits, dots, slashes, hyphens and spaces, and at least four letters or digits.',
+    person: askSupport,
+  },
+  hardware_id_placeholder: {
+    administrator:
+      'The hardware id is a value that many machines share ("To be filled by O.E.M.", all zeros). Give the machine an id of its own.',
+    person: askSupport,
+  },
+  hardware_id_duplicate: {
+    administrator:
+      'A device with the same serial number but another hardware UUID is already on record: two machines share a serial number, or its main board was replaced.',
+    person: askSupport,
+  },
+  enrollment_token_invalid: {
+    administrator: 'The enrollment token is unknown, or was made for another hardware id.',
+    person: askSupport,
+  },
+  enrollment_token_expired: {
+    administrator: 'The enrollment token has expired. Create a new one.',
+    person: askSupport,
+  },
+  enrollment_token_spent: {
+    administrator: 'The enrollment token was already spent by another key.',
+    person: askSupport,
+  },
+  csr_malformed: {
+    administrator: 'The certificate signing request is not strict DER of RFC 2986.',
+    person: askSupport,
+  },
+  csr_signature_invalid: {
+    administrator: 'The certificate signing request does not prove possession of its key.',
+    person: askSupport,
+  },
+  csr_key_not_allowed: {
+    administrator:
+      'The key must be ECDSA P-256, ECDSA P-384 or RSA of 2048 to 4096 bits with exponent 65537, and not a known weak one.',
+    person: askSupport,
+  },
+  key_of_other_device: {
+    administrator:
+      'This key already belongs to another device. Keys must never be copied; create a new one.',
+    person: askSupport,
+  },
+  key_blocked: {
+    administrator: 'This key was blocked for ever after a compromise. Create a new one.',
+    person: askSupport,
+  },
+  enrollment_limit_reached: {
+    administrator: enrollmentLimitText,
+    person: askSupport,
+  },
+  certificate_not_found: {
+    administrator: 'The device has no certificate with this fingerprint.',
+    person: askSupport,
+  },
+  device_not_found: {
+    administrator: 'No device with this id exists.',
+    person: askSupport,
+  },
+  application_not_found: {
+    administrator:
+      'A client names an application that does not exist; create the application first.',
+    person: askSupport,
+  },
+  snapshot_unavailable: {
+    administrator: 'Policy and clients could not be read freshly enough, so nothing was decided.',
+    person: tryAgain,
+  },
+  storage_unavailable: {
+    administrator:
+      'The record could not be written, so nothing was decided or issued. Check the disk of the data folder.',
+    person: 'The sign-in service has a problem. Try again in a minute.',
+  },
+  deployment_mismatch: {
+    administrator:
+      'The number of shards or the device id key differ from those that this data was created with. Restore the original settings; nothing is served until then.',
+    person: 'The sign-in service has a problem. Try again later.',
+  },
+  configuration_invalid: {
+    administrator: 'A required setting of the broker is missing or malformed; its log names it.',
+    person: 'The sign-in service has a problem. Try again later.',
+  },
+  internal_error: {
+    administrator:
+      'The broker failed in a way it has no code for; its log has the cause under the request id.',
+    person: 'The sign-in service has a problem. Try again in a minute.',
+  },
+
+  usage_invalid: {
+    administrator: 'The command line is wrong; `countersign --help` shows the commands.',
+    person: askSupport,
+  },
+  broker_url_invalid: {
+    administrator:
+      "The broker's URL must be https (http only for loopback), without path, query or user.",
+    person: askSupport,
+  },
+  broker_answer_malformed: {
+    administrator:
+      'The broker answered something that this version does not understand. Check the URL and the versions.',
+    person: askSupport,
+  },
+  broker_root_mismatch: {
+    administrator: "The broker's root certificate is not the one that the host configuration pins.",
+    person: askSupport,
+  },
+  already_enrolled_elsewhere: {
+    administrator: 'This device is enrolled with another broker. Remove that enrollment first.',
+    person: askSupport,
+  },
+  hardware_id_unavailable: {
+    administrator:
+      'No hardware id could be read. Set "hardware_id" in the host configuration, or install as root so that the installer can store it.',
+    person: askSupport,
+  },
+  state_unwritable: {
+    administrator: "The host's state folder cannot be written or is readable by others.",
+    person: askSupport,
+  },
+};
