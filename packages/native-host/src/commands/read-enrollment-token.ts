@@ -47,8 +47,6 @@ async function readRaw(
     text += Buffer.from(chunk).toString();
     if (text.includes('\n') || text.length > maxTokenBytes) break;
   }
-  return {
-    ok: true,
-    value: { text: text.slice(0, maxTokenBytes), from: 'the enrollment token on standard input' },
-  };
+  const [firstLine = ''] = text.slice(0, maxTokenBytes).split('\n');
+  return { ok: true, value: { text: firstLine, from: 'the enrollment token on standard input' } };
 }

@@ -1,0 +1,158 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { defaultConfigurationPath, defaultStateDirectory } from './default-paths.ts';
+import { loadConfiguration } from './load-configuration.ts';
+
+let folder: string;
+let path: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'countersign-configuration-'));
+  path = join(folder, 'host.json');
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const origins = ['https://sso.example.com'];
+const protectedByRoot = { findInfluence: () => undefined };
+const openToOthers = { findInfluence: () => '/tmp may be written by others than root' };
+
+function load(
+  content: unknown,
+  options: Parameters<typeof loadConfiguration>[1] = protectedByRoot,
+) {
+  writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+  return loadConfiguration(path, options);
+}
+
+describe('a configuration', () => {
+  it('needs origins alone', () => {
+    expect(load({ origins })).toEqual({
+      ok: true,
+      value: {
+        path,
+        origins,
+        development: false,
+        stateDirectory: join(homedir(), '.local', 'state', 'countersign'),
+      },
+    });
+  });
+
+  it('may say everything', () => {
+    const configuration = {
+      origins: ['https://sso.example.com', 'http://localhost:8790'],
+      broker_url: 'https://BROKER.example.com/',
+      root_sha256: 'A'.repeat(43),
+      state_directory: '/var/lib/countersign',
+      hardware_id: { serial_number: 'ABC1234' },
+      development: true,
+    };
+    expect(load(configuration)).toEqual({
+      ok: true,
+      value: {
+        path,
+        origins: configuration.origins,
+        brokerUrl: 'https://broker.example.com',
+        rootSha256: configuration.root_sha256,
+        stateDirectory: configuration.state_directory,
+        hardwareId: configuration.hardware_id,
+        development: true,
+      },
+    });
+  });
+});
+
+describe('a configuration is invalid, and the field is named', () => {
+  it.each<[content: unknown, detail: string]>([
+    ['', 'is not JSON'],
+    ['{"origins":["https://a.example"],"origins":[]}', 'names the member "origins" twice'],
+    [[], '(body) must be of type object'],
+    [{}, 'origins must be of type array'],
+    [{ origins: [] }, 'origins must be at least 1'],
+    [{ origins: ['https://sso.example.com/'] }, 'origins.0 must be an origin'],
+    [{ origins: ['http://sso.example.com'] }, 'origins.0 must be an origin'],
+    [{ origins: ['*'] }, 'origins.0 must be an origin'],
+    [{ origins: origins[0] }, 'origins must be of type array'],
+    [{ origins, origin: 'x' }, 'origin is not known here'],
+    [{ origins, development: 'true' }, 'development must be of type boolean'],
+    [{ origins, broker_url: 'http://broker.example.com' }, 'broker_url must be https'],
+    [{ origins, broker_url: 'broker' }, 'broker_url is not a URL'],
+    [{ origins, root_sha256: 'abc' }, 'root_sha256 must be base64url of exactly 32 bytes'],
+    [{ origins, state_directory: 'state' }, 'state_directory must be an absolute path'],
+    [{ origins, state_directory: '~/state' }, 'state_directory must be an absolute path'],
+    [{ origins, hardware_id: {} }, 'hardware_id needs serial_number or hardware_uuid'],
+    [{ origins, hardware_id: { serial_number: '' } }, 'hardware_id.serial_number must be'],
+    ['[1', 'is not JSON'],
+    [`"${'a'.repeat(70_000)}"`, 'is larger than'],
+  ])('%j', (content, detail) => {
+    expect(load(content)).toEqual({
+      ok: false,
+      reason: 'host_configuration_invalid',
+      detail: expect.stringContaining(`${path}: ${detail}`),
+    });
+  });
+
+  it('when there is none, or something else in its place', () => {
+    expect(loadConfiguration(path)).toMatchObject({ detail: `${path}: does not exist` });
+    mkdirSync(path);
+    expect(loadConfiguration(path)).toMatchObject({ detail: `${path}: is not a file` });
+  });
+
+  it('at a path that depends on where the program was started', () => {
+    expect(loadConfiguration('host.json')).toMatchObject({
+      ok: false,
+      detail: 'host.json: must be an absolute path',
+    });
+  });
+});
+
+describe('a configuration that others may change', () => {
+  it('is refused, with the reason', () => {
+    expect(load({ origins }, openToOthers)).toEqual({
+      ok: false,
+      reason: 'host_configuration_untrusted',
+      detail: '/tmp may be written by others than root',
+    });
+    expect(load({ origins, development: false }, openToOthers)).toMatchObject({
+      reason: 'host_configuration_untrusted',
+    });
+  });
+
+  it('is accepted for development, and says so', () => {
+    expect(load({ origins, development: true }, openToOthers)).toMatchObject({
+      ok: true,
+      value: { development: true },
+    });
+  });
+
+  it('is what a file in the folder for temporary files is, by its real place', () => {
+    expect(load({ origins }, {})).toMatchObject({ reason: 'host_configuration_untrusted' });
+  });
+
+  it('is every file on Windows, where this cannot be checked yet', () => {
+    expect(load({ origins }, { platform: 'win32' })).toMatchObject({
+      reason: 'host_configuration_untrusted',
+    });
+  });
+});
+
+describe('places by operating system', () => {
+  it.each([
+    ['linux', '/etc/countersign/host.json', '/home/a/.local/state/countersign'],
+    [
+      'darwin',
+      '/Library/Application Support/Countersign/host.json',
+      '/home/a/Library/Application Support/Countersign',
+    ],
+  ] as const)('%s', (platform, configuration, state) => {
+    expect(defaultConfigurationPath(platform)).toBe(configuration);
+    expect(defaultStateDirectory(platform, '/home/a')).toBe(state);
+  });
+
+  it('win32', () => {
+    expect(defaultConfigurationPath('win32')).toMatch(/\\Countersign\\host\.json$/);
+    expect(defaultStateDirectory('win32', 'C:\\Users\\a')).toBe(
+      'C:\\Users\\a\\AppData\\Local\\Countersign',
+    );
+  });
+});
