@@ -1,6 +1,7 @@
 // What a sign-in server may pass on as a challenge, and what the broker takes for its own.
 import { createHmac, createPublicKey, type KeyObject } from 'node:crypto';
 import type { DecisionReason } from '@countersign/protocol';
+import { keySetAnswer } from '@countersign/protocol/key-set';
 import type { TestClient } from '@countersign/testkit/broker-client';
 import { evidenceWithoutResponse, type FakeDevice } from '@countersign/testkit/fake-device';
 import { decodeJwt } from 'jose';
@@ -244,7 +245,7 @@ describe('#7 another token of the broker as a challenge', () => {
 
   it('the key set', async () => {
     const response = await broker.client.request('/v1/key-set');
-    const { key_set } = (await response.json()) as { key_set: string };
+    const { key_set } = keySetAnswer.parse(await response.json());
     expectDenied(await evaluateForged(() => key_set), 'challenge_malformed');
   });
 });
