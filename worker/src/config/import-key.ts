@@ -9,6 +9,20 @@ export type ImportKeyResult =
 
 const usages = { 'sign-p256': 'sign', 'derive-p256': 'deriveBits', mac: 'sign' } as const;
 const algorithmNames = { 'sign-p256': 'ECDSA', 'derive-p256': 'ECDH', mac: 'HMAC' } as const;
+const descriptions = {
+  'sign-p256': 'a private ECDSA key on P-256',
+  'derive-p256': 'a private ECDH key on P-256',
+  mac: 'an HMAC key with SHA-256',
+} as const;
+
+function fits(key: CryptoKey, use: KeyUse): boolean {
+  const { algorithm } = key;
+  if (algorithm.name !== algorithmNames[use] || !key.usages.includes(usages[use])) return false;
+  if (use !== 'mac') return 'namedCurve' in algorithm && algorithm.namedCurve === 'P-256';
+  if (!('hash' in algorithm)) return false;
+  const { hash } = algorithm;
+  return (typeof hash === 'string' ? hash : hash?.name) === 'SHA-256';
+}
 
 function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
   try {
@@ -27,10 +41,10 @@ function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
 export async function importSecretKey(raw: unknown, use: KeyUse): Promise<ImportKeyResult> {
   if (raw === undefined || raw === '') return { ok: false, detail: 'is missing' };
   if (raw instanceof CryptoKey) {
-    const fits = raw.algorithm.name === algorithmNames[use] && raw.usages.includes(usages[use]);
-    return fits
+    if (raw.extractable) return { ok: false, detail: 'must not be extractable' };
+    return fits(raw, use)
       ? { ok: true, key: raw }
-      : { ok: false, detail: `must be a ${algorithmNames[use]} key that may ${usages[use]}` };
+      : { ok: false, detail: `must be ${descriptions[use]} that may ${usages[use]}` };
   }
   if (typeof raw !== 'string') return { ok: false, detail: 'must be a key or its text' };
   try {

@@ -1,11 +1,29 @@
 import { encodeBase64url } from '@countersign/protocol';
-import { base64urlOf, compactJws, p256PublicJwk, parseFields } from '@countersign/protocol/schemas';
-import { decodePem, parseCertificate } from '@countersign/x509';
+import { keySetClaims } from '@countersign/protocol/key-set';
+import {
+  base64urlOf,
+  compactJws,
+  p256PublicJwk,
+  parseFields,
+  secureWebOrigin,
+} from '@countersign/protocol/schemas';
+import { parseStrictJson } from '@countersign/protocol/strict-json';
+import {
+  createLeafTemplate,
+  decodePem,
+  encodeName,
+  importVerifyKey,
+  type ParsedCertificate,
+  parseCertificate,
+  verifyIssuedBy,
+} from '@countersign/x509';
 import * as z from 'zod/mini';
 import { deviceIdKeyFingerprint } from '../device/hardware-id.ts';
-import { type TokenKey, thumbprint } from '../token/token-key.ts';
+import { parseCompactJws } from '../token/compact-jws.ts';
+import { type P256PublicJwk, type TokenKey, thumbprint } from '../token/token-key.ts';
 import type { Environment } from './environment.ts';
 import { importSecretKey, type KeyUse } from './import-key.ts';
+import { importSigningHalf, isAgreementPair, isSigningPair } from './key-pairs.ts';
 
 /** Everything that the broker is told from outside, checked once for each isolate. */
 export type Settings = {
@@ -48,10 +66,12 @@ const publicKeys = z.object({
 });
 
 const text = {
-  BROKER_URL: z
-    .url()
-    .check(z.regex(/^https?:\/\/[^/?#@]+$/, { error: 'must be scheme://host[:port] alone' })),
-  ORGANIZATION_ID: z.string().check(z.regex(/^org_[A-Za-z0-9_-]{22}$/)),
+  BROKER_URL: secureWebOrigin,
+  ORGANIZATION_ID: z
+    .string()
+    .check(
+      z.regex(/^org_[A-Za-z0-9_-]{22}$/, { error: 'must be org_ and 22 base64url characters' }),
+    ),
   SHARD_COUNT: z.string().check(z.regex(/^[1-9][0-9]{0,3}$/, { error: 'must be 1 to 9999' })),
   OWNER_TOKEN_SHA256: base64urlOf(32),
   LEAF_COMMON_NAME: z.string().check(z.minLength(1), z.maxLength(64)),
@@ -72,13 +92,13 @@ function readText(name: keyof typeof text, raw: unknown): string {
 function readCertificate(
   name: 'ROOT_CERTIFICATE' | 'ISSUER_CERTIFICATE',
   raw: unknown,
-): Uint8Array {
+): ParsedCertificate {
   if (typeof raw !== 'string' || raw === '') throw new SettingError(name, 'is missing');
   const der = decodePem(raw, 'CERTIFICATE');
   if (!der.ok) throw new SettingError(name, `is not one PEM certificate: ${der.detail}`);
   const parsed = parseCertificate(der.value);
   if (!parsed.ok) throw new SettingError(name, `is not a certificate: ${parsed.detail}`);
-  return der.value;
+  return parsed.value;
 }
 
 async function readKey(name: keyof typeof keyUses, raw: unknown): Promise<CryptoKey> {
@@ -99,29 +119,72 @@ async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return encodeBase64url(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
 }
 
-async function tokenKey(
-  publicJwk: z.infer<typeof p256PublicJwk>,
+async function signingKey(
+  name: 'CHALLENGE_KEY' | 'DECISION_KEY',
+  publicJwk: P256PublicJwk,
   privateKey: CryptoKey,
-): Promise<TokenKey> {
+): Promise<TokenKey & { readonly publicKey: CryptoKey }> {
+  const publicKey = await importSigningHalf(publicJwk);
+  if (publicKey === undefined || !(await isSigningPair(publicKey, privateKey))) {
+    throw new SettingError('PUBLIC_KEYS', `does not hold the public half of ${name}`);
+  }
+  return { kid: await thumbprint(publicJwk), publicJwk, privateKey, publicKey };
+}
+
+async function agreementKey(publicJwk: P256PublicJwk, privateKey: CryptoKey): Promise<TokenKey> {
+  if (!(await isAgreementPair(publicJwk, privateKey))) {
+    throw new SettingError('PUBLIC_KEYS', 'does not hold the public half of RESPONSE_KEY');
+  }
   return { kid: await thumbprint(publicJwk), publicJwk, privateKey };
 }
 
-/** A wrong pairing of public and private halves would only show as refused sign-ins; find it at start instead. */
-async function assertSigningPair(name: string, key: TokenKey): Promise<CryptoKey> {
-  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-  const publicKey = await crypto.subtle.importKey('jwk', key.publicJwk, algorithm, true, [
-    'verify',
-  ]);
-  const probe = new TextEncoder().encode('countersign key pair check');
-  const signature = await crypto.subtle.sign(algorithm, key.privateKey, probe);
-  if (!(await crypto.subtle.verify(algorithm, publicKey, signature, probe))) {
-    throw new SettingError('PUBLIC_KEYS', `does not hold the public half of ${name}`);
+/** Challenges, decisions and responses each have a key of their own: what one signs, none of the others may mean. */
+function assertDistinct(keys: readonly TokenKey[]): void {
+  if (new Set(keys.map((key) => key.kid)).size < keys.length) {
+    throw new SettingError('PUBLIC_KEYS', 'holds one key for two purposes');
   }
-  return publicKey;
 }
 
+/** The issuing certificate must be the root's, able to issue, and of the issuing key. When it expires is not judged. */
+async function assertIssuer(
+  issuer: ParsedCertificate,
+  root: ParsedCertificate,
+  privateKey: CryptoKey,
+): Promise<void> {
+  const issued = await verifyIssuedBy(issuer, root, 'issuing-ca', issuer.notBeforeMs);
+  if (!issued.ok) {
+    throw new SettingError('ISSUER_CERTIFICATE', `is not issued by the root: ${issued.detail}`);
+  }
+  const template = createLeafTemplate(issuer);
+  if (!template.ok) {
+    throw new SettingError('ISSUER_CERTIFICATE', `cannot issue: ${template.detail}`);
+  }
+  const publicKey = await importVerifyKey(issuer.subjectPublicKey);
+  const isP256 = issuer.subjectPublicKey.kind === 'ec-p256';
+  if (!publicKey.ok || !isP256 || !(await isSigningPair(publicKey.value, privateKey))) {
+    throw new SettingError('ISSUER_KEY', 'is not the key of ISSUER_CERTIFICATE');
+  }
+}
+
+/** Hosts verify challenges with this set alone; whether its own signature is right is for them to judge. */
+function assertKeySet(settings: Settings): void {
+  const claims = parseFields(keySetClaims, parseCompactJws(settings.keySet)?.unverifiedPayload);
+  if (!claims.ok) throw new SettingError('KEY_SET', `${claims.field} ${claims.detail}`);
+  const { iss, aud, keys } = claims.value;
+  if (iss !== settings.brokerUrl) throw new SettingError('KEY_SET', 'is of another BROKER_URL');
+  if (aud !== settings.organizationId) {
+    throw new SettingError('KEY_SET', 'is of another ORGANIZATION_ID');
+  }
+  if (!keys.some((key) => key.kid === settings.challengeKey.kid)) {
+    throw new SettingError('KEY_SET', 'does not hold the public half of CHALLENGE_KEY');
+  }
+}
+
+/** The bindings before anything about them is known. */
+type UncheckedEnvironment = { readonly [Name in keyof Environment]?: unknown };
+
 /** Reads and checks every setting. Names the first one that is wrong; never throws. */
-export async function readSettings(environment: Environment): Promise<SettingsResult> {
+export async function readSettings(environment: UncheckedEnvironment): Promise<SettingsResult> {
   try {
     return { ok: true, settings: await readAll(environment) };
   } catch (error) {
@@ -132,52 +195,60 @@ export async function readSettings(environment: Environment): Promise<SettingsRe
   }
 }
 
-async function readAll(environment: Environment): Promise<Settings> {
+async function readAll(environment: UncheckedEnvironment): Promise<Settings> {
   for (const name of ['DEVICE', 'ORGANIZATION', 'KEY'] as const) {
     if (environment[name] === undefined) throw new SettingError(name, 'binding is missing');
   }
-  let rawPublicKeys: unknown;
-  try {
-    rawPublicKeys = JSON.parse(environment.PUBLIC_KEYS);
-  } catch {
-    throw new SettingError('PUBLIC_KEYS', 'is missing or not JSON');
-  }
-  const keys = parseFields(publicKeys, rawPublicKeys);
+  const rawPublicKeys = parseStrictJson(String(environment.PUBLIC_KEYS ?? ''));
+  if (!rawPublicKeys.ok) throw new SettingError('PUBLIC_KEYS', 'is missing or not JSON');
+  const keys = parseFields(publicKeys, rawPublicKeys.value);
   if (!keys.ok) throw new SettingError('PUBLIC_KEYS', `${keys.field}: ${keys.detail}`);
 
-  const challengeKey = await tokenKey(
+  const { publicKey: challengePublicKey, ...challengeKey } = await signingKey(
+    'CHALLENGE_KEY',
     keys.value.challenge,
     await readKey('CHALLENGE_KEY', environment.CHALLENGE_KEY),
   );
-  const decisionKey = await tokenKey(
+  const { publicKey: _, ...decisionKey } = await signingKey(
+    'DECISION_KEY',
     keys.value.decision,
     await readKey('DECISION_KEY', environment.DECISION_KEY),
   );
-  await assertSigningPair('DECISION_KEY', decisionKey);
+  const responseKey = await agreementKey(
+    keys.value.response_encryption,
+    await readKey('RESPONSE_KEY', environment.RESPONSE_KEY),
+  );
+  assertDistinct([challengeKey, decisionKey, responseKey]);
+
+  const issuerKey = await readKey('ISSUER_KEY', environment.ISSUER_KEY);
+  const root = readCertificate('ROOT_CERTIFICATE', environment.ROOT_CERTIFICATE);
+  const issuer = readCertificate('ISSUER_CERTIFICATE', environment.ISSUER_CERTIFICATE);
+  await assertIssuer(issuer, root, issuerKey);
   const deviceIdKey = await readKey('DEVICE_ID_KEY', environment.DEVICE_ID_KEY);
-  const issuerCertificate = readCertificate('ISSUER_CERTIFICATE', environment.ISSUER_CERTIFICATE);
-  return {
+  const leafCommonName = readText(
+    'LEAF_COMMON_NAME',
+    environment.LEAF_COMMON_NAME ?? defaultLeafCommonName,
+  );
+  const name = encodeName(leafCommonName);
+  if (!name.ok) throw new SettingError('LEAF_COMMON_NAME', name.detail);
+  const settings: Settings = {
     brokerUrl: readText('BROKER_URL', environment.BROKER_URL),
     organizationId: readText('ORGANIZATION_ID', environment.ORGANIZATION_ID),
     shardCount: Number(readText('SHARD_COUNT', environment.SHARD_COUNT)),
     ownerTokenSha256: readText('OWNER_TOKEN_SHA256', environment.OWNER_TOKEN_SHA256),
-    rootCertificate: readCertificate('ROOT_CERTIFICATE', environment.ROOT_CERTIFICATE),
-    issuerCertificate,
-    issuerId: await sha256(new Uint8Array(issuerCertificate)),
-    issuerKey: await readKey('ISSUER_KEY', environment.ISSUER_KEY),
-    leafCommonName: readText(
-      'LEAF_COMMON_NAME',
-      environment.LEAF_COMMON_NAME ?? defaultLeafCommonName,
-    ),
+    rootCertificate: root.der,
+    issuerCertificate: issuer.der,
+    issuerId: await sha256(issuer.der),
+    issuerKey,
+    leafCommonName,
     keySet: readText('KEY_SET', environment.KEY_SET),
     challengeKey,
-    challengePublicKey: await assertSigningPair('CHALLENGE_KEY', challengeKey),
+    challengePublicKey,
     decisionKey,
-    responseKey: await tokenKey(
-      keys.value.response_encryption,
-      await readKey('RESPONSE_KEY', environment.RESPONSE_KEY),
-    ),
+    responseKey,
     deviceIdKey,
     deviceIdKeyFingerprint: await deviceIdKeyFingerprint(deviceIdKey),
   };
+  assertKeySet(settings);
+  return settings;
 }

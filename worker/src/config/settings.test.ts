@@ -1,0 +1,247 @@
+import { createHash, type KeyObject } from 'node:crypto';
+import { makeTestKey } from '@countersign/testkit/fake-authorities';
+import { FakeOrganization } from '@countersign/testkit/fake-organization';
+import { encodePem } from '@countersign/x509';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { readSettings } from './settings.ts';
+
+const pkcs8 = (key: KeyObject) => key.export({ format: 'der', type: 'pkcs8' }).toString('base64');
+const pem = (der: Uint8Array) => encodePem('CERTIFICATE', der);
+
+const decisionKey = makeTestKey();
+let organization: FakeOrganization;
+let foreign: FakeOrganization;
+let good: Record<string, unknown>;
+
+/** The bindings as they are on Cloudflare: secrets as text. */
+async function environmentOf(source: FakeOrganization): Promise<Record<string, unknown>> {
+  return {
+    DEVICE: {},
+    ORGANIZATION: {},
+    KEY: {},
+    BROKER_URL: source.brokerUrl,
+    ORGANIZATION_ID: source.organizationId,
+    SHARD_COUNT: '64',
+    OWNER_TOKEN_SHA256: createHash('sha256').update('owner').digest('base64url'),
+    ROOT_CERTIFICATE: pem(source.root.certificate.der),
+    ISSUER_CERTIFICATE: pem(source.issuer.certificate.der),
+    KEY_SET: await source.signKeySet(),
+    PUBLIC_KEYS: publicKeys(source),
+    ISSUER_KEY: pkcs8(source.issuer.privateKey),
+    CHALLENGE_KEY: pkcs8(source.challengeKey.privateKey),
+    DECISION_KEY: pkcs8(decisionKey.privateKey),
+    RESPONSE_KEY: pkcs8(source.responseKey.privateKey),
+    DEVICE_ID_KEY: Buffer.alloc(32, 7).toString('base64url'),
+  };
+}
+
+const publicKeys = (source: FakeOrganization, change: Record<string, unknown> = {}) =>
+  JSON.stringify({
+    challenge: source.challengeKey.publicJwk,
+    decision: decisionKey.publicJwk,
+    response_encryption: source.responseKey.publicJwk,
+    ...change,
+  });
+
+beforeAll(async () => {
+  organization = await FakeOrganization.create();
+  foreign = await FakeOrganization.create('https://other.example.com');
+  good = await environmentOf(organization);
+});
+
+const wrongSetting = async (change: Record<string, unknown>) => {
+  const result = await readSettings({ ...good, ...change });
+  return result.ok ? 'none' : [result.setting, result.detail];
+};
+
+describe('readSettings', () => {
+  it('reads what is right', async () => {
+    const result = await readSettings(good);
+    if (!result.ok) throw new Error(`${result.setting} ${result.detail}`);
+    const { settings } = result;
+    expect(settings).toMatchObject({
+      brokerUrl: 'https://broker.example.com',
+      organizationId: organization.organizationId,
+      shardCount: 64,
+      leafCommonName: 'Countersign device',
+      rootCertificate: organization.root.certificate.der,
+      issuerCertificate: organization.issuer.certificate.der,
+      challengeKey: { kid: organization.challengeKey.kid },
+      decisionKey: { kid: decisionKey.kid },
+      responseKey: { kid: organization.responseKey.kid },
+    });
+    expect(settings.issuerId).toBe(
+      createHash('sha256').update(organization.issuer.certificate.der).digest('base64url'),
+    );
+    for (const key of [
+      settings.issuerKey,
+      settings.deviceIdKey,
+      settings.challengeKey.privateKey,
+    ]) {
+      expect(key.extractable).toBe(false);
+    }
+  });
+
+  it('takes another name for leaves', async () => {
+    const result = await readSettings({ ...good, LEAF_COMMON_NAME: 'ACME laptop' });
+    expect(result).toMatchObject({ settings: { leafCommonName: 'ACME laptop' } });
+  });
+
+  const names = [
+    'DEVICE',
+    'ORGANIZATION',
+    'KEY',
+    'BROKER_URL',
+    'ORGANIZATION_ID',
+    'SHARD_COUNT',
+    'OWNER_TOKEN_SHA256',
+    'ROOT_CERTIFICATE',
+    'ISSUER_CERTIFICATE',
+    'KEY_SET',
+    'PUBLIC_KEYS',
+    'ISSUER_KEY',
+    'CHALLENGE_KEY',
+    'DECISION_KEY',
+    'RESPONSE_KEY',
+    'DEVICE_ID_KEY',
+  ];
+  it.each(names)('names %s when it is missing', async (name) => {
+    const [setting, detail] = await wrongSetting({ [name]: undefined });
+    expect([setting, detail]).toEqual([name, expect.stringContaining('is missing')]);
+  });
+
+  it('knows every setting', () => {
+    expect(Object.keys(good).sort()).toEqual([...names].sort());
+  });
+
+  it('names the first of several that are missing', async () => {
+    const result = await readSettings({});
+    expect(result).toEqual({ ok: false, setting: 'DEVICE', detail: 'binding is missing' });
+  });
+
+  it.each<[setting: string, value: unknown]>([
+    ['BROKER_URL', 'https://broker.example.com/'],
+    ['BROKER_URL', 'https://broker.example.com/path'],
+    ['BROKER_URL', 'https://broker.example.com:443'],
+    ['BROKER_URL', 'https://Broker.Example.com'],
+    ['BROKER_URL', 'http://broker.example.com'],
+    ['BROKER_URL', 'https://user@broker.example.com'],
+    ['BROKER_URL', 'broker.example.com'],
+    ['BROKER_URL', 7],
+    ['ORGANIZATION_ID', 'org_short'],
+    ['ORGANIZATION_ID', 'ACME'],
+    ['SHARD_COUNT', '0'],
+    ['SHARD_COUNT', '-1'],
+    ['SHARD_COUNT', '064'],
+    ['SHARD_COUNT', '64.0'],
+    ['SHARD_COUNT', '10000'],
+    ['SHARD_COUNT', 64],
+    ['OWNER_TOKEN_SHA256', 'not base64url!'],
+    ['OWNER_TOKEN_SHA256', 'AAAA'],
+    ['LEAF_COMMON_NAME', ''],
+    ['LEAF_COMMON_NAME', 'x'.repeat(65)],
+    ['LEAF_COMMON_NAME', 'line\nbreak'],
+    ['KEY_SET', 'a.b'],
+    ['KEY_SET', 'a.b.c'],
+    ['ROOT_CERTIFICATE', 'no PEM'],
+    ['ROOT_CERTIFICATE', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'],
+    ['ISSUER_CERTIFICATE', 'no PEM'],
+    ['ISSUER_CERTIFICATE', 7],
+    ['PUBLIC_KEYS', '{'],
+    ['PUBLIC_KEYS', '{}'],
+    ['PUBLIC_KEYS', 'null'],
+    ['ISSUER_KEY', 'no key'],
+    ['CHALLENGE_KEY', 'no key'],
+    ['DECISION_KEY', 'AAAA'],
+    ['RESPONSE_KEY', 'AAAA'],
+    ['DEVICE_ID_KEY', 'AAAA'],
+  ])('names %s when it is %j', async (setting, value) => {
+    const [named, detail] = await wrongSetting({ [setting]: value });
+    expect(named).toBe(setting);
+    expect(detail).toMatch(/^(is|must) |^[a-z_]+: |[a-z]+ .+/i);
+  });
+
+  it('notices a private key whose public half is another', async () => {
+    const other = makeTestKey();
+    const wrongHalf = (name: string) => ['PUBLIC_KEYS', `does not hold the public half of ${name}`];
+    for (const name of ['CHALLENGE_KEY', 'DECISION_KEY', 'RESPONSE_KEY']) {
+      expect(await wrongSetting({ [name]: pkcs8(other.privateKey) })).toEqual(wrongHalf(name));
+    }
+    const table = {
+      challenge: 'CHALLENGE_KEY',
+      decision: 'DECISION_KEY',
+      response_encryption: 'RESPONSE_KEY',
+    };
+    for (const [member, name] of Object.entries(table)) {
+      const PUBLIC_KEYS = publicKeys(organization, { [member]: other.publicJwk });
+      expect(await wrongSetting({ PUBLIC_KEYS })).toEqual(wrongHalf(name));
+      const { x } = other.publicJwk;
+      const offCurve = publicKeys(organization, { [member]: { ...other.publicJwk, y: x } });
+      expect(await wrongSetting({ PUBLIC_KEYS: offCurve })).toEqual(wrongHalf(name));
+    }
+  });
+
+  it('notices one key for two purposes', async () => {
+    const PUBLIC_KEYS = publicKeys(organization, { decision: organization.challengeKey.publicJwk });
+    const DECISION_KEY = good.CHALLENGE_KEY;
+    expect(await wrongSetting({ PUBLIC_KEYS, DECISION_KEY })).toEqual([
+      'PUBLIC_KEYS',
+      'holds one key for two purposes',
+    ]);
+  });
+
+  it('notices an issuing certificate that does not fit its key or its root', async () => {
+    expect(await wrongSetting({ ISSUER_KEY: pkcs8(foreign.issuer.privateKey) })).toEqual([
+      'ISSUER_KEY',
+      'is not the key of ISSUER_CERTIFICATE',
+    ]);
+    const foreignPem = pem(foreign.issuer.certificate.der);
+    const fitting = pkcs8(foreign.issuer.privateKey);
+    for (const change of [
+      { ISSUER_CERTIFICATE: foreignPem, ISSUER_KEY: fitting },
+      { ROOT_CERTIFICATE: pem(foreign.root.certificate.der) },
+      { ISSUER_CERTIFICATE: pem(organization.keySetSigner.certificate.der) },
+      { ISSUER_CERTIFICATE: pem(organization.root.certificate.der) },
+    ]) {
+      const [setting] = await wrongSetting(change);
+      expect(setting).toBe('ISSUER_CERTIFICATE');
+    }
+  });
+
+  it('notices a key set that hosts would refuse', async () => {
+    expect(await wrongSetting({ BROKER_URL: 'https://new.example.com' })).toEqual([
+      'KEY_SET',
+      'is of another BROKER_URL',
+    ]);
+    expect(await wrongSetting({ ORGANIZATION_ID: foreign.organizationId })).toEqual([
+      'KEY_SET',
+      'is of another ORGANIZATION_ID',
+    ]);
+    const KEY_SET = await organization.signKeySet({
+      claims: {
+        keys: [
+          {
+            ...makeTestKey().publicJwk,
+            kid: makeTestKey().kid,
+            alg: 'ES256',
+            use: 'sig',
+            purpose: 'challenge',
+          },
+        ],
+      },
+    });
+    expect(await wrongSetting({ KEY_SET })).toEqual([
+      'KEY_SET',
+      'does not hold the public half of CHALLENGE_KEY',
+    ]);
+  });
+
+  it('never throws, whatever the bindings are', async () => {
+    for (const value of [null, 7, true, {}, [], Symbol('x'), () => 'x']) {
+      for (const name of names.slice(3)) {
+        const result = await readSettings({ ...good, [name]: value });
+        expect(result, `${name}: ${String(value)}`).toMatchObject({ ok: false, setting: name });
+      }
+    }
+  });
+});
