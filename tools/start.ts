@@ -1,15 +1,16 @@
 // `npm start`: builds, starts the broker and a sample sign-in site on this machine, enrols a demo device and shows one
 // sign-in step by step. Then it stays until Ctrl-C.
-import { readDemoSettings, UsageError, usage } from './start/demo-settings.ts';
+import { readDemoSettings, UsageError, usageOf } from './start/demo-settings.ts';
 import { createReport, reportFailure } from './start/report.ts';
 import { runDemo, type Started, stopAll } from './start/run-demo.ts';
 
 const keptLines = 12;
+const defaults = { command: 'npm start --', dataDirectory: '.countersign' };
 
 async function main(): Promise<number> {
-  const settings = readDemoSettings(process.argv.slice(2), process.env);
+  const settings = readDemoSettings(process.argv.slice(2), process.env, defaults);
   if (settings === undefined) {
-    process.stdout.write(usage);
+    process.stdout.write(usageOf(defaults));
     return 0;
   }
   process.umask(0o077);
@@ -55,6 +56,6 @@ try {
   process.exitCode = await main();
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;
-  process.stderr.write(`countersign: ${error.message}\n\n${usage}`);
+  process.stderr.write(`countersign: ${error.message}\n\n${usageOf(defaults)}`);
   process.exitCode = 2;
 }

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
-/** What `npm start` can be told, by flags (`npm start -- --http-port 9000`) or by the environment. */
+/** What `npm start` and `pnpm dev` can be told: by flags (`npm start -- --http-port 9000`) or by the environment. */
 export type DemoSettings = {
   /** Absolute. */
   readonly dataDirectory: string;
@@ -10,9 +10,12 @@ export type DemoSettings = {
   readonly samplePort: number;
 };
 
-export const usage = `Usage: npm start -- [options]
+/** Which of the two commands reads its settings. */
+export type DemoCommand = { readonly command: string; readonly dataDirectory: string };
 
-  --data FOLDER        COUNTERSIGN_DATA         data folder, made on the first start   ./.countersign
+export const usageOf = ({ command, dataDirectory }: DemoCommand) => `Usage: ${command} [options]
+
+  --data FOLDER        COUNTERSIGN_DATA         data folder, made on the first start   ./${dataDirectory}
   --http-port PORT     COUNTERSIGN_HTTP_PORT    the broker                             8780
   --tls-port PORT      COUNTERSIGN_TLS_PORT     the broker, with client certificates   8743
   --sample-port PORT   COUNTERSIGN_SAMPLE_PORT  the sample sign-in site                8790
@@ -44,6 +47,7 @@ function readPort(value: string, name: string): number {
 export function readDemoSettings(
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
+  defaults: DemoCommand,
 ): DemoSettings | undefined {
   let values: ReturnType<typeof parseArgs<{ options: typeof flags }>>['values'];
   try {
@@ -59,7 +63,7 @@ export function readDemoSettings(
     return readPort(setting(values[name], variable, String(otherwise)), `--${name}`);
   };
   const settings = {
-    dataDirectory: resolve(setting(values.data, 'COUNTERSIGN_DATA', '.countersign')),
+    dataDirectory: resolve(setting(values.data, 'COUNTERSIGN_DATA', defaults.dataDirectory)),
     httpPort: port('http-port', 8780),
     tlsPort: port('tls-port', 8743),
     samplePort: port('sample-port', 8790),

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { EdgeServerError, startEdgeServer } from '@countersign/edge-server';
 import { startSampleSite } from '@countersign/sample-sso';
@@ -6,13 +5,15 @@ import { build, describeBuild } from '../build.mjs';
 import { createBrokerClient } from './broker-client.ts';
 import { enrollDemoDevice, prepareDemoDevice } from './demo-device.ts';
 import type { DemoSettings } from './demo-settings.ts';
-import { keepPrivateText, randomText } from './private-file.ts';
 import { type Report, StepError } from './report.ts';
+import {
+  keepClientSecret,
+  sampleApplicationId,
+  sampleClientId,
+  sampleOrigins,
+  setUpSample,
+} from './set-up-sample.ts';
 import { showSignIn } from './show-sign-in.ts';
-
-/** Names in the broker's directory. */
-const applicationId = 'sample';
-const clientId = 'sample-sso';
 
 /** What was started, to be stopped from its end. */
 export type Started = Array<() => Promise<void>>;
@@ -80,42 +81,28 @@ export async function runDemo(
   started.push(server.stop);
   report.row('broker', `${server.httpUrl}, organization ${server.organizationId}`);
 
-  const clientSecret = keepPrivateText(join(server.dataDirectory, 'demo', 'client-secret'), () =>
-    randomText(32),
-  );
+  const clientSecret = keepClientSecret(server.dataDirectory);
   const site = await startSite({
     port: settings.samplePort,
     brokerUrl: server.brokerUrl,
     brokerInternalUrl: server.httpUrl,
-    clientId,
+    clientId: sampleClientId,
     clientSecret,
-    application: applicationId,
+    application: sampleApplicationId,
     title: 'Countersign sample',
     log: (line) => log(`sample site: ${line}`),
   });
   started.push(site.stop);
 
   const broker = createBrokerClient(server.httpUrl, server.ownerToken);
-  const origins = [site.url, `http://localhost:${settings.samplePort}`];
-  const application = await broker.putApplication(applicationId, {
-    name: 'Sample application',
-    enforcement: 'enforce',
-  });
-  const client = await broker.putClient(clientId, {
-    name: 'Sample sign-in site',
-    origins,
-    applications: [applicationId],
-    authentication: {
-      method: 'client_secret',
-      secret_sha256: createHash('sha256').update(clientSecret).digest('base64url'),
-    },
-  });
+  const origins = sampleOrigins(settings.samplePort);
+  const { application, client } = await setUpSample(broker, clientSecret, origins);
   const state = ({ changed }: { changed: boolean }) => (changed ? 'set up' : 'as before');
   report.row(
     'application',
-    `${applicationId}: only trusted devices may sign in (${state(application)})`,
+    `${sampleApplicationId}: only trusted devices may sign in (${state(application)})`,
   );
-  report.row('client', `${clientId}: asks from ${origins.join(', ')} (${state(client)})`);
+  report.row('client', `${sampleClientId}: asks from ${origins.join(', ')} (${state(client)})`);
 
   const device = prepareDemoDevice({
     dataDirectory: server.dataDirectory,
