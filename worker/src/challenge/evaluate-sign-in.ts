@@ -22,7 +22,8 @@ import { hashTransaction } from './issue-challenge.ts';
 import type { PresentedCertificates } from './presented-certificate.ts';
 import { verifyEvidence } from './verify-evidence.ts';
 
-type DecideAnswer = DecideResult | { readonly kind: 'storage_unavailable' };
+/** `ok: false` when the shard could not record anything. */
+type DecideAnswer = DecideResult | { readonly ok: false; readonly code: 'storage_unavailable' };
 
 /** What the use case needs of the world, as functions. */
 export type EvaluateContext = {
@@ -177,13 +178,12 @@ async function decideWithFacts(
   let signIn = signInWith(read);
   for (let attempt = 0; attempt < 4; attempt++) {
     const answer = await context.decide(shard, signIn);
+    if ('ok' in answer) return answer;
     switch (answer.kind) {
       case 'decided':
         return { ok: true, record: answer.record };
       case 'rate_limited':
         return { ok: false, code: 'rate_limited' };
-      case 'storage_unavailable':
-        return { ok: false, code: 'storage_unavailable' };
       case 'needs_snapshot': {
         const newer = await context.refreshSnapshot();
         if (newer === undefined) return { ok: false, code: 'snapshot_unavailable' };

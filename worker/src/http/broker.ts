@@ -1,3 +1,4 @@
+import type { ProblemCode } from '@countersign/protocol';
 import type { PresentedCertificates } from '../challenge/presented-certificate.ts';
 import type { DeviceObject } from '../device/device-object.ts';
 import { deviceObjectName, keyObjectName } from '../device/placement.ts';
@@ -5,6 +6,7 @@ import type { OrganizationObject } from '../directory/organization-object.ts';
 import type { SnapshotCache } from '../directory/snapshot-cache.ts';
 import type { KeyObject } from '../enrollment/key-object.ts';
 import type { TokenKey } from '../token/token-key.ts';
+import { logEvent } from './route-context.ts';
 
 /** The broker as the routes see it: checked settings, objects, and the isolate's snapshot. Made by `index.ts`. */
 export type Broker = {
@@ -28,6 +30,26 @@ export type Broker = {
   readonly devices: DurableObjectNamespace<DeviceObject>;
   readonly keys: DurableObjectNamespace<KeyObject>;
 };
+
+export type StorageUnavailable = {
+  readonly ok: false;
+  readonly code: Extract<ProblemCode, 'storage_unavailable'>;
+};
+
+/**
+ * Asks a Durable Object. One that fails instead of answering, because its disk is full, because it is overloaded or
+ * starts anew, has recorded nothing that anybody was told of, and is a `storage_unavailable` like any other.
+ */
+export async function askObject<Question extends Promise<unknown>>(
+  question: () => Question,
+): Promise<Awaited<Question> | StorageUnavailable> {
+  try {
+    return await question();
+  } catch (error) {
+    logEvent('object_failed', { error: String(error) });
+    return { ok: false, code: 'storage_unavailable' };
+  }
+}
 
 /** Computing an id from its name costs a keyed hash; there are only as many as there are shards. */
 const deviceObjectIds = new Map<number, DurableObjectId>();

@@ -1,7 +1,8 @@
 /**
  * Schema versioning for SQLite-backed Durable Objects: an append-only list of named steps. Each object records which
  * steps it has applied, in order. A database that is newer than the code, or whose history differs, is not touched:
- * the object answers `storage_unavailable` until the right version runs.
+ * the object answers `storage_unavailable` until the right version runs. So it does when a step fails: then none of the
+ * pending ones has run.
  */
 export type Migration = {
   /** Unique and permanent, for example `001_devices`. Order in the list is the order of application. */
@@ -14,12 +15,24 @@ export type MigrationResult =
   | { readonly ok: false; readonly detail: string };
 
 /**
- * Brings `storage` to the newest schema, in one transaction. Idempotent. Every statement runs or none.
+ * Brings `storage` to the newest schema, in one transaction. Idempotent. Every statement runs or none. Never throws,
+ * because a constructor that throws gives its callers no code.
  *
  * @param storage the object's own storage
  * @param migrations all migrations there have ever been for this class, oldest first
  */
 export function migrate(
+  storage: DurableObjectStorage,
+  migrations: readonly Migration[],
+): MigrationResult {
+  try {
+    return applyPending(storage, migrations);
+  } catch (error) {
+    return { ok: false, detail: String(error) };
+  }
+}
+
+function applyPending(
   storage: DurableObjectStorage,
   migrations: readonly Migration[],
 ): MigrationResult {

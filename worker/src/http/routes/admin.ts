@@ -13,7 +13,7 @@ import { deviceIdOf, normalizeHardwareId } from '../../device/hardware-id.ts';
 import { shardOfBytes, shardOfId } from '../../device/placement.ts';
 import type { ChangeAnswer } from '../../directory/organization-object.ts';
 import { secretMatches } from '../authenticate-client.ts';
-import { type Broker, deviceShard, keyShard } from '../broker.ts';
+import { askObject, type Broker, deviceShard, keyShard } from '../broker.ts';
 import { readBody } from '../read-body.ts';
 import { logEvent, type RouteContext } from '../route-context.ts';
 
@@ -73,7 +73,7 @@ export const putApplication = forOwner(async (broker, context) => {
     broker,
     context,
     id.value,
-    await broker.organization().putApplication(id.value, body.value),
+    await askObject(() => broker.organization().putApplication(id.value, body.value)),
   );
 });
 
@@ -87,7 +87,7 @@ export const putClient = forOwner(async (broker, context) => {
     broker,
     context,
     id.value,
-    await broker.organization().putClient(id.value, body.value),
+    await askObject(() => broker.organization().putClient(id.value, body.value)),
   );
 });
 
@@ -104,10 +104,8 @@ export const postEnrollmentToken = forOwner(async (broker, context) => {
   );
   const expiresAtMs = currentTimeMs() + body.value.ttl_seconds * 1000;
   const shard = shardOfId(deviceId, broker.shardCount) ?? 0;
-  const stored = await deviceShard(broker, shard).addEnrollmentToken(
-    deviceId,
-    tokenSha256,
-    expiresAtMs,
+  const stored = await askObject(() =>
+    deviceShard(broker, shard).addEnrollmentToken(deviceId, tokenSha256, expiresAtMs),
   );
   if (!stored.ok) return context.refuse(stored);
   logEvent('enrollment_token_created', { request_id: context.requestId, device_id: deviceId });
@@ -126,7 +124,7 @@ export const getDevice = forOwner(async (broker, context) => {
   const deviceId = context.parameter('id');
   const shard = shardOfId(deviceId, broker.shardCount);
   if (shard === undefined) return context.refuse({ code: 'device_not_found', field: 'id' });
-  const described = await deviceShard(broker, shard).describeDevice(deviceId);
+  const described = await askObject(() => deviceShard(broker, shard).describeDevice(deviceId));
   if (!described.ok) return context.refuse({ code: described.code });
   return Response.json(describeDevice(described.device, described.certificates, currentTimeMs()));
 });
@@ -141,14 +139,13 @@ export const postRevocation = forOwner(async (broker, context) => {
   if (shard === undefined || sha256?.length !== 32) {
     return context.refuse({ code: 'certificate_not_found' });
   }
-  const revoked = await deviceShard(broker, shard).revokeCertificate(
-    deviceId,
-    sha256,
-    body.value.reason,
+  const revoked = await askObject(() =>
+    deviceShard(broker, shard).revokeCertificate(deviceId, sha256, body.value.reason),
   );
   if (!revoked.ok) return context.refuse({ code: revoked.code });
-  const blocked = await keyShard(broker, shardOfBytes(revoked.spkiSha256, broker.shardCount)).block(
-    revoked.spkiSha256,
+  const { spkiSha256 } = revoked;
+  const blocked = await askObject(() =>
+    keyShard(broker, shardOfBytes(spkiSha256, broker.shardCount)).block(spkiSha256),
   );
   if (!blocked.ok) return context.refuse({ code: blocked.code });
   logEvent('certificate_revoked', {
@@ -177,7 +174,9 @@ export const getDecisions = forOwner(async (broker, context) => {
       });
     }
   }
-  const page = await deviceShard(broker, shard ?? 0).decisions(after ?? 0, limit ?? 100);
+  const page = await askObject(() =>
+    deviceShard(broker, shard ?? 0).decisions(after ?? 0, limit ?? 100),
+  );
   if (!page.ok) return context.refuse({ code: page.code });
   return Response.json({
     shard,

@@ -1,7 +1,7 @@
 import { enrollmentRequest } from '@countersign/protocol/enrollment';
 import { currentTimeMs } from '../../clock.ts';
 import { enrollDevice } from '../../enrollment/enroll-device.ts';
-import { type Broker, deviceShard, keyShard } from '../broker.ts';
+import { askObject, type Broker, deviceShard, keyShard } from '../broker.ts';
 import { readBody } from '../read-body.ts';
 import { logEvent, type RouteContext } from '../route-context.ts';
 
@@ -14,9 +14,11 @@ export async function postEnrollment(broker: Broker, context: RouteContext): Pro
   const enrolled = await enrollDevice(
     {
       ...broker,
-      checkToken: (shard, request) => deviceShard(broker, shard).checkEnrollmentToken(request),
-      claimKey: (shard, spki, deviceId) => keyShard(broker, shard).claim(spki, deviceId),
-      issue: (shard, request) => deviceShard(broker, shard).issue(request),
+      checkToken: (shard, request) =>
+        askObject(() => deviceShard(broker, shard).checkEnrollmentToken(request)),
+      claimKey: (shard, spki, deviceId) =>
+        askObject(() => keyShard(broker, shard).claim(spki, deviceId)),
+      issue: (shard, request) => askObject(() => deviceShard(broker, shard).issue(request)),
     },
     body.value,
   );

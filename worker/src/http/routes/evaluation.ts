@@ -10,7 +10,7 @@ import { currentTimeMs } from '../../clock.ts';
 import type { DecisionRecord } from '../../device/decision-record.ts';
 import type { ReadSnapshot, RegisteredClient } from '../../directory/organization-snapshot.ts';
 import { authenticateClient } from '../authenticate-client.ts';
-import { type Broker, deviceShard } from '../broker.ts';
+import { askObject, type Broker, deviceShard } from '../broker.ts';
 import { readBody } from '../read-body.ts';
 import { logEvent, type RouteContext } from '../route-context.ts';
 
@@ -25,8 +25,9 @@ function evaluateContext(broker: Broker): EvaluateContext {
     responseKey: broker.responseKey,
     presentedCertificates: broker.presentedCertificates,
     decisionKey: broker.decisionKey,
-    decide: (shard, signIn) => deviceShard(broker, shard).decide(shard, signIn),
-    reserveBinding: (userId, shard) => broker.organization().reserveBinding(userId, shard),
+    decide: (shard, signIn) => askObject(() => deviceShard(broker, shard).decide(shard, signIn)),
+    reserveBinding: (userId, shard) =>
+      askObject(() => broker.organization().reserveBinding(userId, shard)),
     refreshSnapshot: async () => {
       const read = await broker.snapshots.refresh(currentTimeMs());
       return read.ok ? { snapshot: read.snapshot, readAtMs: read.readAtMs } : undefined;
