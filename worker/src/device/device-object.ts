@@ -63,7 +63,7 @@ export class DeviceObject extends DurableObject<Environment> {
   async decide(
     shard: number,
     signIn: SignIn,
-  ): Promise<DecideResult | { readonly kind: 'storage_unavailable' }> {
+  ): Promise<DecideResult | { readonly ok: false; readonly code: 'storage_unavailable' }> {
     const answer = await this.#run(() => {
       const block = decide(
         {
@@ -79,7 +79,7 @@ export class DeviceObject extends DurableObject<Environment> {
       this.#head = block.head;
       return block.result;
     });
-    return answer ?? { kind: 'storage_unavailable' };
+    return answer ?? { ok: false, code: 'storage_unavailable' };
   }
 
   /** Stores a one-time enrollment token for a device. */
