@@ -177,7 +177,8 @@ function answerSpent(
  */
 export function decide(context: DecideContext, signIn: SignIn): Block {
   const { sql, nowMs, head } = context;
-  if (nowMs - signIn.snapshot.readAtMs > maxSnapshotAgeMs) {
+  // A read time far ahead of this clock says nothing about an age, so it is no better than one far behind.
+  if (Math.abs(nowMs - signIn.snapshot.readAtMs) > maxSnapshotAgeMs) {
     return { result: { kind: 'needs_snapshot' }, head };
   }
 

@@ -140,11 +140,19 @@ export class DeviceObject extends DurableObject<Environment> {
     this.#alarmPending = false;
     if (!this.#migrated.ok) return;
     const issuer = await this.#loadedIssuer();
-    if (issuer === undefined) return;
     const nowMs = currentTimeMs();
-    for (const number of unfinishedIntents(this.ctx.storage.sql, nowMs)) {
+    // Settings that are wrong for the moment, a signature that could not be stored, more intents than one round takes.
+    if (issuer === undefined || (await this.#finishIntents(issuer, nowMs)) > 0) {
+      this.#scheduleIntentAlarm(nowMs);
+    }
+  }
+
+  /** Returns how many intents are left. */
+  async #finishIntents(issuer: Issuer, nowMs: number): Promise<number> {
+    for (const number of unfinishedIntents(this.ctx.storage.sql, issuer.id, nowMs)) {
       await this.#finishIntent(issuer, number);
     }
+    return unfinishedIntents(this.ctx.storage.sql, issuer.id, nowMs).length;
   }
 
   /** Revokes one certificate of a device. Complete when this returns: every later decision sees it. */

@@ -77,12 +77,18 @@ export function certificatesOfDevice(sql: SqlStorage, deviceId: string): Certifi
     .map((row) => certificateRow.parse(row));
 }
 
-/** Certificates whose intent is stored and whose signature is not, oldest first. */
-export function unfinishedIntents(sql: SqlStorage, olderThanMs: number): number[] {
+/** Certificates of an issuer whose intent is stored and whose signature is not, oldest first, a hundred at most. */
+export function unfinishedIntents(
+  sql: SqlStorage,
+  issuerId: string,
+  olderThanMs: number,
+): number[] {
   return sql
     .exec<{ certificate_number: number }>(
-      `SELECT certificate_number FROM certificates WHERE status = 'intent' AND created_at_ms <= ?
+      `SELECT certificate_number FROM certificates
+       WHERE status = 'intent' AND issuer_id = ? AND created_at_ms <= ?
        ORDER BY certificate_number LIMIT 100`,
+      issuerId,
       olderThanMs,
     )
     .toArray()

@@ -35,7 +35,7 @@ export function checkToken(
   sql: SqlStorage,
   request: Pick<IssuanceRequest, 'deviceId' | 'tokenSha256' | 'spkiSha256'>,
   nowMs: number,
-): { readonly ok: true } | IssuanceRefusal {
+): { readonly ok: true; readonly alreadySpent: boolean } | IssuanceRefusal {
   const token = findToken(sql, request.tokenSha256);
   if (token === undefined || token.device_id !== request.deviceId) {
     return { ok: false, code: 'enrollment_token_invalid' };
@@ -43,12 +43,12 @@ export function checkToken(
   if (token.spent_by_spki_sha256 !== null) {
     // A lost answer makes an honest host ask again with the same key, at any later time.
     return sameBytes(token.spent_by_spki_sha256, request.spkiSha256)
-      ? { ok: true }
+      ? { ok: true, alreadySpent: true }
       : { ok: false, code: 'enrollment_token_spent' };
   }
   return nowMs > token.expires_at_ms
     ? { ok: false, code: 'enrollment_token_expired' }
-    : { ok: true };
+    : { ok: true, alreadySpent: false };
 }
 
 /** A second machine with the serial number of a device on record, or one whose main board was replaced. */
@@ -82,6 +82,10 @@ export function planIssuance(
   const ofThisKey = certificates.filter((row) => sameBytes(row.spki_sha256, request.spkiSha256));
   if (ofThisKey.some((row) => row.status === 'revoked')) return { ok: false, code: 'key_blocked' };
   const existing = ofThisKey.find((row) => row.not_after_ms >= nowMs);
+  if (existing === undefined && permitted.alreadySpent) {
+    // What it was spent on has expired; one token never gives a second certificate.
+    return { ok: false, code: 'enrollment_token_spent' };
+  }
   if (existing === undefined && countUnbound(certificates, nowMs) >= maxUnboundCertificates) {
     return { ok: false, code: 'enrollment_limit_reached' };
   }
@@ -97,7 +101,8 @@ export function planIssuance(
   }
   sql.exec(
     `INSERT INTO devices (device_id, serial_number, hardware_uuid, created_at_ms)
-     VALUES (?, ?, ?, ?) ON CONFLICT (device_id) DO NOTHING`,
+     VALUES (?, ?, ?, ?) ON CONFLICT (device_id) DO UPDATE SET hardware_uuid = excluded.hardware_uuid
+     WHERE hardware_uuid IS NULL AND excluded.hardware_uuid IS NOT NULL`,
     request.deviceId,
     request.serialNumber ?? null,
     request.hardwareUuid ?? null,

@@ -60,7 +60,9 @@ export class SnapshotCache {
         return { ok: false, code: 'snapshot_unavailable', detail: 'no snapshot in the answer' };
       }
       const read = { snapshot, readAtMs: nowMs };
-      if (this.#held === undefined || this.#held.readAtMs <= nowMs) this.#held = read;
+      const aheadMs = (this.#held?.readAtMs ?? nowMs) - nowMs;
+      // Slightly newer was read meanwhile by another request; far ahead means that the clock went back.
+      if (aheadMs <= 0 || aheadMs > maxSnapshotAgeMs) this.#held = read;
       return { ok: true, ...read };
     } catch (error) {
       return { ok: false, code: 'snapshot_unavailable', detail: String(error) };
