@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { hardwareId } from './enrollment.ts';
-import { maxOriginsPerClient } from './limits.ts';
+import { maxOriginsCharacters, maxOriginsPerClient } from './limits.ts';
 import { base64urlOf, chosenId, p256PublicJwk, secureWebOrigin, sha256Text } from './schemas.ts';
 
 /** The admin API: `Authorization: Bearer <owner token>`. Every PUT is idempotent. */
@@ -15,7 +15,13 @@ export type ApplicationInput = z.infer<typeof applicationInput>;
 /** `PUT /v1/admin/clients/{id}`. The secret itself never reaches the broker: 32 random bytes, SHA-256 of their base64url text. */
 export const clientInput = z.strictObject({
   name: z.string().check(z.minLength(1), z.maxLength(128)),
-  origins: z.array(secureWebOrigin).check(z.minLength(1), z.maxLength(maxOriginsPerClient)),
+  origins: z.array(secureWebOrigin).check(
+    z.minLength(1),
+    z.maxLength(maxOriginsPerClient),
+    z.refine((origins) => origins.join('').length <= maxOriginsCharacters, {
+      error: `must have at most ${maxOriginsCharacters} characters together`,
+    }),
+  ),
   applications: z.array(chosenId).check(z.minLength(1), z.maxLength(64)),
   authentication: z.discriminatedUnion('method', [
     z.strictObject({ method: z.literal('client_secret'), secret_sha256: sha256Text }),

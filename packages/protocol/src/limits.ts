@@ -21,3 +21,5 @@ export const maxChallengeBytes = 8 * 1024;
 /** Extension to host, before anything is allocated. Browsers cap the other direction at 1 MiB. */
 export const maxNativeRequestBytes = 64 * 1024;
 export const maxOriginsPerClient = 32;
+/** All origins of a client together: every challenge carries them and must stay below `maxChallengeBytes`. */
+export const maxOriginsCharacters = 4 * 1024;

@@ -37,6 +37,8 @@ const decodeBase64 = (text: string): Uint8Array | undefined => {
 };
 
 const maxRemembered = 4096;
+/** Ours are half as long. Whatever a page sends reaches this, and must not fill the memory. */
+const maxRememberedCharacters = 4096;
 
 /**
  * Reads the certificates that devices present. The same bytes always read the same, and devices come back several
@@ -52,7 +54,7 @@ export class PresentedCertificates {
     if (known !== undefined) return known;
     const der = decodeBase64(base64);
     const certificate = der === undefined ? undefined : await readCertificate(der);
-    if (certificate === undefined) return undefined;
+    if (certificate === undefined || base64.length > maxRememberedCharacters) return certificate;
     if (this.#remembered.size >= maxRemembered) {
       const [oldest] = this.#remembered.keys();
       if (oldest !== undefined) this.#remembered.delete(oldest);
