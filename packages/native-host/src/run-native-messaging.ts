@@ -43,6 +43,8 @@ export async function runNativeMessaging(configurationPath: string): Promise<num
     }
   };
 
+  // A browser that has gone is noticed by the write that fails; without a listener it would end the process at once.
+  process.stdout.on('error', () => undefined);
   const end = await serveNativeMessaging(
     { input: process.stdin, write: writeToBrowser },
     async (message) => {
