@@ -17,14 +17,21 @@ export const evaluationRequest = z.object({
     type: z.string().check(z.minLength(1), z.maxLength(64)),
     id: z.string().check(z.minLength(1), z.maxLength(256)),
   }),
-  context: z.object({
-    /** What `attest()` returned; left out when the page sent none. */
-    evidence: z.optional(z.string().check(z.maxLength(maxEvidenceBytes))),
-    /** From the sign-in server's own session, never from the form. */
-    transaction: base64urlBetween(16, 64),
-    /** True when this subject's primary authentication has succeeded. */
-    subject_authenticated: z.boolean(),
-  }),
+  /**
+   * AuthZEN lets a request do without a context and with one that knows nothing of this. No challenge opens for the
+   * empty transaction, so such a request is decided like every sign-in without evidence.
+   */
+  context: z._default(
+    z.object({
+      /** What `attest()` returned; left out when the page sent none. */
+      evidence: z.optional(z.string().check(z.maxLength(maxEvidenceBytes))),
+      /** From the sign-in server's own session, never from the form. */
+      transaction: z._default(base64urlBetween(16, 64), ''),
+      /** True when this subject's primary authentication has succeeded. */
+      subject_authenticated: z._default(z.boolean(), false),
+    }),
+    { transaction: '', subject_authenticated: false },
+  ),
 });
 export type EvaluationRequest = z.infer<typeof evaluationRequest>;
 
