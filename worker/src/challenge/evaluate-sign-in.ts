@@ -122,39 +122,43 @@ export async function evaluateSignIn(
       context.shardCount,
     );
 
-  const signInWith = ({ snapshot, readAtMs }: ReadSnapshot): SignIn => ({
-    clientId: client.client_id,
-    subjectType: request.subject.type,
-    subject: request.subject.id,
-    resourceType: request.resource.type,
-    application: request.resource.id,
-    action: request.action.name,
-    subjectAuthenticated: request.context.subject_authenticated,
-    transactionHash,
-    requestHash: hashRequest(request),
-    challenge:
-      challenge === undefined
-        ? undefined
-        : { id: challenge.jti, expiresAtMs: challenge.exp * 1000 },
-    evidence: evidence.ok
-      ? {
-          ok: true,
-          response: {
-            certificateSha256: evidence.response.presented.sha256,
-            claims: evidence.response.claims,
-          },
-        }
-      : evidence,
-    snapshot: { version: snapshot.version, readAtMs },
-    policy: snapshot.applications.get(request.resource.id)?.policy,
-    structuralDenial: findStructuralDenial(
-      request,
-      snapshot.clients.get(client.client_id) ?? { ...client, applications: [] },
-      snapshot,
-    ),
-    activeIssuerIds: context.activeIssuerIds,
-    reservation: undefined,
-  });
+  const signInWith = ({ snapshot, readAtMs }: ReadSnapshot): SignIn => {
+    const registered = snapshot.clients.get(client.client_id) ?? {
+      ...client,
+      applications: [],
+      origins: [],
+    };
+    return {
+      clientId: client.client_id,
+      subjectType: request.subject.type,
+      subject: request.subject.id,
+      resourceType: request.resource.type,
+      application: request.resource.id,
+      action: request.action.name,
+      subjectAuthenticated: request.context.subject_authenticated,
+      transactionHash,
+      requestHash: hashRequest(request),
+      challenge:
+        challenge === undefined
+          ? undefined
+          : { id: challenge.jti, expiresAtMs: challenge.exp * 1000 },
+      evidence: evidence.ok
+        ? {
+            ok: true,
+            response: {
+              certificateSha256: evidence.response.presented.sha256,
+              claims: evidence.response.claims,
+            },
+          }
+        : evidence,
+      originRegistered: evidence.ok && registered.origins.includes(evidence.response.claims.origin),
+      snapshot: { version: snapshot.version, readAtMs },
+      policy: snapshot.applications.get(request.resource.id)?.policy,
+      structuralDenial: findStructuralDenial(request, registered, snapshot),
+      activeIssuerIds: context.activeIssuerIds,
+      reservation: undefined,
+    };
+  };
 
   const answer = await decideWithFacts(context, shard, signInWith, read);
   if (!answer.ok) return answer;

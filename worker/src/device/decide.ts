@@ -34,6 +34,8 @@ export type SignIn = {
   readonly evidence:
     | { readonly ok: true; readonly response: VerifiedResponse }
     | { readonly ok: false; readonly reason: DecisionReason };
+  /** Whether the origin in the evidence is registered for the client now: its challenge may be older than a change. */
+  readonly originRegistered: boolean;
   readonly snapshot: { readonly version: number; readonly readAtMs: number };
   readonly policy: PolicyDocument | undefined;
   /** A denial that no evidence can mend: unknown application, client not allowed for it, unknown action. */
@@ -72,6 +74,11 @@ function certificateFacts(row: CertificateRow, signIn: SignIn): CertificateFacts
     issuerActive: signIn.activeIssuerIds.includes(row.issuer_id),
     boundUser: row.bound_user ?? undefined,
   };
+}
+
+function findEvidenceFailure({ evidence, originRegistered }: SignIn): DecisionReason | undefined {
+  if (!evidence.ok) return evidence.reason;
+  return originRegistered ? undefined : 'response_wrong_origin';
 }
 
 /** The part of a record that follows from the request alone. */
@@ -195,7 +202,7 @@ export function decide(context: DecideContext, signIn: SignIn): Block {
 
   const trust = deviceTrust(
     {
-      evidenceFailure: evidence.ok ? undefined : evidence.reason,
+      evidenceFailure: findEvidenceFailure(signIn),
       challengeExpiresAtMs: signIn.challenge.expiresAtMs,
       certificate: row === undefined ? undefined : certificateFacts(row, signIn),
       subject: signIn.subject,
