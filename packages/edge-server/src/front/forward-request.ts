@@ -1,23 +1,18 @@
-import {
-  type Agent,
-  type IncomingMessage,
-  request as requestOverSocket,
-  type ServerResponse,
-} from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { cfBlobOf } from './client-facts.ts';
 import { type BodyRoom, declaresTooMuch, readBody } from './read-body.ts';
 import { headersForClient, headersForWorkerd } from './request-headers.ts';
 import { sendProblem } from './send-problem.ts';
+import type { AnswerReceiver, Exchange, WorkerdConnections } from './workerd-connections.ts';
 
 /** Larger than anything that the broker accepts, so that its own limit and answer come first. */
 const maxBodyBytes = 1024 * 1024;
 const maxBodiesBytes = 64 * 1024 * 1024;
-const answerTimeoutMs = 30_000;
 const lingerMs = 3_000;
+const lineBreak = /[\r\n\0]/;
 
 export type Upstream = {
-  readonly socketPath: string;
-  readonly agent: Agent;
+  readonly connections: WorkerdConnections;
   readonly isReady: () => boolean;
 };
 
@@ -51,18 +46,38 @@ function sendTooLarge(request: IncomingMessage, response: ServerResponse): void 
   );
 }
 
-/** Path and query, or `undefined` for the forms of other uses (RFC 9112 section 3.2): proxies, CONNECT, OPTIONS *. */
+/**
+ * Path and query, or `undefined` for the forms of other uses (RFC 9112 section 3.2: proxies, CONNECT, OPTIONS *) and for
+ * anything but visible ASCII, which would not reach the broker as it came.
+ */
 function originForm(request: IncomingMessage): string | undefined {
-  return request.url?.startsWith('/') ? request.url : undefined;
+  const { url = '' } = request;
+  return /^\/[\x21-\x7e]*$/.test(url) ? url : undefined;
 }
 
 /** Two Host fields could be read differently here and there; RFC 9112 section 3.2 wants them refused. */
 function hasOneHost(request: IncomingMessage): boolean {
-  return request.headersDistinct.host?.length === 1;
+  let count = 0;
+  for (let index = 0; index < request.rawHeaders.length; index += 2) {
+    const name = request.rawHeaders[index];
+    if (name?.length === 4 && name.toLowerCase() === 'host') count += 1;
+  }
+  return count === 1;
 }
 
-function isSafe(method: string | undefined): boolean {
+function isSafe(method: string): boolean {
   return method === 'GET' || method === 'HEAD';
+}
+
+/** The parser of Node has refused line ends inside of these; that they cannot add a header is checked here once more. */
+function requestHead(method: string, path: string, headers: readonly string[]): string {
+  let head = `${method} ${path} HTTP/1.1\r\n`;
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    const line = `${headers[index]}: ${headers[index + 1]}`;
+    if (lineBreak.test(line)) throw new Error('a header holds a line break');
+    head += `${line}\r\n`;
+  }
+  return `${head}\r\n`;
 }
 
 /** `waitsForContinue`: the client sends its body only after it was told to (RFC 9110 section 10.1.1). */
@@ -81,39 +96,47 @@ export function createForwarder(upstream: Upstream, protocol: 'http' | 'https'):
     response: ServerResponse,
     path: string,
     body: Buffer | undefined,
-    isRetry: boolean,
   ) => {
-    const { method } = request;
-    const passed = requestOverSocket({
-      socketPath: upstream.socketPath,
-      agent: upstream.agent,
-      ...(method === undefined ? {} : { method }),
-      path,
-      headers: headersForWorkerd(request.rawHeaders, request.headers.connection, {
-        cfBlob: cfBlobOf(request.socket),
-        protocol,
-        bodyLength: body?.length,
-      }),
-      setDefaultHeaders: false,
-    });
-    const onClosed = () => passed.destroy();
-    response.once('close', onClosed);
-    passed.setTimeout(answerTimeoutMs, () => passed.destroy(new Error('no answer in time')));
-    passed.once('response', (answer) => {
-      response.writeHead(answer.statusCode ?? 502, headersForClient(answer.rawHeaders));
-      answer.on('error', () => response.destroy());
-      answer.pipe(response);
-    });
-    passed.once('error', () => {
-      response.off('close', onClosed);
-      if (response.destroyed || response.headersSent) {
-        response.destroy();
-      } else if (passed.reusedSocket && !isRetry && isSafe(method) && upstream.isReady()) {
-        // workerd closed the connection while it was idle.
-        exchange(request, response, path, body, true);
-      } else sendUnavailable(response);
-    });
-    passed.end(body);
+    const { method = 'GET' } = request;
+    const wire = {
+      head: requestHead(
+        method,
+        path,
+        headersForWorkerd(request.rawHeaders, request.headers.connection, {
+          cfBlob: cfBlobOf(request.socket),
+          protocol,
+          bodyLength: body?.length,
+        }),
+      ),
+      body,
+      isHead: method === 'HEAD',
+    };
+    // The last part of an answer goes out together with its end, in one write.
+    let part: Buffer | undefined;
+    let current: Exchange | undefined;
+    const receiver: AnswerReceiver = {
+      onHead: ({ status, rawHeaders }) => response.writeHead(status, headersForClient(rawHeaders)),
+      onData: (data) => {
+        if (part !== undefined) response.write(part);
+        part = data;
+      },
+      onPart: () => {
+        const isEnough = part !== undefined && !response.write(part);
+        part = undefined;
+        return !isEnough;
+      },
+      onEnd: () => response.end(part),
+      onFailure: (wasUsed) => {
+        if (response.destroyed || response.headersSent) response.destroy();
+        else if (wasUsed && isSafe(method) && upstream.isReady()) {
+          // workerd had closed the connection while it was idle.
+          current = upstream.connections.send(wire, receiver, true);
+        } else sendUnavailable(response);
+      },
+    };
+    response.on('drain', () => current?.resume());
+    response.once('close', () => current?.abandon());
+    current = upstream.connections.send(wire, receiver);
   };
 
   return (request, response, waitsForContinue) => {
@@ -138,7 +161,7 @@ export function createForwarder(upstream: Upstream, protocol: 'http' | 'https'):
     const { result, release } = readBody(request, maxBodyBytes, room);
     response.once('close', release);
     void result.then((read) => {
-      if (read.ok) return exchange(request, response, path, read.body, false);
+      if (read.ok) return exchange(request, response, path, read.body);
       if (read.reason === 'too_large') return sendTooLarge(request, response);
       if (read.reason === 'no_room') return sendUnavailable(response);
       response.destroy();

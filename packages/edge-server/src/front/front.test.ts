@@ -218,6 +218,48 @@ describe('a body that is too large', () => {
   });
 });
 
+describe('a long answer', () => {
+  it('arrives whole, also in parts, without being held in memory for a slow client', async () => {
+    const piece = Buffer.alloc(256 * 1024, 0x62);
+    let written = 0;
+    const front = await startTestFront(async (_request, response) => {
+      for (let count = 0; count < 400; count++) {
+        written += piece.length;
+        if (!response.write(piece)) await once(response, 'drain');
+      }
+      response.end();
+    });
+    const socket = connect(front.httpPort, '127.0.0.1');
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    await once(socket, 'readable');
+    await sleep(300);
+    // The client has read next to nothing, so most of it has not even been written.
+    expect(written).toBeLessThan(50 * megabyte);
+    let received = 0;
+    for await (const chunk of socket) received += chunk.length;
+    expect(written).toBe(100 * megabyte);
+    expect(received).toBeGreaterThan(written);
+  });
+
+  it('begins to arrive before it is complete', async () => {
+    let finish: (() => void) | undefined;
+    const front = await startTestFront((_request, response) => {
+      response.write('first');
+      finish = () => response.end('last');
+    });
+    const socket = connect(front.httpPort, '127.0.0.1').setEncoding('utf8');
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    let received = '';
+    socket.on('data', (text) => {
+      received += text;
+    });
+    while (!received.includes('first')) await sleep(5);
+    finish?.();
+    await once(socket, 'close');
+    expect(received).toContain('last');
+  });
+});
+
 describe('without a working broker', () => {
   it('answers 503 with a problem document that says when to come again', async () => {
     const front = await startTestFront(echo, { isReady: () => false });

@@ -7,6 +7,7 @@ export type BodyResult =
 /** Whole bodies that wait in memory, of all connections together. */
 export type BodyRoom = { freeBytes: number };
 
+const emptyBody = Buffer.alloc(0);
 const declaredLength = /^\d{1,15}$/;
 
 /** Whether the request declares a body that is longer than the limit, before any of it is read. */
@@ -48,7 +49,10 @@ export function readBody(
       chunks.push(chunk);
     };
     request.on('data', take);
-    request.once('end', () => finish({ ok: true, body: Buffer.concat(chunks) }));
+    request.once('end', () => {
+      const [first = emptyBody, ...more] = chunks;
+      finish({ ok: true, body: more.length === 0 ? first : Buffer.concat(chunks) });
+    });
     request.once('close', () => finish({ ok: false, reason: 'aborted' }));
     request.once('error', () => finish({ ok: false, reason: 'aborted' }));
   });

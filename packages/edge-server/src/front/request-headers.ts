@@ -61,13 +61,25 @@ const proxyPrefixes = [
  */
 const plainName = /^[a-z0-9-]+$/;
 
-function isDropped(lowerCaseName: string, namedByConnection: ReadonlySet<string>): boolean {
+function isForeign(lowerCaseName: string): boolean {
   return (
     !plainName.test(lowerCaseName) ||
     connectionLevel.has(lowerCaseName) ||
-    namedByConnection.has(lowerCaseName) ||
     proxyPrefixes.some((prefix) => lowerCaseName.startsWith(prefix))
   );
+}
+
+/** Clients send the same few names in the same spelling again and again. */
+const verdicts = new Map<string, boolean>();
+const maxVerdicts = 512;
+
+/** @param name in the client's spelling */
+function isDropped(name: string): boolean {
+  const known = verdicts.get(name);
+  if (known !== undefined) return known;
+  const verdict = isForeign(name.toLowerCase());
+  if (verdicts.size < maxVerdicts) verdicts.set(name, verdict);
+  return verdict;
 }
 
 const noNames: ReadonlySet<string> = new Set();
@@ -101,9 +113,9 @@ export function headersForWorkerd(
   const headers: string[] = [];
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? '';
-    if (!isDropped(name.toLowerCase(), namedByConnection)) {
-      headers.push(name, rawHeaders[index + 1] ?? '');
-    }
+    if (isDropped(name)) continue;
+    if (namedByConnection.size > 0 && namedByConnection.has(name.toLowerCase())) continue;
+    headers.push(name, rawHeaders[index + 1] ?? '');
   }
   headers.push(cfBlobHeader, facts.cfBlob, forwardedProtoHeader, facts.protocol);
   if (facts.bodyLength !== undefined) headers.push('Content-Length', String(facts.bodyLength));

@@ -1,10 +1,11 @@
 import { once } from 'node:events';
-import { Agent, createServer, type IncomingMessage, type ServerOptions } from 'node:http';
+import { createServer, type IncomingMessage, type ServerOptions } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import { createForwarder, type Forwarder, type Upstream } from './forward-request.ts';
 import { listenOn } from './listen.ts';
 import type { TlsKeyPair } from './tls-certificate.ts';
+import { WorkerdConnections } from './workerd-connections.ts';
 
 export type FrontOptions = {
   readonly host: string;
@@ -57,10 +58,6 @@ function serverOptions({ headersMs, requestMs, idleMs }: Timeouts) {
 const maxConnections = 4_096;
 const maxHeaders = 100;
 
-/** workerd closes a connection that was idle for 5 seconds; this end does so first, or a request could be lost. */
-const idleToWorkerdMs = 3_000;
-const maxConnectionsToWorkerd = 512;
-
 type HttpServer = ReturnType<typeof createServer> | ReturnType<typeof createTlsServer>;
 
 function serve(server: HttpServer, forward: Forwarder): void {
@@ -84,13 +81,8 @@ async function closeServer(server: HttpServer, graceMs: number): Promise<void> {
 
 /** Opens both listeners. @throws EdgeServerError when a port is taken; nothing is left open then */
 export async function startFront(options: FrontOptions): Promise<Front> {
-  const agent = new Agent({
-    keepAlive: true,
-    scheduling: 'lifo',
-    maxSockets: maxConnectionsToWorkerd,
-    timeout: idleToWorkerdMs,
-  });
-  const upstream: Upstream = { socketPath: options.socketPath, agent, isReady: options.isReady };
+  const connections = new WorkerdConnections(options.socketPath);
+  const upstream: Upstream = { connections, isReady: options.isReady };
 
   const timeouts = options.timeouts ?? defaultTimeouts;
   const plain = createServer(serverOptions(timeouts));
@@ -116,7 +108,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
 
   const stop = async (graceMs: number) => {
     await Promise.all([closeServer(plain, graceMs), closeServer(tls, graceMs)]);
-    agent.destroy();
+    connections.destroy();
   };
   try {
     const httpPort = await listenOn(plain, options.host, options.httpPort, '--http-port');
