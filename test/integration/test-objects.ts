@@ -14,6 +14,10 @@ export const shardObject = (shard: number) =>
 export const organizationObject = () =>
   env.ORGANIZATION.get(env.ORGANIZATION.idFromName('organization'));
 
+export const runInOrganization = <Result>(
+  run: (state: DurableObjectState) => Result | Promise<Result>,
+): Promise<Result> => runInDurableObject(organizationObject(), (_, state) => run(state));
+
 /** The shard of a device id or challenge id. */
 export function shardOf(id: string | undefined): number {
   const shard = shardOfId(id ?? '', shardCount);
