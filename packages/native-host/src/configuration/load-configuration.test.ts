@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -95,6 +96,11 @@ describe('a configuration is invalid, and the field is named', () => {
   it('when there is none, or something else in its place', () => {
     expect(loadConfiguration(path)).toMatchObject({ detail: `${path}: does not exist` });
     mkdirSync(path);
+    expect(loadConfiguration(path)).toMatchObject({ detail: `${path}: is not a file` });
+  });
+
+  it('when there is a pipe to which nobody writes', () => {
+    execFileSync('mkfifo', [path]);
     expect(loadConfiguration(path)).toMatchObject({ detail: `${path}: is not a file` });
   });
 

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { parseFields } from '@countersign/protocol/schemas';
 import { parseBrokerUrl } from '../http/broker-url.ts';
@@ -61,7 +61,8 @@ export function loadConfiguration(
 /** The bytes, or in words why there are none. */
 function readLimited(path: string): Uint8Array | string {
   try {
-    const file = openSync(path, 'r');
+    // Nobody may be writing at the other end of a pipe; opening it must not wait for that.
+    const file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     try {
       if (!fstatSync(file).isFile()) return 'is not a file';
       const buffer = new Uint8Array(maxConfigurationBytes + 1);

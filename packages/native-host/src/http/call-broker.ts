@@ -28,6 +28,11 @@ export async function callBroker(call: BrokerCall): Promise<BrokerAnswer> {
   let status: number;
   let bytes: Uint8Array | undefined;
   try {
+    if (call.brokerUrl.startsWith('https:')) {
+      // Loaded when needed: it costs as much as a whole sign-in.
+      const { trustSystemAuthorities } = await import('./trust-system-authorities.ts');
+      trustSystemAuthorities();
+    }
     const response = await fetch(where, {
       method: call.method,
       headers: {
