@@ -13,7 +13,6 @@ async function main(): Promise<number> {
     process.stdout.write(usageOf(defaults));
     return 0;
   }
-  process.umask(0o077);
   const report = createReport(process.stdout);
   // While steps are shown, the log is kept for the case that one fails; afterwards it is shown as it comes.
   const lines: string[] = [];

@@ -38,6 +38,8 @@ async function startBroker(
   log: (line: string) => void,
 ) {
   const { dataDirectory, httpPort, tlsPort } = settings;
+  // The databases that workerd creates are nobody else's business.
+  process.umask(0o077);
   try {
     const options = { dataDirectory, httpPort, tlsPort, workerBundle, log };
     return await startEdgeServer({ ...options, logFormat: 'text' });

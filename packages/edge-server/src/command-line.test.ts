@@ -60,6 +60,20 @@ describe('parseCommandLine', () => {
     });
   });
 
+  it('takes the other thing that it can do', () => {
+    const args = [
+      '--data',
+      '/d',
+      '--print-cloudflare-secrets',
+      '--broker-url',
+      'https://b.example',
+    ];
+    expect(parseCommandLine(args, {})).toEqual({
+      action: 'print_cloudflare_secrets',
+      options: { dataDirectory: '/d', brokerUrl: 'https://b.example' },
+    });
+  });
+
   it('describes every environment variable that it reads', () => {
     const read: string[] = [];
     const environment = new Proxy<Record<string, string>>(

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { errorText } from './edge-server-error.ts';
 import { defaultHttpPort, defaultTlsPort, type EdgeServerOptions } from './edge-server-options.ts';
 
-export const usage = `Usage: countersign-edge-server [options]
+export const usage = `Usage: countersign-server [options]
 
 Runs the Countersign broker on this machine.
 
@@ -17,13 +17,19 @@ Runs the Countersign broker on this machine.
   --tls-name NAME           further name for the self-made certificate; may be repeated
   --worker FILE             built worker module                    COUNTERSIGN_WORKER
   --log json|text           form of the log                        COUNTERSIGN_LOG         text on a terminal
+  --print-cloudflare-secrets
+                            instead of serving: the secrets of the same broker on Cloudflare, as JSON,
+                            for "wrangler secret bulk"
   --help
 
 A flag goes before the environment variable beside it.
 `;
 
 export type CommandLine =
-  | { readonly action: 'serve'; readonly options: EdgeServerOptions }
+  | {
+      readonly action: 'serve' | 'print_cloudflare_secrets';
+      readonly options: EdgeServerOptions;
+    }
   | { readonly action: 'help' }
   | { readonly action: 'refuse'; readonly message: string };
 
@@ -40,6 +46,7 @@ const flags = {
   'tls-name': { type: 'string', multiple: true },
   worker: text,
   log: text,
+  'print-cloudflare-secrets': { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
@@ -88,7 +95,7 @@ function readOptions(
   const tlsPort = setting(values['tls-port'], 'COUNTERSIGN_TLS_PORT');
   const shards = setting(values.shards, 'COUNTERSIGN_SHARDS');
   return {
-    action: 'serve',
+    action: values['print-cloudflare-secrets'] === true ? 'print_cloudflare_secrets' : 'serve',
     options: {
       dataDirectory: setting(values.data, 'COUNTERSIGN_DATA') ?? '.countersign',
       ...given('host', setting(values.host, 'COUNTERSIGN_HOST')),

@@ -129,7 +129,7 @@ export function createForwarder(upstream: Upstream, protocol: 'http' | 'https'):
       onFailure: (wasUsed) => {
         if (response.destroyed || response.headersSent) response.destroy();
         else if (wasUsed && isSafe(method) && upstream.isReady()) {
-          // workerd had closed the connection while it was idle.
+          // The connection was one of an earlier workerd, or had been closed while it was idle.
           current = upstream.connections.send(wire, receiver, true);
         } else sendUnavailable(response);
       },

@@ -22,7 +22,7 @@ export type AnswerReceiver = {
    */
   readonly onPart: () => boolean;
   readonly onEnd: () => void;
-  /** @param wasUsed the connection had served a request before, so workerd may have closed it while it was idle */
+  /** @param wasUsed the connection had served a request before, so it may have ended with an earlier workerd */
   readonly onFailure: (wasUsed: boolean) => void;
 };
 
@@ -32,10 +32,8 @@ export type Exchange = {
   readonly abandon: () => void;
 };
 
-/** workerd closes a connection that was idle for 5 seconds; this end does so first, or a request could be lost. */
-const idleMs = 3_000;
+const defaultIdleMs = 30_000;
 const answerTimeoutMs = 30_000;
-const sweepEveryMs = 500;
 const maxConnections = 512;
 
 class Connection {
@@ -149,6 +147,7 @@ type Waiting = {
 
 export class WorkerdConnections {
   readonly #path: string;
+  readonly #idleMs: number;
   readonly #all = new Set<Connection>();
   /** The one that was used last comes first: the others grow old and are closed. */
   readonly #idle: Connection[] = [];
@@ -156,9 +155,10 @@ export class WorkerdConnections {
   readonly #sweep: NodeJS.Timeout;
 
   /** @param path of workerd's unix socket */
-  constructor(path: string) {
+  constructor(path: string, idleMs: number = defaultIdleMs) {
     this.#path = path;
-    this.#sweep = setInterval(() => this.#closeOld(), sweepEveryMs);
+    this.#idleMs = idleMs;
+    this.#sweep = setInterval(() => this.#closeOld(), idleMs / 4);
     this.#sweep.unref();
   }
 
@@ -233,7 +233,7 @@ export class WorkerdConnections {
   #closeOld(): void {
     const now = performance.now();
     for (const connection of this.#all) {
-      if (now - connection.since > (connection.isBusy ? answerTimeoutMs : idleMs)) {
+      if (now - connection.since > (connection.isBusy ? answerTimeoutMs : this.#idleMs)) {
         connection.destroy();
       }
     }

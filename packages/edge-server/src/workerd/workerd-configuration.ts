@@ -2,7 +2,7 @@ import { dirname, relative } from 'node:path';
 
 /** The text of a workerd configuration (Cap'n Proto), built from values and never from pasted text. */
 
-/** Keep in step with `compatibility_date` in worker/wrangler.toml; not later than the date of the pinned workerd. */
+/** The same as `compatibility_date` in wrangler.toml; not later than the date of the pinned workerd. */
 export const compatibilityDate = '2026-08-15';
 
 /** Header in which the front hands `request.cf` to workerd. Only the front can reach workerd's socket. */
