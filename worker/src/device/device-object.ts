@@ -193,8 +193,18 @@ export class DeviceObject extends DurableObject<Environment> {
     return { ok: true, rows, head: readChainHead(this.ctx.storage.sql) } as const;
   }
 
-  /** Signs a stored intent and stores the certificate; whichever signature is stored first is the certificate. */
+  /** The certificate of an intent; `undefined` when it cannot be finished now, which keeps no other one waiting. */
   async #finishIntent(issuer: Issuer, certificateNumber: number): Promise<Uint8Array | undefined> {
+    try {
+      return await this.#signIntent(issuer, certificateNumber);
+    } catch (error) {
+      console.error(JSON.stringify({ event: 'intent_not_finished', detail: String(error) }));
+      return undefined;
+    }
+  }
+
+  /** Signs a stored intent and stores the certificate; whichever signature is stored first is the certificate. */
+  async #signIntent(issuer: Issuer, certificateNumber: number): Promise<Uint8Array | undefined> {
     const intent = findCertificateByNumber(this.ctx.storage.sql, certificateNumber);
     if (intent === undefined) return undefined;
     if (intent.certificate !== null) return intent.certificate;
