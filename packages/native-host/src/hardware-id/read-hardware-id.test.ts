@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type MachineProbe, readHardwareId } from './read-hardware-id.ts';
+import { type MachineProbe, machineProbe, readHardwareId } from './read-hardware-id.ts';
 
 /** A machine on which only these files can be read and only these programs answer. */
 function machine(
@@ -100,4 +100,21 @@ describe('on Windows', () => {
 
 it('is unavailable elsewhere', async () => {
   expect(await readHardwareId('aix', machine({}))).toEqual(unavailable);
+});
+
+describe.runIf(process.platform !== 'win32')('this machine', () => {
+  it('starts programs without a shell and without its own environment', async () => {
+    const hostile = ['$(id)', '`id`', ';id', '-n'];
+    expect(await machineProbe.runProgram('/bin/echo', hostile)).toBe('$(id) `id` ;id -n\n');
+    expect(await machineProbe.runProgram('/usr/bin/env', [])).toBe('');
+  });
+
+  it('waits for none longer than two seconds, and minds none that fails', async () => {
+    const startedAt = Date.now();
+    expect(await machineProbe.runProgram('/bin/sleep', ['8'])).toBeUndefined();
+    expect(Date.now() - startedAt).toBeLessThan(6000);
+    expect(await machineProbe.runProgram('/bin/false', [])).toBeUndefined();
+    expect(await machineProbe.runProgram('/nowhere/program', [])).toBeUndefined();
+    expect(machineProbe.readText('/nowhere/file')).toBeUndefined();
+  });
 });

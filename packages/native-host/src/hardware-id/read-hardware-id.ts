@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { type HardwareId, hardwareId } from '@countersign/protocol/enrollment';
 import { parseFields } from '@countersign/protocol/schemas';
@@ -59,7 +58,8 @@ function tidy(raw: string | undefined): string | undefined {
 const programTimeoutMs = 2_000;
 const maxOutputBytes = 64 * 1024;
 
-const machineProbe: MachineProbe = {
+/** This machine. */
+export const machineProbe: MachineProbe = {
   readText(path) {
     try {
       return readFileSync(path, 'utf8');
@@ -68,7 +68,9 @@ const machineProbe: MachineProbe = {
       return undefined;
     }
   },
-  runProgram(path, programArguments) {
+  async runProgram(path, programArguments) {
+    // Not imported above: in a bundle that would load it for every sign-in.
+    const { execFile } = await import('node:child_process');
     return new Promise((resolve) => {
       execFile(
         path,

@@ -3,6 +3,7 @@ import { type ProblemDocument, problemDocument } from '@countersign/protocol/pro
 import { parseFields } from '@countersign/protocol/schemas';
 import { type Failure, fail, type Result, succeed } from '../result.ts';
 import { parseStrictJsonBytes } from '../strict-json.ts';
+import { trustSystemAuthorities } from './trust-system-authorities.ts';
 
 export type BrokerCall = {
   /** As `parseBrokerUrl` gives it. */
@@ -28,11 +29,7 @@ export async function callBroker(call: BrokerCall): Promise<BrokerAnswer> {
   let status: number;
   let bytes: Uint8Array | undefined;
   try {
-    if (call.brokerUrl.startsWith('https:')) {
-      // Loaded when needed: it costs as much as a whole sign-in.
-      const { trustSystemAuthorities } = await import('./trust-system-authorities.ts');
-      trustSystemAuthorities();
-    }
+    if (call.brokerUrl.startsWith('https:')) await trustSystemAuthorities();
     const response = await fetch(where, {
       method: call.method,
       headers: {
