@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { BodyRoom } from './body-room.ts';
 import { cfBlobOf } from './client-facts.ts';
-import { type BodyRoom, declaresTooMuch, readBody } from './read-body.ts';
+import { declaresTooMuch, readBody } from './read-body.ts';
 import { headersForClient, headersForWorkerd } from './request-headers.ts';
 import { sendProblem } from './send-problem.ts';
 import type { AnswerReceiver, Exchange, WorkerdConnections } from './workerd-connections.ts';
@@ -23,26 +24,33 @@ function sendUnavailable(response: ServerResponse): void {
 }
 
 /**
- * Answers at once and closes the connection. What the client still sends is read and thrown away for a while: closing
+ * Ends the answer and closes the connection. What the client still sends is read and thrown away for a while: closing
  * with unread data would reset the connection, and the client might never see the answer.
  */
+function endAndClose(request: IncomingMessage, response: ServerResponse): void {
+  const deadline = setTimeout(() => response.end(), lingerMs);
+  const end = () => {
+    clearTimeout(deadline);
+    response.end();
+  };
+  request.once('end', end);
+  request.once('close', end);
+  request.resume();
+}
+
 function sendTooLarge(request: IncomingMessage, response: ServerResponse): void {
-  sendProblem(
-    response,
-    413,
-    'body_too_large',
-    'The front takes 1 MiB at most.',
-    { Connection: 'close' },
-    () => {
-      const deadline = setTimeout(() => response.end(), lingerMs);
-      const end = () => {
-        clearTimeout(deadline);
-        response.end();
-      };
-      request.once('end', end);
-      request.once('close', end);
-      request.resume();
-    },
+  const detail = 'The front takes 1 MiB at most.';
+  sendProblem(response, 413, 'body_too_large', detail, { Connection: 'close' }, () =>
+    endAndClose(request, response),
+  );
+}
+
+/** There is no memory for this body, or it has been coming for so long that it gave way to others. */
+function sendNoRoom(request: IncomingMessage, response: ServerResponse): void {
+  const detail = 'The front holds as many request bodies as it can. Send this one again, faster.';
+  const headers = { 'Retry-After': '1', Connection: 'close' };
+  sendProblem(response, 503, 'storage_unavailable', detail, headers, () =>
+    endAndClose(request, response),
   );
 }
 
@@ -89,7 +97,7 @@ export type Forwarder = (
 
 /** Passes requests of one listener on to workerd, and its answers back. */
 export function createForwarder(upstream: Upstream, protocol: 'http' | 'https'): Forwarder {
-  const room: BodyRoom = { freeBytes: maxBodiesBytes };
+  const room = new BodyRoom(maxBodiesBytes);
 
   const exchange = (
     request: IncomingMessage,
@@ -163,7 +171,7 @@ export function createForwarder(upstream: Upstream, protocol: 'http' | 'https'):
     void result.then((read) => {
       if (read.ok) return exchange(request, response, path, read.body);
       if (read.reason === 'too_large') return sendTooLarge(request, response);
-      if (read.reason === 'no_room') return sendUnavailable(response);
+      if (read.reason === 'no_room') return sendNoRoom(request, response);
       response.destroy();
     });
   };

@@ -1,13 +1,12 @@
 import type { IncomingMessage } from 'node:http';
+import type { BodyRoom, BodyShare } from './body-room.ts';
 
 export type BodyResult =
   | { readonly ok: true; readonly body: Buffer | undefined }
   | { readonly ok: false; readonly reason: 'too_large' | 'no_room' | 'aborted' };
 
-/** Whole bodies that wait in memory, of all connections together. */
-export type BodyRoom = { freeBytes: number };
-
-const emptyBody = Buffer.alloc(0);
+const noBytes = Buffer.alloc(0);
+const smallestGrowth = 4 * 1024;
 const declaredLength = /^\d{1,15}$/;
 
 /** Whether the request declares a body that is longer than the limit, before any of it is read. */
@@ -17,44 +16,93 @@ export function declaresTooMuch(request: IncomingMessage, maxBytes: number): boo
 }
 
 /**
+ * The part of a body that has come so far, in one piece of memory: a client that sends its body byte by byte would
+ * otherwise fill the memory with what each of a million pieces costs by itself.
+ */
+class GrowingBody {
+  readonly #maxBytes: number;
+  readonly #share: BodyShare;
+  #memory: Buffer = noBytes;
+  #length = 0;
+
+  constructor(maxBytes: number, share: BodyShare) {
+    this.#maxBytes = maxBytes;
+    this.#share = share;
+  }
+
+  get bytes(): Buffer {
+    return this.#memory.subarray(0, this.#length);
+  }
+
+  /** @returns why it cannot be added */
+  add(piece: Buffer): 'too_large' | 'no_room' | undefined {
+    const length = this.#length + piece.length;
+    if (length > this.#maxBytes) return 'too_large';
+    if (length > this.#memory.length) {
+      const isFirst = this.#length === 0;
+      const doubled = Math.max(2 * this.#memory.length, smallestGrowth);
+      const size = isFirst ? length : Math.min(Math.max(doubled, length), this.#maxBytes);
+      if (!this.#share.take(size - this.#memory.length)) return 'no_room';
+      if (isFirst) {
+        // Most bodies come in one piece, which is then not copied.
+        this.#memory = piece;
+        this.#length = length;
+        return undefined;
+      }
+      const memory = Buffer.allocUnsafeSlow(size);
+      this.#memory.copy(memory, 0, 0, this.#length);
+      this.#memory = memory;
+    }
+    piece.copy(this.#memory, this.#length);
+    this.#length = length;
+    return undefined;
+  }
+
+  drop(): void {
+    this.#memory = noBytes;
+    this.#length = 0;
+  }
+}
+
+/**
  * Reads a body to its end, so that a slow client holds up the front and not the broker.
  *
- * @param room shared by all requests; what this one took is given back by `release`
+ * @param room shared by all requests; what this one took is given back by `release`, or at once when it fails
  */
 export function readBody(
   request: IncomingMessage,
   maxBytes: number,
   room: BodyRoom,
 ): { readonly result: Promise<BodyResult>; readonly release: () => void } {
-  let taken = 0;
-  const release = () => {
-    room.freeBytes += taken;
-    taken = 0;
-  };
   const { headers } = request;
   if (headers['transfer-encoding'] === undefined && headers['content-length'] === undefined) {
-    return { result: Promise.resolve({ ok: true, body: undefined }), release };
+    return { result: Promise.resolve({ ok: true, body: undefined }), release: () => undefined };
   }
-  const result = new Promise<BodyResult>((resolve) => {
-    const chunks: Buffer[] = [];
-    const finish = (outcome: BodyResult) => {
-      request.off('data', take);
-      resolve(outcome);
-    };
-    const take = (chunk: Buffer) => {
-      if (taken + chunk.length > maxBytes) return finish({ ok: false, reason: 'too_large' });
-      if (chunk.length > room.freeBytes) return finish({ ok: false, reason: 'no_room' });
-      taken += chunk.length;
-      room.freeBytes -= chunk.length;
-      chunks.push(chunk);
-    };
-    request.on('data', take);
-    request.once('end', () => {
-      const [first = emptyBody, ...more] = chunks;
-      finish({ ok: true, body: more.length === 0 ? first : Buffer.concat(chunks) });
-    });
-    request.once('close', () => finish({ ok: false, reason: 'aborted' }));
-    request.once('error', () => finish({ ok: false, reason: 'aborted' }));
+  const { promise: result, resolve } = Promise.withResolvers<BodyResult>();
+  const fail = (reason: 'too_large' | 'no_room' | 'aborted') => {
+    request.off('data', take);
+    body.drop();
+    share.giveBack();
+    resolve({ ok: false, reason });
+  };
+  const share = room.open(() => fail('no_room'));
+  const body = new GrowingBody(maxBytes, share);
+  const take = (piece: Buffer) => {
+    const problem = body.add(piece);
+    if (problem !== undefined) fail(problem);
+  };
+  let ended = false;
+  request.on('data', take);
+  request.once('end', () => {
+    ended = true;
+    request.off('data', take);
+    share.finish();
+    resolve({ ok: true, body: body.bytes });
   });
-  return { result, release };
+  const abort = () => {
+    if (!ended) fail('aborted');
+  };
+  request.once('close', abort);
+  request.once('error', abort);
+  return { result, release: share.giveBack };
 }
