@@ -11,7 +11,8 @@ export type EdgeServerFailure =
   | 'worker_bundle_missing'
   | 'tls_certificate_invalid'
   | 'workerd_unavailable'
-  | 'worker_not_healthy';
+  | 'worker_not_healthy'
+  | 'system_error';
 
 /** A start that failed. The message says what is wrong and what to do; it holds no secret. */
 export class EdgeServerError extends Error {

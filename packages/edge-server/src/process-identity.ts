@@ -22,7 +22,9 @@ function startOf(pid: number): string | undefined {
   if (process.platform === 'linux') {
     // The second field, the program's name, is in parentheses and may hold anything; start time is field 22.
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // A process that has ended and whose parent has not taken notice yet.
+    return fields[0] === 'Z' ? undefined : fields[19];
   }
   return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim();
 }

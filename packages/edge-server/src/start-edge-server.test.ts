@@ -1,11 +1,12 @@
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listenOnFreePort } from '@countersign/testkit/listen-on-free-port';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { isProcessAlive } from './process-identity.ts';
+import { identifyProcess, isProcessAlive } from './process-identity.ts';
 import { startEdgeServer } from './start-edge-server.ts';
 import { writeEchoWorker } from './testing/echo-worker.ts';
 import { startTestServer, testOptions } from './testing/start-test-server.ts';
@@ -136,6 +137,31 @@ describe('startEdgeServer', () => {
     expect(lines.filter((line) => line.includes('workerd_ended'))).toHaveLength(3);
   });
 
+  it('ends the workerd of a crashed server, and no other process that has its number now', async () => {
+    const options = await testOptions(temporaryDirectory());
+    await (await startTestServer(options)).stop();
+    const sleeper = () => {
+      const child = spawn('sleep', ['60'], { stdio: 'ignore' });
+      onTestFinished(() => void child.kill('SIGKILL'));
+      return child;
+    };
+    const [left, other] = [sleeper(), sleeper()];
+    await sleep(50);
+    const start = async (workerd: object | undefined) => {
+      const record = { server: { pid: 1, started: 'long ago' }, workerd };
+      writeFileSync(join(options.dataDirectory, 'server.json'), JSON.stringify(record));
+      const lines: string[] = [];
+      const server = await startTestServer({ ...options, log: (line) => lines.push(line) });
+      await server.stop();
+      return lines.join();
+    };
+    const otherNow = { pid: other.pid, started: 'at another time' };
+    expect(await start(otherNow)).not.toContain('left_workerd_ended');
+    expect(other.signalCode).toBeNull();
+    expect(await start(identifyProcess(left.pid ?? 0))).toContain('left_workerd_ended');
+    expect(left.signalCode).toBe('SIGKILL');
+  });
+
   it('gives up its start when the broker refuses its settings, and says why', async () => {
     const directory = temporaryDirectory();
     const options = await testOptions(directory);
@@ -164,6 +190,19 @@ describe('startEdgeServer', () => {
       failure: 'worker_not_healthy',
       message: expect.stringContaining('SyntaxError'),
     });
+  });
+
+  it('says in one line what the system refused', async () => {
+    const options = await testOptions(temporaryDirectory());
+    await (await startTestServer(options)).stop();
+    rmSync(join(options.dataDirectory, 'workerd.capnp'));
+    // A folder where a file has to be written.
+    mkdirSync(join(options.dataDirectory, 'workerd.capnp'));
+    await expect(startEdgeServer(options)).rejects.toMatchObject({
+      failure: 'system_error',
+      message: expect.stringMatching(/^The system refused: EISDIR: .*workerd\.capnp'\.$/),
+    });
+    await expect(fetch(`http://127.0.0.1:${options.httpPort}`)).rejects.toThrow();
   });
 
   it('names what is missing before it begins', async () => {

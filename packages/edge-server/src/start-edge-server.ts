@@ -6,7 +6,7 @@ import { replaceFile } from './data-directory/durable-files.ts';
 import { keepKeySetSigner } from './data-directory/keep-key-set-signer.ts';
 import { keepKeySet } from './data-directory/key-set.ts';
 import { type DataDirectory, ensureDataDirectory } from './data-directory/open-data-directory.ts';
-import { EdgeServerError, errorText } from './edge-server-error.ts';
+import { EdgeServerError, errorText, systemErrorCode } from './edge-server-error.ts';
 import {
   assertOptions,
   defaultHost,
@@ -229,6 +229,13 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
     };
   } catch (error) {
     await undoAll(undo);
-    throw error;
+    throw systemErrorCode(error) === undefined ? error : systemFailure(error);
   }
+}
+
+/** A full disk, a folder that may not be written, no more descriptors: the system's own words say which and where. */
+function systemFailure(error: unknown): EdgeServerError {
+  return new EdgeServerError('system_error', `The system refused: ${errorText(error)}.`, {
+    cause: error,
+  });
 }

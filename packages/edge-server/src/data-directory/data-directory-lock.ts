@@ -66,7 +66,13 @@ export function lockDataDirectory(
     database.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     database.close();
-    if (!/locked/.test(errorText(error))) throw error;
+    if (!/locked/.test(errorText(error))) {
+      throw new EdgeServerError(
+        'data_directory_unusable',
+        `The file ${paths.lock} cannot be locked (${errorText(error)}). The data folder must be on a file system of this machine that knows locks.`,
+        { cause: error },
+      );
+    }
     const owner = readRunRecord(paths.runRecord)?.server;
     const who = owner !== undefined && isSameProcess(owner) ? ` (process ${owner.pid} here)` : '';
     throw new EdgeServerError(
