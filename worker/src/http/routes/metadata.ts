@@ -21,9 +21,12 @@ export function getAuthzenConfiguration(broker: Broker): Response {
   });
 }
 
-/** `GET /healthz`: can the broker decide? Asks the organization, so that a mismatch of the deployment shows. */
+/**
+ * `GET /healthz`: can the broker decide? Answered from the snapshot that decisions use, so that a mismatch of the
+ * deployment shows, and so that strangers who ask without end do not keep the organization's one object busy.
+ */
 export async function getHealth(broker: Broker, context: RouteContext): Promise<Response> {
-  const read = await broker.snapshots.refresh(currentTimeMs());
+  const read = await broker.snapshots.read(currentTimeMs(), context.waitUntil);
   if (!read.ok) return context.refuse({ code: read.code, detail: read.detail });
   return Response.json({ status: 'ok', organization_version: read.snapshot.version });
 }
