@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -40,8 +40,9 @@ async function started({ child, output }: { child: ChildProcess; output: () => s
   }
 }
 
-const workerdOf = (options: Options): number =>
-  JSON.parse(readFileSync(join(options.dataDirectory, 'server.json'), 'utf8')).workerd.pid;
+const recordOf = (options: Options) =>
+  JSON.parse(readFileSync(join(options.dataDirectory, 'server.json'), 'utf8'));
+const workerdOf = (options: Options): number => recordOf(options).workerd.pid;
 
 async function gone(pid: number): Promise<void> {
   for (let waited = 0; isProcessAlive(pid); waited += 10) {
@@ -70,10 +71,13 @@ it('takes workerd with it when it is killed itself, and starts again on the same
   const options = await testOptions(temporaryDirectory());
   const server = run(options);
   await started(server);
-  const workerd = workerdOf(options);
+  const { workerd, socket_directory: socketDirectory } = recordOf(options);
+  expect(existsSync(socketDirectory)).toBe(true);
   server.child.kill('SIGKILL');
   await once(server.child, 'exit');
-  await gone(workerd);
+  await gone(workerd.pid);
+  for (let waited = 0; existsSync(socketDirectory) && waited < 3_000; waited += 10) await sleep(10);
+  expect(existsSync(socketDirectory)).toBe(false);
   const again = await startTestServer(options);
   expect((await fetch(again.httpUrl)).status).toBe(200);
 });

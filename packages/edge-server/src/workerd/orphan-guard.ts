@@ -2,11 +2,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 
 /**
  * Ends workerd when this process ends without doing so itself, as after SIGKILL. A tiny shell reads process numbers
- * from a pipe; the pipe ends when this process does, however that happens, and the shell kills the last number it read.
+ * from a pipe; the pipe ends when this process does, however that happens, and the shell kills the last number it read
+ * and removes the socket's folder.
  * It is a session of its own, so that neither Ctrl-C nor a signal to the process group reaches it first.
  */
-const script =
-  'while read -r next; do pid=$next; done; case $pid in [0-9]*) kill -KILL "$pid";; esac';
+const script = `
+while read -r next; do pid=$next; done
+case $pid in [0-9]*) kill -KILL "$pid"; rm -f "$1"; rmdir "\${1%/*}";; esac
+`;
 
 export type OrphanGuard = {
   /** From now on this process is to die with us; `undefined`: none is. */
@@ -14,17 +17,18 @@ export type OrphanGuard = {
   readonly stop: () => void;
 };
 
-export function startOrphanGuard(): OrphanGuard {
+/** @param socket of workerd, in a folder of its own */
+export function startOrphanGuard(socket: string): OrphanGuard {
   let shell: ChildProcess | undefined;
   let watched: number | undefined;
   let stopped = false;
 
   const tell = () => shell?.stdin?.write(`${watched ?? 'none'}\n`);
   const start = () => {
-    const started = spawn('/bin/sh', ['-c', script], {
+    const started = spawn('/bin/sh', ['-c', script, 'sh', socket], {
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
-      env: {},
+      env: { PATH: '/usr/bin:/bin' },
       cwd: '/',
     });
     shell = started;

@@ -75,7 +75,7 @@ async function waitUntilHealthy(workerd: WorkerdProcess, socket: string): Promis
  */
 export async function superviseWorkerd(options: SupervisorOptions): Promise<WorkerdSupervisor> {
   const { log, socket, configurationPath } = options;
-  const guard = startOrphanGuard();
+  const guard = startOrphanGuard(socket);
   const stopping = new AbortController();
   let current: WorkerdProcess | undefined;
   let ready = false;
