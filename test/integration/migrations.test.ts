@@ -1,0 +1,214 @@
+import { env, evictDurableObject, runInDurableObject } from 'cloudflare:test';
+import { describe, expect, it } from 'vitest';
+import { type Migration, migrate } from '../../worker/src/storage/migrations.ts';
+import { organizationObject, shardObject } from './test-objects.ts';
+
+// Schema versions, on the SQLite that Durable Objects have.
+
+/** An empty database of its own. */
+const inEmptyObject = <Result>(run: (storage: DurableObjectStorage) => Result): Promise<Result> =>
+  runInDurableObject(env.KEY.get(env.KEY.newUniqueId()), (_, { storage }) => {
+    for (const table of ['keys', 'schema_migrations']) storage.sql.exec(`DROP TABLE ${table}`);
+    return run(storage);
+  });
+
+const one: Migration = {
+  id: '001_things',
+  sql: 'CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT NOT NULL);',
+};
+const two: Migration = {
+  id: '002_colours',
+  sql: `ALTER TABLE things ADD COLUMN colour TEXT;
+        CREATE TABLE colours (name TEXT PRIMARY KEY);
+        INSERT INTO colours (name) VALUES ('red'), ('green');`,
+};
+
+const tablesOf = ({ sql }: DurableObjectStorage) =>
+  sql
+    .exec<{ name: string }>(
+      "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' ORDER BY name",
+    )
+    .toArray()
+    .map((row) => row.name);
+const appliedIn = ({ sql }: DurableObjectStorage) =>
+  sql.exec('SELECT position, id FROM schema_migrations ORDER BY position').toArray();
+
+describe('migrate', () => {
+  it('brings an empty database to the newest schema, once', async () => {
+    await inEmptyObject((storage) => {
+      expect(migrate(storage, [one, two])).toEqual({ ok: true, applied: [one.id, two.id] });
+      expect(tablesOf(storage)).toEqual(['colours', 'schema_migrations', 'things']);
+      expect(appliedIn(storage)).toEqual([
+        { position: 0, id: one.id },
+        { position: 1, id: two.id },
+      ]);
+      expect(migrate(storage, [one, two])).toEqual({ ok: true, applied: [] });
+      expect(storage.sql.exec('SELECT name FROM colours').toArray()).toHaveLength(2);
+    });
+  });
+
+  it('keeps the rows of an older version', async () => {
+    await inEmptyObject((storage) => {
+      migrate(storage, [one]);
+      storage.sql.exec("INSERT INTO things (id, name) VALUES (7, 'seven')");
+      expect(migrate(storage, [one, two])).toEqual({ ok: true, applied: [two.id] });
+      expect(storage.sql.exec('SELECT * FROM things').toArray()).toEqual([
+        { id: 7, name: 'seven', colour: null },
+      ]);
+    });
+  });
+
+  it('does not touch a database that is newer', async () => {
+    await inEmptyObject((storage) => {
+      migrate(storage, [one, two]);
+      const before = [tablesOf(storage), appliedIn(storage)];
+      expect(migrate(storage, [one])).toEqual({
+        ok: false,
+        detail: 'the database is newer than this version: it has 002_colours',
+      });
+      expect([tablesOf(storage), appliedIn(storage)]).toEqual(before);
+    });
+  });
+
+  it('does not touch a database with another history', async () => {
+    await inEmptyObject((storage) => {
+      migrate(storage, [one]);
+      const other: Migration = { id: '001_other', sql: 'CREATE TABLE other (id INTEGER);' };
+      expect(migrate(storage, [other, two])).toEqual({
+        ok: false,
+        detail: 'migration 1 is 001_things, expected 001_other',
+      });
+      expect(tablesOf(storage)).toEqual(['schema_migrations', 'things']);
+    });
+  });
+
+  it.each<[what: string, sql: string]>([
+    ['an unknown table', "INSERT INTO nothing VALUES ('x')"],
+    ['a syntax error', 'CREATE TABEL x (id INTEGER)'],
+    ['a broken rule', "INSERT INTO colours (name) VALUES ('red')"],
+  ])('rolls everything back when a step fails for %s', async (_what, sql) => {
+    await inEmptyObject((storage) => {
+      migrate(storage, [one]);
+      storage.sql.exec("INSERT INTO things (id, name) VALUES (7, 'seven')");
+      const failing: Migration = { id: '003_failing', sql: `DELETE FROM things; ${sql};` };
+      const result = migrate(storage, [one, two, failing]);
+      expect(result).toMatchObject({ ok: false, detail: expect.stringContaining('SQLITE_') });
+      expect(appliedIn(storage)).toEqual([{ position: 0, id: one.id }]);
+      expect(tablesOf(storage)).toEqual(['schema_migrations', 'things']);
+      expect(storage.sql.exec('SELECT * FROM things').toArray()).toEqual([
+        { id: 7, name: 'seven' },
+      ]);
+      // The repaired version goes on from there.
+      expect(migrate(storage, [one, two])).toEqual({ ok: true, applied: [two.id] });
+    });
+  });
+
+  it('leaves nothing behind when the very first step fails', async () => {
+    await inEmptyObject((storage) => {
+      expect(migrate(storage, [{ id: '001_bad', sql: 'CREATE' }])).toMatchObject({ ok: false });
+      expect(tablesOf(storage)).toEqual([]);
+    });
+  });
+});
+
+describe('an object whose database is of a newer version', () => {
+  it('answers nothing but storage_unavailable, and is not changed', async () => {
+    const shard = env.DEVICE.get(env.DEVICE.newUniqueId());
+    await runInDurableObject(shard, (_, { storage }) => {
+      storage.sql.exec("INSERT INTO schema_migrations (position, id) VALUES (99, '099_later')");
+    });
+    await evictDurableObject(shard);
+    const unavailable = { ok: false, code: 'storage_unavailable' };
+    const bytes = new Uint8Array(32);
+    expect(await shard.addEnrollmentToken('device', bytes, Date.now())).toEqual(unavailable);
+    expect(await shard.describeDevice('device')).toEqual(unavailable);
+    expect(await shard.decisions(0, 10)).toEqual(unavailable);
+    expect(await shard.revokeCertificate('device', bytes, 'unspecified')).toEqual(unavailable);
+    expect(
+      await shard.checkEnrollmentToken({ deviceId: 'd', tokenSha256: bytes, spkiSha256: bytes }),
+    ).toEqual(unavailable);
+
+    const keys = env.KEY.get(env.KEY.newUniqueId());
+    await runInDurableObject(keys, (_, { storage }) => {
+      storage.sql.exec("UPDATE schema_migrations SET id = 'other'");
+    });
+    await evictDurableObject(keys);
+    expect(await keys.claim(bytes, 'device')).toEqual(unavailable);
+    expect(await keys.block(bytes)).toEqual(unavailable);
+
+    const organization = env.ORGANIZATION.get(env.ORGANIZATION.newUniqueId());
+    await runInDurableObject(organization, (_, { storage }) => {
+      storage.sql.exec("INSERT INTO schema_migrations (position, id) VALUES (99, '099_later')");
+    });
+    await evictDurableObject(organization);
+    const deployment = { shardCount: 8, deviceIdKeyFingerprint: 'x' };
+    expect(await organization.snapshot(deployment, 0)).toEqual(unavailable);
+    expect(await organization.reserveBinding('ada', 0)).toEqual(unavailable);
+    const input = { name: 'x', enforcement: 'enforce' as const };
+    expect(await organization.putApplication('x', input)).toEqual(unavailable);
+  });
+});
+
+describe('the schema on disk', () => {
+  const oneLine = (statement: string) => statement.replace(/\s+/g, ' ').trim();
+  const schemaOf = (stub: DurableObjectStub) =>
+    runInDurableObject(stub, (_, { storage }) =>
+      storage.sql
+        .exec<{ sql: string }>(
+          `SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\'
+           ORDER BY name`,
+        )
+        .toArray()
+        .map((row) => oneLine(row.sql)),
+    );
+  const statements = (text: string) => text.split(';').map(oneLine).filter(Boolean);
+
+  // Migrations that are published are frozen: whoever changes one changes other people's databases. Append a new one.
+  it('of a shard of devices is frozen', async () => {
+    expect(await schemaOf(shardObject(0))).toEqual(
+      statements(`
+        CREATE TABLE certificates ( certificate_number INTEGER PRIMARY KEY, device_id TEXT NOT NULL,
+          status TEXT NOT NULL, spki_sha256 BLOB NOT NULL, serial_number BLOB NOT NULL,
+          issuer_id TEXT NOT NULL, not_before_ms INTEGER NOT NULL, not_after_ms INTEGER NOT NULL,
+          lineage INTEGER NOT NULL, enrollment_strength TEXT NOT NULL, created_at_ms INTEGER NOT NULL,
+          to_be_signed BLOB, certificate BLOB, certificate_sha256 BLOB, bound_user TEXT,
+          bound_epoch INTEGER, revoked_at_ms INTEGER, revocation_reason TEXT );
+        CREATE INDEX certificates_by_device ON certificates (device_id);
+        CREATE UNIQUE INDEX certificates_by_sha256 ON certificates (certificate_sha256)
+          WHERE certificate_sha256 IS NOT NULL;
+        CREATE TABLE decisions ( sequence INTEGER PRIMARY KEY, challenge_id TEXT NOT NULL,
+          device_id TEXT NOT NULL, stage INTEGER NOT NULL, record TEXT NOT NULL, hash BLOB NOT NULL );
+        CREATE UNIQUE INDEX decisions_by_challenge ON decisions (challenge_id, device_id, stage);
+        CREATE TABLE devices ( device_id TEXT PRIMARY KEY, serial_number TEXT, hardware_uuid TEXT,
+          created_at_ms INTEGER NOT NULL ) WITHOUT ROWID;
+        CREATE TABLE enrollment_tokens ( token_sha256 BLOB PRIMARY KEY, device_id TEXT NOT NULL,
+          expires_at_ms INTEGER NOT NULL, spent_by_spki_sha256 BLOB ) WITHOUT ROWID;
+        CREATE TABLE schema_migrations (position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE)`),
+    );
+  });
+
+  it('of the organization is frozen', async () => {
+    expect(await schemaOf(organizationObject())).toEqual(
+      statements(`
+        CREATE TABLE applications ( application_id TEXT PRIMARY KEY, name TEXT NOT NULL,
+          policy TEXT NOT NULL ) WITHOUT ROWID;
+        CREATE TABLE binding_reservations ( user_id TEXT NOT NULL, shard INTEGER NOT NULL,
+          epoch INTEGER NOT NULL, PRIMARY KEY (user_id, shard) ) WITHOUT ROWID;
+        CREATE TABLE clients ( client_id TEXT PRIMARY KEY, document TEXT NOT NULL ) WITHOUT ROWID;
+        CREATE TABLE schema_migrations (position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
+        CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+        CREATE TABLE users ( user_id TEXT PRIMARY KEY, active INTEGER NOT NULL,
+          epoch INTEGER NOT NULL ) WITHOUT ROWID`),
+    );
+  });
+
+  it('of a shard of keys is frozen', async () => {
+    const keys = env.KEY.get(env.KEY.newUniqueId());
+    expect(await schemaOf(keys)).toEqual(
+      statements(`
+        CREATE TABLE keys ( spki_sha256 BLOB PRIMARY KEY, device_id TEXT,
+          blocked INTEGER NOT NULL DEFAULT 0 ) WITHOUT ROWID;
+        CREATE TABLE schema_migrations (position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE)`),
+    );
+  });
+});
