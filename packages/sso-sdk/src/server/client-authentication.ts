@@ -45,7 +45,7 @@ export function authorizeAs(
     importing ??= importPrivateKey(privateKey);
     const key = await importing;
     const issuedAt = Math.floor(now() / 1000);
-    // RFC 7523 section 3. Every attempt gets its own `jti`: the broker accepts each only once.
+    // RFC 7523 section 3. Every attempt gets its own `jti`, so that a broker that remembers them takes each only once.
     const assertion = new SignJWT()
       .setProtectedHeader({ alg: 'ES256', kid: keyId, typ: 'JWT' })
       .setIssuer(clientId)
