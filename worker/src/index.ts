@@ -20,10 +20,13 @@ function assemble(environment: Environment, settings: Settings): App {
   return createApp({
     ...settings,
     organization,
-    snapshots: new SnapshotCache(organization, {
-      shardCount: settings.shardCount,
-      deviceIdKeyFingerprint: settings.deviceIdKeyFingerprint,
-    }),
+    snapshots: new SnapshotCache(
+      (deployment, knownVersion) => organization().snapshot(deployment, knownVersion),
+      {
+        shardCount: settings.shardCount,
+        deviceIdKeyFingerprint: settings.deviceIdKeyFingerprint,
+      },
+    ),
     presentedCertificates: new PresentedCertificates(),
     devices: environment.DEVICE,
     keys: environment.KEY,

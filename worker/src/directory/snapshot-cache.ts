@@ -1,5 +1,5 @@
 import { maxSnapshotAgeMs } from '@countersign/protocol/limits';
-import type { Deployment, OrganizationObject } from './organization-object.ts';
+import type { Deployment, SnapshotAnswer } from './organization-object.ts';
 import type { ReadSnapshot } from './organization-snapshot.ts';
 
 export type SnapshotResult =
@@ -10,6 +10,12 @@ export type SnapshotResult =
       readonly detail: string;
     };
 
+/** Asks the organization for what is newer than `knownVersion`. */
+export type AskForSnapshot = (
+  deployment: Deployment,
+  knownVersion: number,
+) => Promise<SnapshotAnswer>;
+
 /** From this age on a request that may still use the snapshot has it renewed behind its back. */
 const renewAfterMs = maxSnapshotAgeMs / 2;
 
@@ -18,13 +24,13 @@ const renewAfterMs = maxSnapshotAgeMs / 2;
  * fresh it must be is judged again, by its own clock, where the decision is written.
  */
 export class SnapshotCache {
-  readonly #organization: () => DurableObjectStub<OrganizationObject>;
+  readonly #ask: AskForSnapshot;
   readonly #deployment: Deployment;
   #held: ReadSnapshot | undefined;
   #renewalStartedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(organization: () => DurableObjectStub<OrganizationObject>, deployment: Deployment) {
-    this.#organization = organization;
+  constructor(ask: AskForSnapshot, deployment: Deployment) {
+    this.#ask = ask;
     this.#deployment = deployment;
   }
 
@@ -46,10 +52,7 @@ export class SnapshotCache {
   async refresh(nowMs: number): Promise<SnapshotResult> {
     const known = this.#held;
     try {
-      const answer = await this.#organization().snapshot(
-        this.#deployment,
-        known?.snapshot.version ?? 0,
-      );
+      const answer = await this.#ask(this.#deployment, known?.snapshot.version ?? 0);
       if (!answer.ok) {
         return answer.code === 'deployment_mismatch'
           ? { ok: false, code: answer.code, detail: answer.detail }
