@@ -87,9 +87,9 @@ function hashRequest(request: EvaluationRequest): string {
 /**
  * One sign-in: verify the evidence, have it decided and recorded in the shard that it belongs to, sign the outcome.
  *
- * The shard follows from the certificate's device id where the response verified, from the challenge id where only the
- * challenge opened, and from the client where nothing did. A client that was unregistered between two snapshots is the
- * caller's to refuse.
+ * The shard follows from the certificate's device id where the response verified and the certificate is on record there,
+ * from the challenge id where the challenge opened, and from the client where nothing did. A client that was
+ * unregistered between two snapshots is the caller's to refuse.
  */
 export async function evaluateSignIn(
   context: EvaluateContext,
@@ -112,10 +112,10 @@ export async function evaluateSignIn(
     context.presentedCertificates,
   );
   const { challenge, evidence } = verified;
-  const shard =
-    (evidence.ok
-      ? shardOfId(evidence.response.presented.claimedDeviceId, context.shardCount)
-      : undefined) ??
+  const shardOfCertificate = evidence.ok
+    ? shardOfId(evidence.response.presented.claimedDeviceId, context.shardCount)
+    : undefined;
+  const shardWithout =
     (challenge === undefined ? undefined : shardOfId(challenge.jti, context.shardCount)) ??
     shardOfBytes(
       createHash('sha256').update(client.client_id, 'utf8').digest(),
@@ -142,6 +142,7 @@ export async function evaluateSignIn(
         challenge === undefined
           ? undefined
           : { id: challenge.jti, expiresAtMs: challenge.exp * 1000 },
+      shardOfCertificate: shardOfCertificate !== undefined,
       evidence: evidence.ok
         ? {
             ok: true,
@@ -160,7 +161,8 @@ export async function evaluateSignIn(
     };
   };
 
-  const answer = await decideWithFacts(context, shard, signInWith, read);
+  const shards = { shardOfCertificate, shardWithout };
+  const answer = await decideWithFacts(context, shards, signInWith, read);
   if (!answer.ok) return answer;
   return {
     ok: true,
@@ -169,10 +171,17 @@ export async function evaluateSignIn(
   };
 }
 
+type Shards = {
+  /** Named by the certificate in the response, when there is one. */
+  readonly shardOfCertificate: number | undefined;
+  /** Of the challenge, or of the client: for what no device of ours has answered. */
+  readonly shardWithout: number;
+};
+
 /** At most one refresh of the snapshot and one reservation: anything beyond is not settling and is refused. */
 async function decideWithFacts(
   context: EvaluateContext,
-  shard: number,
+  { shardOfCertificate, shardWithout }: Shards,
   signInWith: (read: ReadSnapshot) => SignIn,
   read: ReadSnapshot,
 ): Promise<
@@ -180,6 +189,7 @@ async function decideWithFacts(
   | Extract<EvaluateResult, { readonly ok: false }>
 > {
   let signIn = signInWith(read);
+  let shard = shardOfCertificate ?? shardWithout;
   for (let attempt = 0; attempt < 4; attempt++) {
     const answer = await context.decide(shard, signIn);
     if ('ok' in answer) return answer;
@@ -191,9 +201,14 @@ async function decideWithFacts(
       case 'needs_snapshot': {
         const newer = await context.refreshSnapshot();
         if (newer === undefined) return { ok: false, code: 'snapshot_unavailable' };
-        signIn = { ...signInWith(newer), reservation: signIn.reservation };
+        const { reservation, shardOfCertificate: asked } = signIn;
+        signIn = { ...signInWith(newer), reservation, shardOfCertificate: asked };
         break;
       }
+      case 'certificate_not_here':
+        shard = shardWithout;
+        signIn = { ...signIn, shardOfCertificate: false };
+        break;
       case 'needs_reservation': {
         const reserved = await context.reserveBinding(signIn.subject, shard);
         if (!reserved.ok && reserved.code === 'storage_unavailable') {

@@ -31,6 +31,8 @@ export type SignIn = {
   readonly requestHash: string;
   /** Present when the challenge opened for this client and transaction. */
   readonly challenge: { readonly id: string; readonly expiresAtMs: number } | undefined;
+  /** False where the shard is the challenge's own, because the one that the certificate names does not know it. */
+  readonly shardOfCertificate: boolean;
   readonly evidence:
     | { readonly ok: true; readonly response: VerifiedResponse }
     | { readonly ok: false; readonly reason: DecisionReason };
@@ -51,6 +53,7 @@ export type SignIn = {
 export type DecideResult =
   | { readonly kind: 'decided'; readonly record: DecisionRecord }
   | { readonly kind: 'needs_snapshot' }
+  | { readonly kind: 'certificate_not_here' }
   | { readonly kind: 'needs_reservation' }
   | { readonly kind: 'rate_limited' };
 
@@ -176,7 +179,7 @@ function answerSpent(
  * The decision: one synchronous block from the first read to the last write.
  *
  * 1. the snapshot must be fresh, or nothing is written
- * 2. the certificate is looked up by its SHA-256; absent means unknown
+ * 2. the certificate is looked up by its SHA-256; absent means unknown, which the challenge's own shard decides
  * 3. a spent challenge is answered from its row before anything else is judged
  * 4. trust is computed from facts, then the policy decides
  * 5. a first binding needs the organization's reservation, or nothing is written
@@ -195,6 +198,10 @@ export function decide(context: DecideContext, signIn: SignIn): Block {
   if (signIn.challenge === undefined) {
     const reason = evidence.ok ? 'challenge_malformed' : evidence.reason;
     return refuse(context, signIn, row, signIn.structuralDenial ?? reason, undefined);
+  }
+  // Recorded here it would be one decision for each shard that an invented certificate can name.
+  if (evidence.ok && row === undefined && signIn.shardOfCertificate) {
+    return { result: { kind: 'certificate_not_here' }, head };
   }
 
   const spent = findDecision(sql, signIn.challenge.id, row?.device_id ?? '');
