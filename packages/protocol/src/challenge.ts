@@ -28,7 +28,7 @@ export const challengeTyp = 'challenge+jwt';
 /** Claims of the challenge, a JWS by the broker with `typ` `challenge+jwt` and `alg` ES256. */
 export const challengeClaims = z.object({
   /** The broker's public URL. */
-  iss: z.url(),
+  iss: z.string().check(z.maxLength(255)),
   /** The organization whose hosts may answer, as given at enrollment. */
   aud: z.string().check(z.minLength(1), z.maxLength(128)),
   /** Challenge id: 16 random bytes. */

@@ -19,7 +19,8 @@ export type Posture = z.infer<typeof posture>;
  * JWE to the broker. `iat` is the device's clock, recorded and never judged.
  */
 export const deviceResponseClaims = z.object({
-  aud: z.url(),
+  /** `iss` of the challenge. */
+  aud: z.string().check(z.maxLength(255)),
   challenge_id: base64urlOf(16),
   origin: secureWebOrigin,
   iat: numericDate,

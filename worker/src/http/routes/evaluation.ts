@@ -101,15 +101,17 @@ export async function postEvaluation(broker: Broker, context: RouteContext): Pro
   const evaluated = await evaluateSignIn(evaluateContext(broker), client, body.value, read);
   if (!evaluated.ok) return context.refuse({ code: evaluated.code });
   const { record, decisionToken } = evaluated;
-  logEvent('decided', {
-    request_id: context.requestId,
-    decision_id: `${record.shard}.${record.sequence}`,
-    client: record.client_id,
-    application: record.application,
-    decision: record.decision,
-    reason: record.reason,
-    device_id: record.device_id,
-  });
+  // Every decision is on record; the log is for those who look for a denial now.
+  if (!record.decision) {
+    logEvent('denied', {
+      request_id: context.requestId,
+      decision_id: `${record.shard}.${record.sequence}`,
+      client: record.client_id,
+      application: record.application,
+      reason: record.reason,
+      device_id: record.device_id,
+    });
+  }
   return Response.json(answerOf(record, decisionToken));
 }
 
