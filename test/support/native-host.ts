@@ -5,6 +5,7 @@ import { endianness, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type NativeAnswer, nativeAnswer } from '@countersign/protocol/native-messages';
 import { builtProgram } from './built-program.ts';
+import type { TestBroker } from './test-broker.ts';
 
 export type Ended = {
   readonly exitCode: number | null;
@@ -123,6 +124,14 @@ export class NativeHost {
   /** Runs a command with this host's configuration. */
   command(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
     return this.run([...args, '--config', this.configurationPath], options);
+  }
+
+  /** Enrols with a fresh token. */
+  async enroll(broker: TestBroker): Promise<void> {
+    const { enrollment_token } = await broker.client.createEnrollmentToken(this.hardwareId);
+    const args = ['enroll', '--broker', broker.url];
+    const { exitCode, errors } = await this.command(args, { input: enrollment_token });
+    if (exitCode !== 0 || errors !== '') throw new Error(`code ${exitCode}: ${errors}`);
   }
 
   /** One conversation of a browser with the host, from beginning to end. */
