@@ -20,6 +20,7 @@ const packageGroups: Record<PackageGroup, readonly SystemPackage[]> = {
   judges: [
     { name: 'openssl', evidence: 'openssl' },
     { name: 'gnutls-bin', evidence: 'certtool' },
+    { name: 'faketime', evidence: 'faketime' },
   ],
   bench: [
     { name: 'golang-cfssl', evidence: 'cfssl' },
