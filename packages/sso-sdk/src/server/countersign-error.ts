@@ -2,7 +2,7 @@ import type { ProblemCode } from '@countersign/protocol';
 import { reasonTexts } from '@countersign/protocol/reason-texts';
 
 /** What this package itself finds; append only, like the broker's own codes. */
-const ownTexts = {
+export const ownTexts = {
   options_invalid: 'An option of createCountersignClient() is missing or wrong.',
   input_invalid: 'An argument is missing or wrong, so nothing was sent.',
   broker_unreachable:

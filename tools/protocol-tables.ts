@@ -1,0 +1,190 @@
+// `node tools/protocol-tables.ts`: writes the tables of codes in packages/protocol/PROTOCOL.md anew, from the code.
+// `test/protocol-document.test.ts` fails while they are out of date.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  type AllowCode,
+  type CommandCode,
+  type PolicyDenialCode,
+  type ProblemCode,
+  problemCodes,
+  type UnavailableCode,
+  unavailableCodes,
+  type VerificationCode,
+} from '@countersign/protocol';
+import {
+  allowCodes,
+  commandCodes,
+  policyDenialCodes,
+  verificationCodes,
+} from '@countersign/protocol/reason-codes';
+import { reasonTexts } from '@countersign/protocol/reason-texts';
+import { ownTexts } from '../packages/sso-sdk/src/server/countersign-error.ts';
+import { problemResponse } from '../worker/src/http/problem.ts';
+
+export const protocolDocument = join(
+  dirname(dirname(fileURLToPath(import.meta.url))),
+  'packages/protocol/PROTOCOL.md',
+);
+
+/** The programs that answer with codes. */
+export type Program = 'page' | 'extension' | 'host' | 'broker' | 'front';
+
+/** A code does not compile until it says here who answers it. */
+export const unavailableFrom: Readonly<Record<UnavailableCode, readonly Program[]>> = {
+  extension_not_installed: ['page'],
+  extension_timeout: ['page'],
+  extension_error: ['page', 'extension'],
+  extension_origin_not_allowed: ['extension'],
+  extension_frame_not_allowed: ['extension'],
+  host_not_installed: ['extension'],
+  host_blocked_by_policy: ['extension'],
+  host_forbidden: ['extension'],
+  host_exited: ['extension'],
+  host_timeout: ['extension'],
+  host_answer_malformed: ['extension'],
+  host_internal_error: ['host'],
+  host_configuration_invalid: ['host'],
+  host_configuration_untrusted: ['host'],
+  host_version_unsupported: ['extension', 'host'],
+  message_malformed: ['host'],
+  message_too_large: ['host'],
+  origin_not_allowed: ['host'],
+  not_enrolled: ['host'],
+  key_unavailable: ['host'],
+  challenge_malformed: ['extension', 'host'],
+  challenge_signature_invalid: ['host'],
+  challenge_key_unknown: ['host'],
+  challenge_wrong_audience: ['host'],
+  clock_skew: ['host'],
+  key_set_invalid: ['host'],
+  broker_unreachable: ['host'],
+};
+
+/** Problems that the front of a self-hosted broker answers too, before the broker sees the request. */
+export const alsoFromFront: readonly ProblemCode[] = [
+  'field_invalid',
+  'body_too_large',
+  'storage_unavailable',
+];
+
+/** Where a problem can come up. The addresses of one line share a reader, `any body` for instance. */
+const problemAt: Readonly<Record<ProblemCode, string>> = {
+  json_malformed: 'any request with a body',
+  field_invalid: 'any request with a body; admin addresses',
+  body_too_large: 'any request with a body',
+  content_type_unsupported: 'any request with a body',
+  not_found: 'any',
+  method_not_allowed: 'any',
+  client_authentication_failed: 'evaluation, completions',
+  admin_authentication_failed: 'admin',
+  client_unknown: 'challenges',
+  origin_not_registered: 'challenges',
+  rate_limited: 'evaluation',
+  not_pending: 'completions',
+  hardware_id_invalid: 'enrollments, enrollment tokens',
+  hardware_id_placeholder: 'enrollments, enrollment tokens',
+  hardware_id_duplicate: 'enrollments',
+  enrollment_token_invalid: 'enrollments',
+  enrollment_token_expired: 'enrollments',
+  enrollment_token_spent: 'enrollments',
+  csr_malformed: 'enrollments',
+  csr_signature_invalid: 'enrollments',
+  csr_key_not_allowed: 'enrollments',
+  key_of_other_device: 'enrollments',
+  key_blocked: 'enrollments',
+  enrollment_limit_reached: 'enrollments',
+  certificate_not_found: 'admin revocation',
+  device_not_found: 'admin device',
+  application_not_found: 'admin client',
+  snapshot_unavailable: 'any that needs clients or policies',
+  storage_unavailable: 'any that reads or writes an object',
+  deployment_mismatch: 'any that needs clients or policies; health',
+  configuration_invalid: 'any',
+  internal_error: 'any',
+};
+
+type Text = { readonly administrator: string; readonly person: string };
+const textOf = (
+  code:
+    | UnavailableCode
+    | VerificationCode
+    | PolicyDenialCode
+    | AllowCode
+    | ProblemCode
+    | CommandCode,
+): Text => reasonTexts[code];
+
+const cell = (text: string) => text.replaceAll('|', '\\|');
+
+function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map(cell).join(' | ')} |`;
+  return [line(header), `|${header.map(() => '---|').join('')}`, ...rows.map(line)].join('\n');
+}
+
+const texts = ['for administrators', 'for the person'];
+const textCells = (text: Text) => [text.administrator, text.person];
+
+/** Every table of codes, by the name in its marker. */
+export function codeTables(): Readonly<Record<string, string>> {
+  const decided = (codes: readonly (VerificationCode | PolicyDenialCode | AllowCode)[]) =>
+    table(
+      ['code', ...texts],
+      codes.map((code) => [`\`${code}\``, ...textCells(textOf(code))]),
+    );
+  return {
+    unavailable: table(
+      ['code', 'answered by', ...texts],
+      unavailableCodes.map((code) => [
+        `\`${code}\``,
+        unavailableFrom[code].join(', '),
+        ...textCells(textOf(code)),
+      ]),
+    ),
+    verification: decided(verificationCodes),
+    policy: decided(policyDenialCodes),
+    allow: decided(allowCodes),
+    problem: table(
+      ['code', 'HTTP', 'answered by', 'at', ...texts],
+      problemCodes.map((code) => [
+        `\`${code}\``,
+        String(problemResponse({ code }).status),
+        alsoFromFront.includes(code) ? 'broker, front' : 'broker',
+        problemAt[code],
+        ...textCells(textOf(code)),
+      ]),
+    ),
+    command: table(
+      ['code', ...texts],
+      commandCodes.map((code) => [`\`${code}\``, ...textCells(textOf(code))]),
+    ),
+    sdk: table(
+      ['code', 'for administrators'],
+      Object.entries(ownTexts).map(([code, text]) => [`\`${code}\``, text]),
+    ),
+  };
+}
+
+/**
+ * The document with every table between `<!-- codes: NAME -->` and `<!-- end -->` replaced by the one from the code.
+ * Throws when a table has no place, or a place no table.
+ */
+export function withCodeTables(markdown: string): string {
+  const waiting = new Map(Object.entries(codeTables()));
+  const written = markdown.replace(
+    /(<!-- codes: (\w+) -->\n)[\s\S]*?(\n<!-- end -->)/g,
+    (_, start: string, name: string, end: string) => {
+      const text = waiting.get(name);
+      if (text === undefined) throw new Error(`there is no table of codes "${name}"`);
+      waiting.delete(name);
+      return `${start}${text}${end}`;
+    },
+  );
+  if (waiting.size === 0) return written;
+  throw new Error(`the document has no place for: ${[...waiting.keys()].join(', ')}`);
+}
+
+if (import.meta.main) {
+  writeFileSync(protocolDocument, withCodeTables(readFileSync(protocolDocument, 'utf8')));
+}
