@@ -1,20 +1,8 @@
 import { DurableObject } from 'cloudflare:workers';
 import type { Environment } from '../config/environment.ts';
 import { GroupCommit } from '../storage/group-commit.ts';
-import { type Migration, type MigrationResult, migrate } from '../storage/migrations.ts';
-
-export const keyMigrations: readonly Migration[] = [
-  {
-    id: '001_keys',
-    sql: `
-      CREATE TABLE keys (
-        spki_sha256 BLOB PRIMARY KEY,
-        device_id TEXT,
-        blocked INTEGER NOT NULL DEFAULT 0
-      ) WITHOUT ROWID;
-    `,
-  },
-];
+import { type MigrationResult, migrate } from '../storage/migrations.ts';
+import { keyMigrations } from './key-schema.ts';
 
 export type ClaimResult =
   | { readonly ok: true }

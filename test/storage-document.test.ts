@@ -1,0 +1,135 @@
+// storage-schema.md names every table, column, type, index and migration of the broker, and its hash chain computes.
+import { createHash } from 'node:crypto';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, it } from 'vitest';
+import * as z from 'zod/mini';
+import {
+  importModule,
+  markedBlocks,
+  nameIn,
+  readDocument,
+  tableRows,
+} from './support/documents.ts';
+
+const path = 'worker/docs/storage-schema.md';
+const document = readDocument(path);
+const rowsOf = (kind: string, about: string) =>
+  tableRows(markedBlocks(document, kind).find((block) => block.about === about)?.lines ?? []);
+
+const schemas = {
+  DeviceObject: 'worker/src/device/device-schema.ts deviceMigrations',
+  OrganizationObject: 'worker/src/directory/organization-schema.ts organizationMigrations',
+  KeyObject: 'worker/src/enrollment/key-schema.ts keyMigrations',
+} as const;
+
+const migrationList = z.array(z.object({ id: z.string(), sql: z.string() }));
+async function readMigrations(schema: string) {
+  const [file = '', name = ''] = schema.split(' ');
+  return migrationList.parse((await importModule(file))[name]);
+}
+
+/** The database of a new object, made by the broker's own code. */
+async function migratedDatabase(schema: string): Promise<DatabaseSync> {
+  const database = new DatabaseSync(':memory:');
+  const exec = (text: string, ...bindings: string[]) => {
+    if (bindings.length > 0 || /^\s*SELECT/.test(text)) {
+      const rows = database.prepare(text).all(...bindings);
+      return { toArray: () => rows };
+    }
+    database.exec(text);
+    return { toArray: () => [] };
+  };
+  const storage = { sql: { exec }, transactionSync: (block: () => unknown) => block() };
+  const { migrate } = await importModule('worker/src/storage/migrations.ts');
+  if (typeof migrate !== 'function') throw new TypeError('migrate() is a function');
+  const migrations = await readMigrations(schema);
+  expect(migrate(storage, migrations)).toEqual({
+    ok: true,
+    applied: migrations.map(({ id }) => id),
+  });
+  return database;
+}
+
+const tableInfo = z.array(
+  z.object({ name: z.string(), type: z.string(), notnull: z.number(), pk: z.number() }),
+);
+function columnsOf(database: DatabaseSync, table: string): string[][] {
+  const columns = tableInfo.parse(database.prepare(`PRAGMA table_info(${table})`).all());
+  return columns.map(({ name, type, notnull, pk }) => {
+    const rule = pk > 0 ? ', primary key' : notnull > 0 ? ', not null' : '';
+    return [name, `${type}${rule}`];
+  });
+}
+
+const masterRows = z.array(
+  z.object({ type: z.string(), name: z.string(), sql: z.nullable(z.string()) }),
+);
+const objectsIn = (database: DatabaseSync, type: 'table' | 'index') =>
+  masterRows
+    .parse(database.prepare('SELECT type, name, sql FROM sqlite_master ORDER BY name').all())
+    .filter((row) => row.type === type && row.sql !== null);
+
+describe.each(Object.entries(schemas))('%s', (name, schema) => {
+  it('has the tables and columns that the document names', async () => {
+    const database = await migratedDatabase(schema);
+    const tables = objectsIn(database, 'table').map((table) => table.name);
+    const documented = markedBlocks(document, 'table')
+      .map(({ about }) => about)
+      .filter((about) => about.startsWith(`${schema} `))
+      .map((about) => about.slice(schema.length + 1));
+    // The table of migrations is in every object and described once.
+    expect(new Set([...documented, 'schema_migrations'])).toEqual(new Set(tables));
+    for (const table of documented) {
+      const rows = rowsOf('table', `${schema} ${table}`);
+      const columns = rows.map((cells) => [nameIn(cells[0]), cells[1]]);
+      expect([table, columns]).toEqual([table, columnsOf(database, table)]);
+    }
+  });
+
+  it('has the indexes that the document names', async () => {
+    const database = await migratedDatabase(schema);
+    const indexes = objectsIn(database, 'index').map(({ name: index, sql }) => {
+      const [, unique, on, columns, where] =
+        /^CREATE (UNIQUE )?INDEX \w+ ON (\w+) \(([^)]+)\)\s*(WHERE .+)?$/.exec(sql ?? '') ?? [];
+      const rules = `${unique ? ', unique' : ''}${where ? ', without NULL' : ''}`;
+      return [index, `\`${on} (${columns})\`${rules}`];
+    });
+    const rows = rowsOf('indexes', schema);
+    expect(rows.map((cells) => [nameIn(cells[0]), cells[1]])).toEqual(indexes);
+  });
+
+  it('has the migrations that the document names', async () => {
+    const ids = (await readMigrations(schema)).map(({ id }) => `\`${id}\``);
+    const lines = document.slice(document.indexOf('<!-- migrations -->')).split('\n');
+    const row = tableRows(lines).find((cells) => nameIn(cells[0]) === name);
+    expect(row?.[1]).toBe(ids.join(', '));
+  });
+
+  it('is bound under the unique key that the document names', () => {
+    const lines = document.slice(document.indexOf('<!-- objects -->')).split('\n');
+    const row = tableRows(lines).find((cells) => nameIn(cells[0]) === name);
+    const [, binding, uniqueKey] = (row ?? []).map(nameIn);
+    const configuration = readDocument(
+      'packages/edge-server/src/workerd/workerd-configuration.ts',
+    ).replace(/\s+/g, ' ');
+    expect(configuration).toMatch(
+      new RegExp(`binding: '${binding}', className: '${name}', uniqueKey: '${uniqueKey}'`),
+    );
+    expect(readDocument('wrangler.toml')).toContain(`name = "${binding}"\nclass_name = "${name}"`);
+  });
+});
+
+it('computes the worked example', () => {
+  const script = document.slice(document.indexOf('<!-- chain -->'));
+  const variable = (name: string) => new RegExp(`^${name}='?([^'\n]+)'?$`, 'm').exec(script)?.[1];
+  const records = [variable('record_1'), variable('record_2')];
+  let hash = Buffer.from(variable('hash_0') ?? '', 'base64url');
+  expect(hash).toEqual(Buffer.alloc(32));
+  const hashes = records.map((record = '') => {
+    expect(JSON.parse(record)).toMatchObject({ v: 1, shard: 3 });
+    hash = createHash('sha256').update(hash).update(record).digest();
+    return `\`${hash.toString('base64url')}\``;
+  });
+  const [first, second] = hashes;
+  expect(script).toContain(`It prints ${first} and ${second}`);
+});
