@@ -170,9 +170,10 @@ describe('forged headers', () => {
     }
   });
 
-  it('are in no log', () => {
+  it('are in no log', async () => {
+    // Lines of the log come through a pipe, behind the answer.
+    await expect.poll(() => broker.logLines.join('\n')).toContain('origin_not_registered');
     expect(broker.logLines.filter((line) => line.includes(mark))).toEqual([]);
     expect(broker.logLines.filter((line) => line.includes('203.0.113.7'))).toEqual([]);
-    expect(broker.logLines.some((line) => line.includes('origin_not_registered'))).toBe(true);
   });
 });
