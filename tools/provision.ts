@@ -24,7 +24,7 @@ const packageGroups: Record<PackageGroup, readonly SystemPackage[]> = {
   ],
   bench: [
     { name: 'golang-cfssl', evidence: 'cfssl' },
-    { name: 'wrk', evidence: 'wrk' },
+    { name: 'openssl', evidence: 'openssl' },
   ],
 };
 

@@ -15,7 +15,7 @@ export type EdgeServerOptions = {
   readonly host?: string;
   /** The URL that pages, hosts and servers use: `iss` of all that the broker signs. Default: the plain one, here. */
   readonly brokerUrl?: string;
-  /** Counts when the data folder is created; later a different number stops the start. Default 64. */
+  /** Counts when the data folder is created; later a different number stops the start. Default 16. */
   readonly shardCount?: number;
   /** The built worker module. Default: the one that this repository builds. */
   readonly workerBundle?: string;

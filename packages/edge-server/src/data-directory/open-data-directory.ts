@@ -34,7 +34,11 @@ export type DataDirectorySettings = {
   readonly nowMs: number;
 };
 
-const defaultShardCount = 64;
+/**
+ * One workerd process has one thread, so more objects add no speed, and objects do not share commits: 16 decide about a
+ * fifth faster than 64 here. Enough to keep a damaged file from everybody's way.
+ */
+const defaultShardCount = 16;
 
 function mismatch(paths: DataPaths, what: string): EdgeServerError {
   return new EdgeServerError(

@@ -1,0 +1,71 @@
+// `npm run bench`: measures and prints a table. Everything runs on loopback, for a bounded time, and stops by itself.
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { cpus, tmpdir, totalmem } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { missingPackages, notRunLine, provision } from '../../tools/provision.ts';
+import { type Figure, formatFigures } from './figures.ts';
+import { measureDecisions } from './measure-decisions.ts';
+import { measureHostStart } from './measure-host.ts';
+import { measureIssuance } from './measure-issuance.ts';
+import { measureLatency } from './measure-latency.ts';
+import { measureSizes } from './measure-sizes.ts';
+
+const run = promisify(execFile);
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+
+/** CPU microseconds of one P-256 verification by `openssl speed`. */
+async function verifyMicroseconds(): Promise<number> {
+  const { stdout } = await run('openssl', ['speed', '-seconds', '1', 'ecdsap256']);
+  const perSecond = Number(/nistp256\).*\s([\d.]+)\s*$/m.exec(stdout)?.[1]);
+  if (!(perSecond > 0)) throw new Error(`openssl speed said: ${stdout}`);
+  return 1e6 / perSecond;
+}
+
+async function buildExtensionZip(): Promise<string> {
+  await run('pnpm', ['--filter', '@countersign/extension', 'zip'], { cwd: root });
+  const folder = join(root, 'extension', '.output');
+  const zip = readdirSync(folder).find((name) => name.endsWith('-chrome.zip'));
+  if (zip === undefined) throw new Error(`no package in ${folder}`);
+  return join(folder, zip);
+}
+
+async function measureAll(directory: string): Promise<Figure[]> {
+  const folder = (name: string) => {
+    const path = join(directory, name);
+    mkdirSync(path);
+    return path;
+  };
+  const figures: Figure[] = [];
+  const measure = async (name: string, work: () => Promise<Figure[]> | Figure[]) => {
+    console.error(`measuring ${name} …`);
+    figures.push(...(await work()));
+  };
+  await measure('decisions', () => measureDecisions(folder('decisions'), verifyMicroseconds));
+  await measure('latency', () => measureLatency(folder('latency')));
+  await measure('issuance', () => measureIssuance(folder('issuance')));
+  await measure('host start', () => measureHostStart(folder('host')));
+  await measure('sizes', async () => measureSizes(await buildExtensionZip()));
+  return figures;
+}
+
+await provision(['bench']);
+const missing = missingPackages(['bench']);
+if (missing.length > 0) {
+  console.error(notRunLine('bench', missing));
+  process.exit(1);
+}
+await run(process.execPath, [join(root, 'tools', 'build.mjs')]);
+const directory = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
+try {
+  const figures = await measureAll(directory);
+  const [cpu] = cpus();
+  console.log(
+    `\n${cpu?.model ?? 'unknown CPU'}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}\n`,
+  );
+  console.log(formatFigures(figures));
+} finally {
+  rmSync(directory, { recursive: true, force: true });
+}

@@ -1,0 +1,113 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ensureDataDirectory } from '@countersign/edge-server';
+import { workerSettings } from '../../packages/edge-server/src/worker-settings.ts';
+import { workerdConfigurationText } from '../../packages/edge-server/src/workerd/workerd-configuration.ts';
+import { findFreePort } from '../support/free-port.ts';
+
+/** `workerd serve` on a loopback port, without the front: what is measured is the broker and its runtime. */
+export type DirectWorkerd = {
+  readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  readonly stop: () => Promise<void>;
+};
+
+const require = createRequire(new URL('../../packages/edge-server/package.json', import.meta.url));
+const binary = String(require('workerd').default);
+const startTimeoutMs = 20_000;
+
+async function start(
+  configuration: string,
+  port: number,
+  healthPath: string,
+): Promise<DirectWorkerd> {
+  const child: ChildProcess = spawn(binary, ['serve', configuration, 'config'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: {},
+  });
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const url = `http://127.0.0.1:${port}`;
+  const deadline = Date.now() + startTimeoutMs;
+  for (;;) {
+    const healthy = await fetch(`${url}${healthPath}`).then(
+      (response) => response.ok,
+      () => false,
+    );
+    if (healthy) break;
+    if (Date.now() > deadline || child.exitCode !== null) {
+      child.kill('SIGKILL');
+      throw new Error(`workerd did not answer ${healthPath}`);
+    }
+    await new Promise((done) => setTimeout(done, 25));
+  }
+  return {
+    url,
+    port,
+    pid: child.pid ?? 0,
+    async stop() {
+      child.kill('SIGTERM');
+      await exited;
+    },
+  };
+}
+
+/** The floor worker on a port of its own. */
+export async function startFloor(directory: string): Promise<DirectWorkerd> {
+  const port = await findFreePort();
+  const disk = join(directory, 'floor');
+  mkdirSync(disk, { recursive: true });
+  const path = join(directory, 'floor.capnp');
+  const worker = relative(directory, fileURLToPath(new URL('floor-worker.js', import.meta.url)));
+  writeFileSync(
+    path,
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "floor", worker = .floor),
+    (name = "disk", disk = (path = "${disk}", writable = true)),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "floor")],
+);
+const floor :Workerd.Worker = (
+  modules = [(name = "index.js", esModule = embed "${worker}")],
+  compatibilityDate = "2026-08-15",
+  bindings = [(name = "FLOOR", durableObjectNamespace = "Floor")],
+  durableObjectNamespaces = [(className = "Floor", uniqueKey = "floor", enableSql = true)],
+  durableObjectStorage = (localDisk = "disk"),
+);
+`,
+  );
+  return await start(path, port, '/hello');
+}
+
+export type DirectBroker = DirectWorkerd & {
+  readonly ownerToken: string;
+  readonly durableObjects: string;
+};
+
+/** The broker with the data folder, bindings and configuration that the edge server makes for it. */
+export async function startBroker(directory: string, shardCount = 16): Promise<DirectBroker> {
+  const port = await findFreePort();
+  const brokerUrl = `http://127.0.0.1:${port}`;
+  const data = await ensureDataDirectory(join(directory, 'data'), {
+    shardCount,
+    brokerUrl,
+    nowMs: Date.now(),
+  });
+  const socket = join(directory, 'unused.sock');
+  const path = data.paths.workerdConfiguration;
+  const text = workerdConfigurationText({
+    path,
+    workerBundle: fileURLToPath(new URL('../../dist/worker/index.js', import.meta.url)),
+    socket,
+    durableObjects: data.paths.durableObjects,
+    ...workerSettings(data, brokerUrl, readFileSync(data.paths.keySet, 'utf8').trim()),
+  });
+  writeFileSync(path, text.replace(`unix:${socket}`, `127.0.0.1:${port}`));
+  const running = await start(path, port, '/healthz');
+  return { ...running, ownerToken: data.ownerToken, durableObjects: data.paths.durableObjects };
+}
