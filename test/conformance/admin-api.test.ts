@@ -198,11 +198,16 @@ describe('#51 a secret', () => {
       client.clientSecret,
       token.enrollment_token,
       context.decision_token,
+      denied.context.decision_token,
       'PRIVATE KEY',
       '"d":',
     ];
+    const denied = await broker.client.signIn(client, device, 'eve');
+    expect(denied.decision).toBe(false);
     // Lines of the log come through a pipe, behind the answer.
-    await expect.poll(() => broker.logLines.join('\n')).toContain('"event":"decided"');
+    await expect
+      .poll(() => broker.logLines.join('\n'))
+      .toMatch(/"event":"enrolled"[^]*certificate_bound_to_other_user/);
     const pages = await Promise.all(
       [
         '/healthz',
