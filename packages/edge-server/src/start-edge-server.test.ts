@@ -36,7 +36,7 @@ describe('startEdgeServer', () => {
     expect(texts).toEqual({
       BROKER_URL: server.httpUrl,
       ORGANIZATION_ID: server.organizationId,
-      SHARD_COUNT: '64',
+      SHARD_COUNT: '16',
       OWNER_TOKEN_SHA256: createHash('sha256').update(server.ownerToken).digest('base64url'),
       ROOT_CERTIFICATE: server.rootCertificatePem,
       ISSUER_CERTIFICATE: expect.stringContaining('BEGIN CERTIFICATE'),

@@ -161,10 +161,10 @@ describe('an existing data folder', () => {
   it('is refused with another number of shards', async () => {
     const { directory } = await created();
     await expect(
-      ensureDataDirectory(directory, { ...settings, shardCount: 65 }),
+      ensureDataDirectory(directory, { ...settings, shardCount: 17 }),
     ).rejects.toMatchObject({
       failure: 'deployment_mismatch',
-      message: expect.stringContaining('created with 64 shards, not 65'),
+      message: expect.stringContaining('created with 16 shards, not 17'),
     });
   });
 
