@@ -63,14 +63,21 @@ function originForm(request: IncomingMessage): string | undefined {
   return /^\/[\x21-\x7e]*$/.test(url) ? url : undefined;
 }
 
-/** Two Host fields could be read differently here and there; RFC 9112 section 3.2 wants them refused. */
+const hostCharacters = /^[\w.:[\]-]+$/;
+
+/**
+ * Two Host fields could be read differently here and there; RFC 9112 section 3.2 wants them refused, and one that is
+ * not a host (RFC 9110 section 7.2), of which workerd can make no URL.
+ */
 function hasOneHost(request: IncomingMessage): boolean {
-  let count = 0;
+  let host: string | undefined;
   for (let index = 0; index < request.rawHeaders.length; index += 2) {
     const name = request.rawHeaders[index];
-    if (name?.length === 4 && name.toLowerCase() === 'host') count += 1;
+    if (name?.length !== 4 || name.toLowerCase() !== 'host') continue;
+    if (host !== undefined) return false;
+    host = request.rawHeaders[index + 1] ?? '';
   }
-  return count === 1;
+  return host !== undefined && hostCharacters.test(host) && URL.canParse(`http://${host}/`);
 }
 
 function isSafe(method: string): boolean {

@@ -40,6 +40,15 @@ describe('the front', () => {
     expect(received.rawHeaders).not.toContain('{"forged":1}');
   });
 
+  it.each(['a', 'SSO.example.com:443', '127.0.0.1:8780', '[::1]:8780', 'a_b.example'])(
+    'takes the host %s',
+    async (host) => {
+      const front = await startTestFront(echo);
+      const text = `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+      expect(await exchangeRaw(front.httpPort, text)).toMatch(/^HTTP\/1\.1 200 /);
+    },
+  );
+
   it('frames a chunked body anew, with its length', async () => {
     const front = await startTestFront(echo);
     const answer = await exchangeRaw(
@@ -68,6 +77,10 @@ describe('the front', () => {
     ['a space before the colon', 'GET / HTTP/1.1\r\nHost: a\r\nCF-Blob : {}\r\n\r\n'],
     ['no Host', 'GET / HTTP/1.1\r\n\r\n'],
     ['two Hosts', 'GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n'],
+    ['an empty Host', 'GET / HTTP/1.1\r\nHost:\r\n\r\n'],
+    ['a Host that is none', 'GET / HTTP/1.1\r\nHost: a b/../?#@\r\n\r\n'],
+    ['a Host with a user', 'GET / HTTP/1.1\r\nHost: b@a\r\n\r\n'],
+    ['a Host with a port that is none', 'GET / HTTP/1.1\r\nHost: a:99999\r\n\r\n'],
     ['another scheme in the request line', 'GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n'],
     ['a bare line feed in the headers', 'GET / HTTP/1.1\r\nHost: a\nCF-Blob: {}\r\n\r\n'],
   ])('refuses a request with %s and closes the connection', async (_what, text) => {
