@@ -10,9 +10,9 @@ import { DeviceObject } from '../../worker/src/device/device-object.ts';
 import { RefusalLimit } from '../../worker/src/device/refusal-limit.ts';
 import { OrganizationObject } from '../../worker/src/directory/organization-object.ts';
 import { KeyObject } from '../../worker/src/enrollment/key-object.ts';
-import { trustedDevicesOnly } from '../../worker/src/policy/policy-document.ts';
 import { broker } from './test-broker.ts';
 import { inShard, recordOf, shardObject, shardOf, sqlInShard } from './test-objects.ts';
+import { randomId, signInWithoutEvidence } from './test-sign-in.ts';
 
 // The block that decides, its one row and its cost.
 
@@ -31,23 +31,12 @@ async function enrolled() {
   return device;
 }
 
-const randomId = () => encodeBase64url(crypto.getRandomValues(new Uint8Array(16)));
-
 /** A sign-in of the device as the Worker hands it to the shard. */
 async function signInOf(device: FakeDevice, change: Partial<SignIn> = {}): Promise<SignIn> {
   const { certificate = new Uint8Array() } = device;
   const [row] = await sqlInShard(shardOf(device.deviceId), 'SELECT issuer_id FROM certificates');
-  return {
-    clientId: client.clientId,
-    subjectType: 'user',
-    subject: 'ada',
-    resourceType: 'application',
-    application: client.application,
-    action: 'sign_in',
-    subjectAuthenticated: true,
-    transactionHash: randomId(),
-    requestHash: randomId(),
-    challenge: { id: randomId(), expiresAtMs: Date.now() + 60_000 },
+  return signInWithoutEvidence(client, {
+    shardOfCertificate: true,
     evidence: {
       ok: true,
       response: {
@@ -66,14 +55,10 @@ async function signInOf(device: FakeDevice, change: Partial<SignIn> = {}): Promi
         },
       },
     },
-    snapshot: { version: 1, readAtMs: Date.now() },
-    policy: trustedDevicesOnly(1, 'enforce'),
     originRegistered: true,
-    structuralDenial: undefined,
     activeIssuerIds: [String(row?.issuer_id)],
-    reservation: undefined,
     ...change,
-  };
+  });
 }
 
 /** Works on a shard's storage past the object, which afterwards has to read it anew. */

@@ -104,8 +104,7 @@ export class DeviceObject extends DurableObject<Environment> {
   async checkEnrollmentToken(
     request: Pick<IssuanceRequest, 'deviceId' | 'tokenSha256' | 'spkiSha256'>,
   ): Promise<{ readonly ok: true } | Failure> {
-    if (!this.#migrated.ok) return storageUnavailable;
-    return checkToken(this.ctx.storage.sql, request, currentTimeMs());
+    return this.#read((sql) => checkToken(sql, request, currentTimeMs()));
   }
 
   /**
@@ -180,17 +179,19 @@ export class DeviceObject extends DurableObject<Environment> {
     | { readonly ok: true; readonly device: DeviceRow; readonly certificates: CertificateRow[] }
     | Failure
   > {
-    if (!this.#migrated.ok) return storageUnavailable;
-    const device = findDevice(this.ctx.storage.sql, deviceId);
-    if (device === undefined) return { ok: false, code: 'device_not_found' };
-    return { ok: true, device, certificates: certificatesOfDevice(this.ctx.storage.sql, deviceId) };
+    return this.#read((sql) => {
+      const device = findDevice(sql, deviceId);
+      if (device === undefined) return { ok: false, code: 'device_not_found' } as const;
+      return { ok: true, device, certificates: certificatesOfDevice(sql, deviceId) };
+    });
   }
 
   /** A page of the hash chain, with the chain's head at this moment. */
   async decisions(after: number, limit: number) {
-    if (!this.#migrated.ok) return storageUnavailable;
-    const rows = readDecisionPage(this.ctx.storage.sql, after, limit);
-    return { ok: true, rows, head: readChainHead(this.ctx.storage.sql) } as const;
+    return this.#read((sql) => {
+      const rows = readDecisionPage(sql, after, limit);
+      return { ok: true, rows, head: readChainHead(sql) } as const;
+    });
   }
 
   /** The certificate of an intent; `undefined` when it cannot be finished now, which keeps no other one waiting. */
@@ -228,6 +229,17 @@ export class DeviceObject extends DurableObject<Environment> {
     if (!settings.ok) return undefined;
     this.#issuer = loadIssuer(settings.settings);
     return this.#issuer;
+  }
+
+  /** Reads; what is on disk may be damaged, and then there is no answer. */
+  #read<Value>(block: (sql: SqlStorage) => Value): Value | Failure {
+    if (!this.#migrated.ok) return storageUnavailable;
+    try {
+      return block(this.ctx.storage.sql);
+    } catch (error) {
+      console.error(JSON.stringify({ event: 'storage_failed', detail: String(error) }));
+      return storageUnavailable;
+    }
   }
 
   /** Runs a block durably; `undefined` when the storage failed, and then nothing was written. */

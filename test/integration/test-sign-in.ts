@@ -1,0 +1,32 @@
+import { encodeBase64url } from '@countersign/protocol';
+import type { TestClient } from '@countersign/testkit/broker-client';
+import type { SignIn } from '../../worker/src/device/decide.ts';
+import { trustedDevicesOnly } from '../../worker/src/policy/policy-document.ts';
+
+/** 16 random bytes, as challenges and decisions are named. */
+export const randomId = () => encodeBase64url(crypto.getRandomValues(new Uint8Array(16)));
+
+/** A sign-in as the Worker hands it to a shard, here one whose challenge opened and that has no evidence. */
+export function signInWithoutEvidence(client: TestClient, change: Partial<SignIn> = {}): SignIn {
+  return {
+    clientId: client.clientId,
+    subjectType: 'user',
+    subject: 'ada',
+    resourceType: 'application',
+    application: client.application,
+    action: 'sign_in',
+    subjectAuthenticated: true,
+    transactionHash: randomId(),
+    requestHash: randomId(),
+    challenge: { id: randomId(), expiresAtMs: Date.now() + 60_000 },
+    shardOfCertificate: false,
+    evidence: { ok: false, reason: 'evidence_missing' },
+    originRegistered: false,
+    snapshot: { version: 1, readAtMs: Date.now() },
+    policy: trustedDevicesOnly(1, 'enforce'),
+    structuralDenial: undefined,
+    activeIssuerIds: [],
+    reservation: undefined,
+    ...change,
+  };
+}
