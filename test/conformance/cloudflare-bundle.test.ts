@@ -1,0 +1,74 @@
+// What would go to Cloudflare: `wrangler deploy --dry-run` bundles the worker from wrangler.toml, whose bindings,
+// migrations and secrets are those that the worker reads and the edge server makes. Nothing is sent anywhere.
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const toml = readFileSync(join(root, 'wrangler.toml'), 'utf8');
+
+let folder: string;
+let output: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'countersign-wrangler-'));
+  const { stdout, stderr } = await run(
+    join(root, 'worker/node_modules/.bin/wrangler'),
+    ['deploy', '--dry-run', '--config', join(root, 'wrangler.toml'), '--outdir', folder],
+    {
+      cwd: folder,
+      env: { ...process.env, HOME: folder, WRANGLER_SEND_METRICS: 'false', CI: '1', NO_COLOR: '1' },
+      timeout: 100_000,
+    },
+  );
+  output = stdout + stderr;
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+it('bundles, within the size that is aimed at', () => {
+  const bundle = readFileSync(join(folder, 'index.js'));
+  expect(bundle.length).toBeGreaterThan(50_000);
+  expect(gzipSync(bundle).length).toBeLessThan(150_000);
+});
+
+it.each([
+  ['DEVICE', 'DeviceObject'],
+  ['ORGANIZATION', 'OrganizationObject'],
+  ['KEY', 'KeyObject'],
+])('binds %s to the exported class %s and creates it with SQLite', (binding, className) => {
+  expect(output).toContain(`env.${binding} (${className})`);
+  expect(readFileSync(join(folder, 'index.js'), 'utf8')).toMatch(
+    new RegExp(`export \\{[^}]*\\b${className}\\b`),
+  );
+  const [created] = /new_sqlite_classes = \[(.*)\]/.exec(toml)?.slice(1) ?? [];
+  expect(created).toContain(`"${className}"`);
+});
+
+it('asks for exactly the secrets and settings that the edge server makes', async () => {
+  const { stdout } = await run(
+    process.execPath,
+    [
+      join(root, 'packages/edge-server/src/main.ts'),
+      ...['--data', join(folder, 'data'), '--broker-url', 'https://broker.example.com'],
+      '--print-cloudflare-secrets',
+    ],
+    { timeout: 20_000 },
+  );
+  const made: unknown = JSON.parse(stdout);
+  const [required = ''] = /required = \[([^\]]*)\]/.exec(toml)?.slice(1) ?? [];
+  const named = [...required.matchAll(/"([A-Z_0-9]+)"/g)].map(([, name]) => name);
+  const vars = ['BROKER_URL', 'SHARD_COUNT'];
+  expect(
+    Object.keys(made ?? {})
+      .filter((name) => !vars.includes(name))
+      .sort(),
+  ).toEqual(named.sort());
+  for (const name of vars) expect(toml).toContain(`${name} = "`);
+});
