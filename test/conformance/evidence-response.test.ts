@@ -1,19 +1,17 @@
-// What a device may answer: the JWS inside, the JWE around it, and the origin that the browser reported.
-import { createHmac, KeyObject } from 'node:crypto';
+// What a device may answer: header, signature and claims, and the origin that the browser reported.
+import { createHmac } from 'node:crypto';
 import type { DecisionReason } from '@countersign/protocol';
-import type { TestClient } from '@countersign/testkit/broker-client';
+import { randomText, type TestClient } from '@countersign/testkit/broker-client';
 import type { FakeDevice } from '@countersign/testkit/fake-device';
-import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import * as z from 'zod/mini';
 import { readBrokerKey } from '../support/broker-keys.ts';
 import { expectDenied, expectTrusted } from '../support/expect-answer.ts';
 import { newKeyPair } from '../support/forge-certificate.ts';
+import { keyOf, partsOf, type ResponseParts, recipientOf } from '../support/forge-response.ts';
 import {
   encodePart,
   encryptJwe,
   type JsonPart,
-  type JweChanges,
   signatureOf,
   signEs256,
   withSignature,
@@ -41,47 +39,13 @@ beforeAll(async () => {
 });
 afterAll(() => broker?.stopAndRemove());
 
-const challengeParts = z.object({
-  iss: z.string(),
-  jti: z.string(),
-  response_encryption: z.object({ kid: z.string(), jwk: z.record(z.string(), z.string()) }),
-});
-
-type Parts = {
-  readonly header: Readonly<Record<string, unknown>>;
-  readonly claims: Readonly<Record<string, unknown>>;
-};
-
-/** Header and claims of an honest answer by `signer`. */
-function partsOf(challenge: string, signer: FakeDevice): Parts {
-  const { iss, jti } = challengeParts.parse(decodeJwt(challenge));
-  return {
-    header: {
-      alg: 'ES256',
-      typ: 'device-response+jwt',
-      x5c: [Buffer.from(signer.certificate ?? []).toString('base64')],
-    },
-    claims: {
-      aud: iss,
-      challenge_id: jti,
-      origin: client.origin,
-      iat: Math.floor(Date.now() / 1000),
-      host_version: '0.1.0',
-      key_protection: 'file',
-      development: false,
-      posture: { platform: 'linux', os_version: 'test' },
-    },
-  };
-}
-
-const keyOf = (signer: FakeDevice) => KeyObject.from(signer.privateKey);
-const recipientOf = (challenge: string) =>
-  challengeParts.parse(decodeJwt(challenge)).response_encryption;
-
 /** Evaluates with the JWS that `forge` makes, encrypted as it should be. */
-async function evaluateJws(forge: (parts: Parts) => string, signer = device) {
+async function evaluateJws(forge: (parts: ResponseParts) => string, signer = device) {
   return await evaluateWith(broker, client, (challenge) =>
-    evidenceOf(challenge, encryptJwe(forge(partsOf(challenge, signer)), recipientOf(challenge))),
+    evidenceOf(
+      challenge,
+      encryptJwe(forge(partsOf(challenge, signer, client.origin)), recipientOf(challenge)),
+    ),
   );
 }
 
@@ -161,7 +125,7 @@ describe('#10 the header of the response', () => {
 });
 
 describe('the signature of the response', () => {
-  const cases: Record<string, (jws: string, parts: Parts) => string> = {
+  const cases: Record<string, (jws: string, parts: ResponseParts) => string> = {
     'of another key': (_, { header, claims }) => signEs256(header, claims, newKeyPair().privateKey),
     "of another device's key": (_, { header, claims }) => signed(header, claims, honest),
     'that is empty': (jws) => withSignature(jws, new Uint8Array()),
@@ -198,6 +162,36 @@ describe('#5 the origin that the browser reported', () => {
   ])('#4 origin %j is refused', async (origin, reason) => {
     const answer = await evaluateJws(({ header, claims }) => signed(header, { ...claims, origin }));
     expectDenied(answer, reason);
+  });
+});
+
+describe('#4 the origins of a client that change while somebody signs in', () => {
+  const oldOrigin = 'https://old.example.com';
+  const newOrigin = 'https://new.example.com';
+
+  /** Evaluates an answer from `origin` to a challenge made for `before`, once the client has the origin `after`. */
+  async function evaluateAcross(before: string, after: string, origin: string) {
+    const name = `moving-${crypto.randomUUID()}`;
+    const moving = await broker.client.registerClient({ name, origin: before });
+    const transaction = randomText();
+    const challenge = await broker.client.challenge(moving, transaction);
+    const moved = await broker.client.registerClient({ name, origin: after });
+    const evidence = await honest.evidence(challenge, origin);
+    return await broker.client.evaluate(moved, { transaction, evidence });
+  }
+
+  it('a page that is new is not one that the challenge was made for', async () => {
+    const answer = await evaluateAcross(oldOrigin, newOrigin, newOrigin);
+    expectDenied(answer, 'response_wrong_origin');
+  });
+
+  it('a page that was removed counts no more', async () => {
+    const answer = await evaluateAcross(oldOrigin, newOrigin, oldOrigin);
+    expect([answer.decision, answer.context.reason_code]).toEqual([false, 'response_wrong_origin']);
+  });
+
+  it('a page that stays counts', async () => {
+    expectTrusted(await evaluateAcross(oldOrigin, oldOrigin, oldOrigin));
   });
 });
 
@@ -252,72 +246,6 @@ describe('#9 the other claims of the response', () => {
   });
 });
 
-describe('the encryption of the response', () => {
-  const offCurve = { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) };
-  const cases: Record<string, JweChanges> = {
-    'with compression': { header: { zip: 'DEF' } },
-    'with alg dir': { header: { alg: 'dir' } },
-    'with a wrapped key': { header: { alg: 'ECDH-ES+A256KW' }, encryptedKey: 'AAAA' },
-    'with an encrypted key that nobody asked for': { encryptedKey: 'AAAA' },
-    'with another cipher': { header: { enc: 'A128GCM' } },
-    'with party infos': { header: { apu: 'AAAA', apv: 'AAAA' } },
-    'with crit': { header: { crit: ['exp'] } },
-    'without kid': { header: { kid: undefined } },
-    'with an unknown kid': { header: { kid: 'A'.repeat(43) } },
-    'with a kid that is a path': { header: { kid: '../response' } },
-    'with a point off the curve': { header: { epk: offCurve } },
-    'with the point at infinity': { header: { epk: { ...offCurve, x: '', y: '' } } },
-    'with a point of another curve': { header: { epk: { ...offCurve, crv: 'P-384' } } },
-    'with a private ephemeral key': { header: { epk: { ...offCurve, d: 'A'.repeat(43) } } },
-    'without an ephemeral key': { header: { epk: undefined } },
-    'with another content key': { contentKey: new Uint8Array(32) },
-    'with a longer nonce': { ivBytes: 16 },
-  };
-  it.each(Object.entries(cases))('%s is refused', async (_, changes) => {
-    const answer = await evaluateWith(broker, client, (challenge) => {
-      const { header, claims } = partsOf(challenge, device);
-      const jwe = encryptJwe(signed(header, claims), recipientOf(challenge), changes);
-      return evidenceOf(challenge, jwe);
-    });
-    expectDenied(answer, 'response_undecryptable');
-  });
-
-  it.each<[string, DecisionReason, (jws: string, jwe: string) => string]>([
-    ['left out', 'response_undecryptable', (jws) => jws],
-    ['of four parts', 'response_undecryptable', (_, jwe) => jwe.slice(0, jwe.lastIndexOf('.'))],
-    ['of six parts', 'response_undecryptable', (_, jwe) => `${jwe}.AAAA`],
-    ['with one byte changed', 'response_undecryptable', (_, jwe) => flipByte(jwe, 3)],
-    ['with another tag', 'response_undecryptable', (_, jwe) => flipByte(jwe, 4)],
-    ['with a short tag', 'response_undecryptable', (_, jwe) => jwe.slice(0, -4)],
-    ['with padding', 'evidence_malformed', (_, jwe) => `${jwe}=`],
-    ['of more than 16 KiB', 'response_malformed', (_, jwe) => `${jwe}${'A'.repeat(16_384)}`],
-  ])('%s is refused', async (_, reason, spell) => {
-    const answer = await evaluateWith(broker, client, (challenge) => {
-      const { header, claims } = partsOf(challenge, device);
-      const jws = signed(header, claims);
-      return evidenceOf(challenge, spell(jws, encryptJwe(jws, recipientOf(challenge))));
-    });
-    expectDenied(answer, reason);
-  });
-
-  it.each(['', 'text', 'a.b', 'a.b.c.d', '{}', '..', '\u0000'])(
-    'around %j is refused',
-    async (text) => {
-      expectDenied(await evaluateJws(() => text), 'response_malformed');
-    },
-  );
-
-  it('to a foreign key is refused', async () => {
-    const answer = await evaluateWith(broker, client, (challenge) => {
-      const { header, claims } = partsOf(challenge, device);
-      const jwk = newKeyPair().publicKey.export({ format: 'jwk' });
-      const jwe = encryptJwe(signed(header, claims), { ...recipientOf(challenge), jwk });
-      return evidenceOf(challenge, jwe);
-    });
-    expectDenied(answer, 'response_undecryptable');
-  });
-});
-
 it("#7 refuses what the broker's own keys signed as a device's answer", async () => {
   for (const name of ['challenge', 'decision', 'issuer', 'root'] as const) {
     const key = readBrokerKey(broker.dataDirectory, name);
@@ -329,10 +257,3 @@ it("#7 refuses what the broker's own keys signed as a device's answer", async ()
 it('has bound the device to nobody through all of this', async () => {
   expect((await certificateOf(broker, device)).status).toBe('issued');
 });
-
-function flipByte(jwe: string, part: number): string {
-  const parts = jwe.split('.');
-  const bytes = Buffer.from(parts[part] ?? '', 'base64url');
-  bytes[0] = (bytes[0] ?? 0) ^ 1;
-  return parts.with(part, bytes.toString('base64url')).join('.');
-}
