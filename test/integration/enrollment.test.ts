@@ -217,6 +217,25 @@ describe('a key', () => {
     expect(await refusalOf(response)).toEqual([409, 'key_of_other_device']);
   });
 
+  it('is not claimed by a request that is refused', async () => {
+    const hardwareId = { serial_number: serialNumber() };
+    for (let count = 0; count < 5; count++) {
+      await broker.enroll(await FakeDevice.create(hardwareId));
+    }
+    const device = await FakeDevice.create(hardwareId);
+    const { enrollment_token: token } = await broker.createEnrollmentToken(hardwareId);
+    const refused = await broker.post('/v1/enrollments', device.enrollmentRequest(token));
+    expect(await refusalOf(refused)).toEqual([409, 'enrollment_limit_reached']);
+
+    const elsewhere = { serial_number: serialNumber() };
+    const { enrollment_token: other } = await broker.createEnrollmentToken(elsewhere);
+    const response = await broker.post('/v1/enrollments', {
+      ...device.enrollmentRequest(other),
+      hardware_id: elsewhere,
+    });
+    expect(response.status).toBe(201);
+  });
+
   it('goes to one of two devices that ask at once', async () => {
     const device = await FakeDevice.create();
     const hardwareIds = [{ serial_number: serialNumber() }, { serial_number: serialNumber() }];

@@ -125,7 +125,14 @@ describe('an object whose database is of a newer version', () => {
     expect(await shard.decisions(0, 10)).toEqual(unavailable);
     expect(await shard.revokeCertificate('device', bytes, 'unspecified')).toEqual(unavailable);
     expect(
-      await shard.checkEnrollmentToken({ deviceId: 'd', tokenSha256: bytes, spkiSha256: bytes }),
+      await shard.examineIssuance({
+        deviceId: 'd',
+        serialNumber: undefined,
+        hardwareUuid: undefined,
+        tokenSha256: bytes,
+        subjectPublicKeyInfo: bytes,
+        spkiSha256: bytes,
+      }),
     ).toEqual(unavailable);
 
     const keys = env.KEY.get(env.KEY.newUniqueId());

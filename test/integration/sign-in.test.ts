@@ -132,7 +132,15 @@ describe('a sign-in without a response', () => {
     });
     expect(answer).toMatchObject({
       decision: true,
-      context: { reason_code: 'monitor_only', device_trusted: false },
+      context: {
+        reason_code: 'monitor_only',
+        device_trusted: false,
+        untrusted_reason: 'extension_not_installed',
+      },
+    });
+    expect(await recordOf(answer.context.decision_id)).toMatchObject({
+      reason: 'monitor_only',
+      untrusted_reason: 'extension_not_installed',
     });
   });
 });

@@ -5,7 +5,9 @@ import { base64urlOf, chosenId, p256PublicJwk, secureWebOrigin, sha256Text } fro
 
 /** The admin API: `Authorization: Bearer <owner token>`. Every PUT is idempotent. */
 
-/** `PUT /v1/admin/applications/{id}`. `monitor` allows and records; `enforce` denies what no rule allows. */
+/** `PUT /v1/admin/applications/{id}`. `enforce` denies what no rule allows. `monitor`
+ * allows it and records why it would have been denied; what no challenge opened for is denied all the same, because
+ * its refusal carries no token that a sign-in server could verify. */
 export const applicationInput = z.strictObject({
   name: z.string().check(z.minLength(1), z.maxLength(128)),
   enforcement: z.enum(['enforce', 'monitor']),

@@ -52,6 +52,8 @@ export const evaluationAnswer = z.object({
     decision_id: z.string(),
     policy: z.object({ version: z.int(), rule: z.string() }),
     device_trusted: z.boolean(),
+    /** Why the device is not trusted, where `reason_code` says something else: who would be denied under `enforce`. */
+    untrusted_reason: z.optional(z.string()),
     /** Present on final decisions that a challenge was opened for. */
     decision_token: z.optional(z.string()),
   }),

@@ -121,7 +121,7 @@ function requestFields(context: DecideContext, signIn: SignIn, row: CertificateR
 
 /**
  * Records a refusal that no challenge keys: under a fresh random id, never replayed, without a token, and no more
- * often than the client's allowance, so that a stolen client secret cannot fill the disk.
+ * often than the client's allowance, since one challenge, or none, would do for any number of them.
  */
 function refuse(
   context: DecideContext,
@@ -250,6 +250,7 @@ export function decide(context: DecideContext, signIn: SignIn): Block {
     device_trusted: trust.trusted,
     bound_now: binds !== undefined,
     ...(trust.trusted && restsOnEpoch !== undefined ? { epoch: restsOnEpoch } : {}),
+    ...(trust.trusted || trust.reason === outcome.reason ? {} : { untrusted_reason: trust.reason }),
     token: {
       jti: context.randomId(),
       iat: nowSeconds,

@@ -32,6 +32,8 @@ export const decisionRecord = z.object({
   reason: z.string(),
   rule: z.string(),
   device_trusted: z.boolean(),
+  /** Why the device is not trusted, where `reason` says something else (an allow, a structural denial). */
+  untrusted_reason: z.optional(z.string()),
   /** `<challenge id>` of the row that a refusal on a spent challenge refers to. */
   spent_id: z.optional(z.string()),
   device_id: z.string(),

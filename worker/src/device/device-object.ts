@@ -22,7 +22,7 @@ import {
 } from './device-records.ts';
 import { deviceMigrations } from './device-schema.ts';
 import {
-  checkToken,
+  examineIssuance,
   type IssuanceRequest,
   planIssuance,
   revokeCertificate,
@@ -100,11 +100,12 @@ export class DeviceObject extends DurableObject<Environment> {
     return answer ?? storageUnavailable;
   }
 
-  /** Would this token permit this device and key? Writes nothing. */
-  async checkEnrollmentToken(
-    request: Pick<IssuanceRequest, 'deviceId' | 'tokenSha256' | 'spkiSha256'>,
-  ): Promise<{ readonly ok: true } | Failure> {
-    return this.#read((sql) => checkToken(sql, request, currentTimeMs()));
+  /** Would this request be issued a certificate? Writes nothing. */
+  async examineIssuance(request: IssuanceRequest): Promise<{ readonly ok: true } | Failure> {
+    return this.#read((sql): { readonly ok: true } | Failure => {
+      const examined = examineIssuance(sql, request, currentTimeMs());
+      return examined.ok ? { ok: true } : examined;
+    });
   }
 
   /**

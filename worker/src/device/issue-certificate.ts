@@ -30,8 +30,8 @@ export type PlannedCertificate = {
 
 export type IssuanceRefusal = { readonly ok: false; readonly code: ProblemCode };
 
-/** Does the token permit this device and key? Reads only, so that a stranger's request writes nothing anywhere. */
-export function checkToken(
+/** Does the token permit this device and key? */
+function checkToken(
   sql: SqlStorage,
   request: Pick<IssuanceRequest, 'deviceId' | 'tokenSha256' | 'spkiSha256'>,
   nowMs: number,
@@ -63,17 +63,14 @@ function conflictsWithRecord(sql: SqlStorage, request: IssuanceRequest): boolean
 }
 
 /**
- * First block of issuance: every check, then the intent with the exact bytes to be signed. Nothing is awaited between
- * the limit's check and the intent, and an intent counts. The same key gives the same certificate.
- *
- * @param plan makes serial number and to-be-signed bytes; called only when a certificate will be issued
+ * Every check of an issuance, reading only: asked before anything is written anywhere, so that neither a stranger nor
+ * the holder of one token fills a table, and again in the block that writes.
  */
-export function planIssuance(
+export function examineIssuance(
   sql: SqlStorage,
   request: IssuanceRequest,
-  plan: () => PlannedCertificate,
   nowMs: number,
-): { readonly ok: true; readonly certificateNumber: number } | IssuanceRefusal {
+): { readonly ok: true; readonly existing: CertificateRow | undefined } | IssuanceRefusal {
   const permitted = checkToken(sql, request, nowMs);
   if (!permitted.ok) return permitted;
   if (conflictsWithRecord(sql, request)) return { ok: false, code: 'hardware_id_duplicate' };
@@ -89,6 +86,24 @@ export function planIssuance(
   if (existing === undefined && countUnbound(certificates, nowMs) >= maxUnboundCertificates) {
     return { ok: false, code: 'enrollment_limit_reached' };
   }
+  return { ok: true, existing };
+}
+
+/**
+ * First block of issuance: every check, then the intent with the exact bytes to be signed. Nothing is awaited between
+ * the limit's check and the intent, and an intent counts. The same key gives the same certificate.
+ *
+ * @param plan makes serial number and to-be-signed bytes; called only when a certificate will be issued
+ */
+export function planIssuance(
+  sql: SqlStorage,
+  request: IssuanceRequest,
+  plan: () => PlannedCertificate,
+  nowMs: number,
+): { readonly ok: true; readonly certificateNumber: number } | IssuanceRefusal {
+  const examined = examineIssuance(sql, request, nowMs);
+  if (!examined.ok) return examined;
+  const { existing } = examined;
 
   sql.exec(
     `UPDATE enrollment_tokens SET spent_by_spki_sha256 = ?

@@ -22,9 +22,10 @@ export type EnrollContext = {
   readonly rootCertificate: Uint8Array;
   readonly issuerCertificate: Uint8Array;
   readonly keySet: string;
-  readonly checkToken: (
+  /** Every check of the issuance, without writing. */
+  readonly examine: (
     shard: number,
-    request: Pick<IssuanceRequest, 'deviceId' | 'tokenSha256' | 'spkiSha256'>,
+    request: IssuanceRequest,
   ) => Promise<{ readonly ok: true } | Refusal>;
   readonly claimKey: (
     shard: number,
@@ -88,19 +89,21 @@ export async function enrollDevice(
   const spkiSha256 = await sha256(proven.spki);
   const tokenSha256 = await sha256(new TextEncoder().encode(request.enrollment_token));
 
-  const permitted = await context.checkToken(shard, { deviceId, tokenSha256, spkiSha256 });
-  if (!permitted.ok) return permitted;
-  const keyShard = shardOfBytes(spkiSha256, context.shardCount);
-  const claimed = await context.claimKey(keyShard, spkiSha256, deviceId);
-  if (!claimed.ok) return claimed;
-  const issued = await context.issue(shard, {
+  const issuance: IssuanceRequest = {
     deviceId,
     serialNumber: hardware.value.serialNumber,
     hardwareUuid: hardware.value.hardwareUuid,
     tokenSha256,
     subjectPublicKeyInfo: proven.spki,
     spkiSha256,
-  });
+  };
+
+  const permitted = await context.examine(shard, issuance);
+  if (!permitted.ok) return permitted;
+  const keyShard = shardOfBytes(spkiSha256, context.shardCount);
+  const claimed = await context.claimKey(keyShard, spkiSha256, deviceId);
+  if (!claimed.ok) return claimed;
+  const issued = await context.issue(shard, issuance);
   if (!issued.ok) return issued;
   return {
     ok: true,

@@ -14,8 +14,8 @@ export async function postEnrollment(broker: Broker, context: RouteContext): Pro
   const enrolled = await enrollDevice(
     {
       ...broker,
-      checkToken: (shard, request) =>
-        askObject(() => deviceShard(broker, shard).checkEnrollmentToken(request)),
+      examine: (shard, request) =>
+        askObject(() => deviceShard(broker, shard).examineIssuance(request)),
       claimKey: (shard, spki, deviceId) =>
         askObject(() => keyShard(broker, shard).claim(spki, deviceId)),
       issue: (shard, request) => askObject(() => deviceShard(broker, shard).issue(request)),

@@ -85,6 +85,9 @@ function answerOf(record: DecisionRecord, decisionToken: string | undefined): Ev
       decision_id: `${record.shard}.${record.sequence}`,
       policy: { version: record.policy_version, rule: record.rule },
       device_trusted: record.device_trusted,
+      ...(record.untrusted_reason === undefined
+        ? {}
+        : { untrusted_reason: record.untrusted_reason }),
       ...(decisionToken === undefined ? {} : { decision_token: decisionToken }),
     },
   };
