@@ -4,10 +4,15 @@ import { makeTestBindings } from './test-bindings.ts';
 
 export default defineProject({
   plugins: [
-    cloudflareTest(async () => ({
-      wrangler: { configPath: '../../wrangler.toml' },
-      miniflare: { cf: false, bindings: await makeTestBindings() },
-    })),
+    cloudflareTest(async () => {
+      const bindings = await makeTestBindings();
+      // Where wrangler looks for the secrets that wrangler.toml requires; it warns about each that it does not find.
+      Object.assign(process.env, bindings);
+      return {
+        wrangler: { configPath: '../../wrangler.toml' },
+        miniflare: { cf: false, bindings },
+      };
+    }),
   ],
   test: {
     name: 'integration',
