@@ -1,9 +1,13 @@
-import { env, runInDurableObject } from 'cloudflare:test';
+import { createExecutionContext, env, runInDurableObject } from 'cloudflare:test';
 import { problemDocument } from '@countersign/protocol/problem';
-import { randomText, type TestClient } from '@countersign/testkit/broker-client';
+import { BrokerClient, randomText, type TestClient } from '@countersign/testkit/broker-client';
 import { evidenceWithoutResponse, FakeDevice } from '@countersign/testkit/fake-device';
 import { firstBrokenRow } from '@countersign/testkit/verify-chain';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { PresentedCertificates } from '../../worker/src/challenge/presented-certificate.ts';
+import { readSettings } from '../../worker/src/config/settings.ts';
+import { SnapshotCache } from '../../worker/src/directory/snapshot-cache.ts';
+import { createApp } from '../../worker/src/http/app.ts';
 import { GroupCommit } from '../../worker/src/storage/group-commit.ts';
 import { broker } from './test-broker.ts';
 import {
@@ -253,5 +257,51 @@ describe('a deployment', () => {
     expect(await organizationObject().snapshot(other, 0)).toMatchObject({
       code: 'deployment_mismatch',
     });
+  });
+});
+
+describe('a broker that was started for another number of shards', () => {
+  it('answers deployment_mismatch to everybody, and writes nothing', async () => {
+    const read = await readSettings({ ...env, SHARD_COUNT: String(shardCount + 1) });
+    if (!read.ok) throw new Error(`${read.setting} ${read.detail}`);
+    const { settings } = read;
+    const { deviceIdKeyFingerprint } = settings;
+    const app = createApp({
+      ...settings,
+      organization: organizationObject,
+      snapshots: new SnapshotCache(
+        (deployment, knownVersion) => organizationObject().snapshot(deployment, knownVersion),
+        { shardCount: settings.shardCount, deviceIdKeyFingerprint },
+      ),
+      presentedCertificates: new PresentedCertificates(),
+      devices: env.DEVICE,
+      keys: env.KEY,
+    });
+    const misplaced = new BrokerClient({
+      fetch: async (url, init) => app.fetch(new Request(url, init), env, createExecutionContext()),
+      brokerUrl: env.BROKER_URL,
+      ownerToken: env.TEST_OWNER_TOKEN,
+    });
+    const device = await FakeDevice.create();
+    const transaction = randomText();
+    const body = misplaced.evaluationBody(client, { transaction });
+    const question = { client_id: client.clientId, transaction };
+    const answers = [
+      await misplaced.request('/healthz'),
+      await misplaced.post('/v1/challenges', question, { Origin: client.origin }),
+      await misplaced.post('/v1/enrollments', device.enrollmentRequest('A'.repeat(43))),
+      await misplaced.sendEvaluation(client, body),
+      await misplaced.admin('GET', '/v1/admin/shards/0/decisions'),
+      await misplaced.admin('PUT', '/v1/admin/applications/app', {
+        name: 'app',
+        enforcement: 'enforce',
+      }),
+    ];
+    for (const answer of answers) {
+      expect([answer.status, problemDocument.parse(await answer.json()).code]).toEqual([
+        503,
+        'deployment_mismatch',
+      ]);
+    }
   });
 });
