@@ -210,7 +210,7 @@ describe('an answer', () => {
   });
 });
 
-describe('a client that is refused too often', () => {
+describe('#17 a client that is refused too often', () => {
   it('is told to wait, and its good sign-ins still count', async () => {
     const careless = await broker.client.registerClient();
     const body = { ...minimal(), resource: { type: 'application', id: careless.application } };

@@ -116,7 +116,7 @@ describe('#20 a certificate that is not on record', () => {
   );
 });
 
-describe('a tampered certificate', () => {
+describe('#20 a tampered certificate', () => {
   it('is refused wherever a byte was changed', async () => {
     const original = Buffer.from(device.certificate ?? []);
     const reasons = new Set<string>();
@@ -142,7 +142,7 @@ describe('a tampered certificate', () => {
   });
 });
 
-describe('a certificate of the broker that is no device certificate', () => {
+describe('#20 a certificate of the broker that is no device certificate', () => {
   it.each(['root', 'issuer', 'key-set-signer'] as const)('of the %s', async (name) => {
     const certificate = readBrokerCertificate(broker.dataDirectory, name).raw;
     const answer = await evaluateCertificate(
@@ -192,7 +192,7 @@ describe('#19 a revoked certificate', () => {
     }
   });
 
-  it('ends the retry of a decision that was made before', async () => {
+  it('#37 ends the retry of a decision that was made before', async () => {
     const other = await enrollDevice(broker);
     const { transaction, challenge } = await openTransaction(broker, client);
     const evidence = await other.evidence(challenge, client.origin);

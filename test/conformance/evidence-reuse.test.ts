@@ -228,7 +228,7 @@ describe('#13 a response that is moved', () => {
   });
 });
 
-describe('#13 two users racing for one unbound certificate', () => {
+describe('#2 two users racing for one unbound certificate', () => {
   it('bind it once, to the one who was allowed', async () => {
     for (let round = 0; round < 4; round++) {
       const shared = await enrollDevice(broker);

@@ -142,7 +142,7 @@ function requestsWithoutProof(): [what: string, Request, status: number, contain
   ];
 }
 
-describe('forged headers', () => {
+describe('#15 #18 forged headers', () => {
   it('one by one, in every spelling, leave a request without proof what it is', async () => {
     const headers = forgedHeaders();
     expect(headers.length).toBeGreaterThan(120);

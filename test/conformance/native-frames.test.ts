@@ -21,7 +21,7 @@ function messageOf(bytes: number): Buffer {
   );
 }
 
-describe('input that is no sequence of frames', () => {
+describe('#49 input that is no sequence of frames', () => {
   const cases: Record<string, [input: Buffer, codes: UnavailableCode[], exitCode: number]> = {
     'a length of 0': [frameHeader(0), ['message_too_large'], 1],
     'a length of 0 before a message': [
@@ -83,7 +83,7 @@ describe('input that is no sequence of frames', () => {
   });
 });
 
-describe('a message that is none', () => {
+describe('#49 a message that is none', () => {
   const cases: Record<string, [message: string | Buffer, code: UnavailableCode]> = {
     'no JSON': ['{', 'message_malformed'],
     'no UTF-8': [Buffer.from([0x22, 0xff, 0x22]), 'message_malformed'],
@@ -141,7 +141,7 @@ describe('a message that is none', () => {
   });
 });
 
-it('messages are the same however the pipe splits and joins them', async () => {
+it('#49 messages are the same however the pipe splits and joins them', async () => {
   const bytes = Buffer.concat([frame(status('a')), frame(status('b')), frame(status('c'))]);
   const child = host.start(['--config', host.configurationPath, 'native-messaging']);
   const output: Buffer[] = [];
@@ -160,7 +160,7 @@ it('messages are the same however the pipe splits and joins them', async () => {
   ]);
 });
 
-it('no message makes standard output anything but frames, or standard error a place for secrets', async () => {
+it('#51 no message makes standard output anything but frames, or standard error a place for secrets', async () => {
   const secret = 'S3CRET'.repeat(10);
   const { errors } = await host.converse(
     Buffer.concat([

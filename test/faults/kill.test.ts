@@ -250,7 +250,7 @@ async function checkRetries(): Promise<void> {
   }
 }
 
-it(`loses and doubles nothing in ${rounds} rounds of kill -9 (COUNTERSIGN_FAULT_SEED=${seed})`, async () => {
+it(`#38 loses and doubles nothing in ${rounds} rounds of kill -9 (COUNTERSIGN_FAULT_SEED=${seed})`, async () => {
   let unanswered = 0;
   for (let round = 1; round <= rounds; round++) {
     await makeFreshDevices();
