@@ -1,5 +1,6 @@
 // POST /v1/challenges: what a sign-in page gets, and from which pages the broker takes the request.
 import { join } from 'node:path';
+import type { ProblemCode } from '@countersign/protocol';
 import { challengeClaims } from '@countersign/protocol/challenge';
 import { keySetAnswer, keySetClaims } from '@countersign/protocol/key-set';
 import { randomText, sha256Base64url, type TestClient } from '@countersign/testkit/broker-client';
@@ -135,6 +136,29 @@ describe('the page that asks', () => {
 
   it('#5 is refused without an Origin', async () => {
     await expectProblem(await ask({}), 403, 'origin_not_registered');
+  });
+
+  it('may read why it is refused, where its origin is registered', async () => {
+    const other = await broker.client.registerClient({ origin: 'https://third.example.com' });
+    const body = { client_id: client.clientId, transaction: randomText() };
+    const refusals: [Response, number, ProblemCode, string?][] = [
+      [
+        await ask(undefined, { ...body, transaction: 'short' }),
+        400,
+        'field_invalid',
+        'transaction',
+      ],
+      [await ask(undefined, { ...body, client_id: 'nobody' }), 403, 'client_unknown', 'client_id'],
+      [await ask(undefined, '{'), 400, 'json_malformed'],
+      [await ask({ Origin: other.origin }, body), 403, 'origin_not_registered'],
+    ];
+    for (const [response, status, code, field] of refusals) {
+      const page = code === 'origin_not_registered' ? other.origin : origin;
+      expect(response.headers.get('Access-Control-Allow-Origin')).toBe(page);
+      expect(response.headers.get('Vary')).toMatch(/\bOrigin\b/);
+      expect(response.headers.has('Access-Control-Allow-Credentials')).toBe(false);
+      await expectProblem(response, status, code, field);
+    }
   });
 
   it("is refused for another client's origin", async () => {
