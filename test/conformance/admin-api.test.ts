@@ -206,7 +206,7 @@ describe('#51 a secret', () => {
     ];
     // Lines of the log come through a pipe, behind the answer.
     await expect
-      .poll(() => broker.logLines.join('\n'))
+      .poll(() => broker.logLines.join('\n'), { timeout: 5000 })
       .toMatch(/"event":"enrolled"[\s\S]*certificate_bound_to_other_user/);
     const pages = await Promise.all(
       [
