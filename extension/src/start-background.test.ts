@@ -112,6 +112,24 @@ describe('the background', () => {
     expect(lines.at(-1)).toContain('corrupted');
   });
 
+  it('has four challenges of all pages together with the host, and no more', async () => {
+    const browser = createFakeBrowser(() => new Promise(() => undefined));
+    startIn(browser);
+    browser.setByPolicy({ origins: ['https://sso.corp.test', 'https://other.corp.test'] });
+    await settle();
+    const senders = [sso, { ...sso, origin: 'https://other.corp.test' }];
+    for (const sender of [...senders, ...senders]) browser.deliver(attest, sender);
+    await settle();
+    for (const sender of senders) {
+      expect(await browser.deliver(attest, sender)).toEqual({
+        type: 'answer',
+        ok: false,
+        code: 'extension_error',
+      });
+    }
+    expect(browser.nativeMessages.filter(({ type }) => type === 'attest')).toHaveLength(4);
+  });
+
   it('looks again when the popup asks', async () => {
     let program = failingHost('Specified native messaging host not found.');
     const { browser } = startIn(createFakeBrowser((request) => program(request)));

@@ -7,8 +7,9 @@ import {
   fakeResponse,
   healthyHost,
   healthyStatus,
+  turn,
 } from '../fake-browser.ts';
-import { createNativeHost } from './native-host.ts';
+import { createNativeHost, maxAttestsInFlight } from './native-host.ts';
 
 const question = { challenge: fakeChallenge, origin: 'https://sso.corp.test' };
 
@@ -110,5 +111,83 @@ describe('a native host that does not answer', () => {
     expect(settled).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(1);
     expect(await answer).toMatchObject({ ok: false, code: 'host_timeout' });
+  });
+});
+
+describe('a page that asks without end', () => {
+  /** A browser whose host processes end when the test says so. */
+  function heldHost() {
+    const held: { readonly end: () => void; readonly fail: () => void }[] = [];
+    const { browser, host } = hostBehind(
+      (request) =>
+        new Promise((resolve, reject) => {
+          const end = () => resolve(healthyHost()(request));
+          const fail = () => reject(new Error('Native host has exited.'));
+          held.push({ end, fail });
+        }),
+    );
+    const started = () => browser.nativeMessages.filter(({ type }) => type === 'attest').length;
+    return { host, held, started };
+  }
+  const refusal = { ok: false, code: 'extension_error', detail: expect.stringContaining('4 ') };
+
+  it('has four questions with the host, and each further one is refused at once', async () => {
+    const { host, held, started } = heldHost();
+    const answers = Array.from({ length: maxAttestsInFlight }, () => host.attest(question));
+    for (let count = 0; count < 50; count++) {
+      expect(await host.attest(question)).toEqual(refusal);
+    }
+    await turn();
+    expect(maxAttestsInFlight).toBe(4);
+    expect(started()).toBe(4);
+    for (const { end } of held) end();
+    expect(await Promise.all(answers)).toEqual(
+      answers.map(() => ({ ok: true, response: fakeResponse })),
+    );
+  });
+
+  it('is answered again for each process that ended, whatever it ended with', async () => {
+    const { host, held, started } = heldHost();
+    const answers = Array.from({ length: 4 }, () => host.attest(question));
+    await turn();
+    held[0]?.end();
+    held[1]?.fail();
+    expect(await answers[0]).toMatchObject({ ok: true });
+    expect(await answers[1]).toMatchObject({ code: 'host_exited' });
+    const more = [host.attest(question), host.attest(question)];
+    expect(await host.attest(question)).toEqual(refusal);
+    await turn();
+    expect(started()).toBe(6);
+    for (const { end } of held) end();
+    expect(await Promise.all(more)).toMatchObject([{ ok: true }, { ok: true }]);
+  });
+
+  it('does not get round it with processes that never answer', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const { host, held, started } = heldHost();
+    const answers = Array.from({ length: 4 }, () => host.attest(question));
+    await vi.advanceTimersByTimeAsync(10_000);
+    vi.useRealTimers();
+    for (const answer of answers) expect(await answer).toMatchObject({ code: 'host_timeout' });
+    expect(await host.attest(question)).toEqual(refusal);
+    expect(started()).toBe(4);
+    held[2]?.fail();
+    await turn();
+    const next = host.attest(question);
+    await turn();
+    expect(started()).toBe(5);
+    held[4]?.end();
+    expect(await next).toMatchObject({ ok: true });
+  });
+
+  it('does not keep the popup from the status', async () => {
+    const { host, held } = heldHost();
+    const answers = Array.from({ length: 4 }, () => host.attest(question));
+    const status = host.status();
+    await turn();
+    held[4]?.end();
+    expect(await status).toMatchObject({ ok: true });
+    for (const { end } of held) end();
+    await Promise.all(answers);
   });
 });

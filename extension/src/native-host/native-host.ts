@@ -18,7 +18,10 @@ export type HostFailure = {
   readonly detail: string;
 };
 
-/** The program on the device, one process per question. Never rejects. */
+/**
+ * The program on the device, one process per question. Never rejects. At most `maxAttestsInFlight` challenges are with
+ * it at once; a further one is refused with `extension_error` and starts nothing.
+ */
 export type NativeHost = {
   attest(question: {
     readonly challenge: string;
@@ -30,24 +33,44 @@ export type NativeHost = {
 
 export const defaultHostTimeoutMs = 10_000;
 
+/** A script on an allowed page may ask as often as it likes, and each question is a process. */
+export const maxAttestsInFlight = 4;
+
 export function createNativeHost(
   runtime: Pick<BrowserApi['runtime'], 'sendNativeMessage'>,
   newMessageId: () => string,
   timeoutMs: number = defaultHostTimeoutMs,
 ): NativeHost {
+  let attestsInFlight = 0;
+
   /** Sends one request and gives back the answer that belongs to it. */
   async function ask(
     request: NativeRequest,
   ): Promise<{ readonly ok: true; readonly answer: NativeAnswer } | HostFailure> {
-    const reply = await sendWithin(timeoutMs, () =>
-      runtime.sendNativeMessage(nativeHostName, request),
-    );
+    const reply = await sendWithin(timeoutMs, () => {
+      const sent = runtime.sendNativeMessage(nativeHostName, request);
+      if (request.type === 'attest') countUntilSettled(sent);
+      return sent;
+    });
     if (!reply.ok) return reply;
     return readAnswer(request, reply.value);
   }
 
+  /** Counts by the browser's own promise: after our timeout the process may still be there. */
+  function countUntilSettled(sent: Promise<unknown>): void {
+    attestsInFlight += 1;
+    const settled = () => {
+      attestsInFlight -= 1;
+    };
+    sent.then(settled, settled);
+  }
+
   return {
     async attest({ challenge, origin }) {
+      if (attestsInFlight >= maxAttestsInFlight) {
+        const detail = `${attestsInFlight} challenges are with the host already`;
+        return { ok: false, code: 'extension_error', detail };
+      }
       const id = newMessageId();
       const asked = await ask({
         version: nativeMessageVersion,

@@ -29,7 +29,8 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
     person: tryAgain,
   },
   extension_error: {
-    administrator: 'The extension failed in a way it has no code for; its console has the cause.',
+    administrator:
+      'The extension failed in a way it has no code for, or four challenges were with the host at once already; its console has the cause.',
     person: restart,
   },
   extension_origin_not_allowed: {
