@@ -3,6 +3,7 @@ import { maxShardCount } from './data-directory/deployment.ts';
 import { EdgeServerError } from './edge-server-error.ts';
 import type { TlsFiles } from './front/tls-certificate.ts';
 import type { LogFormat } from './logs.ts';
+import type { LivenessTiming } from './workerd/watch-liveness.ts';
 
 export type EdgeServerOptions = {
   /** Created on the first start. */
@@ -27,6 +28,8 @@ export type EdgeServerOptions = {
   readonly log?: (line: string) => void;
   /** Default `json`: one object per line. */
   readonly logFormat?: LogFormat;
+  /** How often workerd is asked whether it still answers. Default: every 5 seconds, with 5 seconds for an answer. */
+  readonly liveness?: LivenessTiming;
 };
 
 export const defaultHost = '127.0.0.1';

@@ -9,20 +9,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { identifyProcess, isProcessAlive } from './process-identity.ts';
 import { startEdgeServer } from './start-edge-server.ts';
 import { writeEchoWorker } from './testing/echo-worker.ts';
-import { startTestServer, testOptions } from './testing/start-test-server.ts';
+import { startTestServer, testOptions, visits } from './testing/start-test-server.ts';
 import { temporaryDirectory } from './testing/temporary-directory.ts';
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let waited = 0; !(await condition()); waited += 10) {
-    if (waited > 5_000) throw new Error('it did not come to pass within 5 seconds');
-    await sleep(10);
-  }
-}
-
-async function visits(url: string): Promise<number> {
-  const answer: unknown = await (await fetch(`${url}/count`, { method: 'POST' })).json();
-  return Number(Object(answer).visits);
-}
 
 describe('startEdgeServer', () => {
   it('gives the worker every setting, and keys that it can use but not read', async () => {
@@ -113,28 +101,6 @@ describe('startEdgeServer', () => {
     await server.stop();
     expect(performance.now() - startedAt).toBeLessThan(1_500);
     expect((await slow).status).toBe(200);
-  });
-
-  it('starts workerd again after kill -9: 503 meanwhile, nothing written is lost', async () => {
-    const lines: string[] = [];
-    const options = await testOptions(temporaryDirectory());
-    const server = await startTestServer({ ...options, log: (line) => lines.push(line) });
-    expect(await visits(server.httpUrl)).toBe(1);
-    for (let round = 2; round < 5; round++) {
-      const pid = server.workerdPid() ?? 0;
-      process.kill(pid, 'SIGKILL');
-      await until(() => server.workerdPid() !== pid);
-      let last = await fetch(`${server.httpUrl}/count`, { method: 'POST' });
-      while (last.status !== 200) {
-        expect(last.status).toBe(503);
-        expect(last.headers.get('retry-after')).toBe('1');
-        expect(await last.json()).toMatchObject({ code: 'storage_unavailable' });
-        await sleep(5);
-        last = await fetch(`${server.httpUrl}/count`, { method: 'POST' });
-      }
-      expect(await last.json()).toEqual({ visits: round });
-    }
-    expect(lines.filter((line) => line.includes('workerd_ended'))).toHaveLength(3);
   });
 
   it('ends the workerd of a crashed server, and no other process that has its number now', async () => {

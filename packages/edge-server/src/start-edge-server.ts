@@ -197,6 +197,7 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
       socket: socketDirectory.socket,
       log,
       onProcess: record,
+      ...(options.liveness === undefined ? {} : { liveness: options.liveness }),
     });
     supervisor = running;
     undo.push(() => running.stop());

@@ -17,10 +17,11 @@ export type Upstream = {
   readonly isReady: () => boolean;
 };
 
-function sendUnavailable(response: ServerResponse): void {
-  sendProblem(response, 503, 'storage_unavailable', 'The broker is being started again.', {
-    'Retry-After': '1',
-  });
+function sendUnavailable(
+  response: ServerResponse,
+  detail = 'The broker is being started again.',
+): void {
+  sendProblem(response, 503, 'storage_unavailable', detail, { 'Retry-After': '1' });
 }
 
 /**
@@ -141,11 +142,13 @@ export function createForwarder(upstream: Upstream, protocol: 'http' | 'https'):
         return !isEnough;
       },
       onEnd: () => response.end(part),
-      onFailure: (wasUsed) => {
+      onFailure: (failure) => {
         if (response.destroyed || response.headersSent) response.destroy();
-        else if (wasUsed && isSafe(method) && upstream.isReady()) {
+        else if (failure === 'stale_connection' && isSafe(method) && upstream.isReady()) {
           // The connection was one of an earlier workerd, or had been closed while it was idle.
           current = upstream.connections.send(wire, receiver, true);
+        } else if (failure === 'timed_out') {
+          sendUnavailable(response, 'The broker did not answer in time.');
         } else sendUnavailable(response);
       },
     };

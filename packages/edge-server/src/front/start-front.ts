@@ -5,7 +5,7 @@ import type { TLSSocket } from 'node:tls';
 import { createForwarder, type Forwarder, type Upstream } from './forward-request.ts';
 import { listenOn } from './listen.ts';
 import type { TlsKeyPair } from './tls-certificate.ts';
-import { WorkerdConnections } from './workerd-connections.ts';
+import { type ConnectionTiming, WorkerdConnections } from './workerd-connections.ts';
 
 export type FrontOptions = {
   readonly host: string;
@@ -19,6 +19,8 @@ export type FrontOptions = {
   readonly socketPath: string;
   readonly isReady: () => boolean;
   readonly timeouts?: Timeouts;
+  /** Of the connections to workerd. */
+  readonly connectionTiming?: ConnectionTiming;
 };
 
 export type Front = {
@@ -81,7 +83,7 @@ async function closeServer(server: HttpServer, graceMs: number): Promise<void> {
 
 /** Opens both listeners. @throws EdgeServerError when a port is taken; nothing is left open then */
 export async function startFront(options: FrontOptions): Promise<Front> {
-  const connections = new WorkerdConnections(options.socketPath);
+  const connections = new WorkerdConnections(options.socketPath, options.connectionTiming);
   const upstream: Upstream = { connections, isReady: options.isReady };
 
   const timeouts = options.timeouts ?? defaultTimeouts;

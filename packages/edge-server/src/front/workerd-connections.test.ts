@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { temporaryDirectory } from '../testing/temporary-directory.ts';
-import { type Exchange, WorkerdConnections } from './workerd-connections.ts';
+import { type ConnectionTiming, type Exchange, WorkerdConnections } from './workerd-connections.ts';
 
 type Answer = (request: string, socket: Socket, connection: number) => void;
 
-async function upstream(answer: Answer, idleMs?: number) {
+async function upstream(answer: Answer, timing: ConnectionTiming = {}) {
   const path = join(temporaryDirectory(), 'upstream.sock');
   const sockets: Socket[] = [];
   const server = createServer((socket) => {
@@ -17,7 +17,7 @@ async function upstream(answer: Answer, idleMs?: number) {
     socket.on('error', () => undefined);
   }).listen(path);
   await once(server, 'listening');
-  const connections = new WorkerdConnections(path, idleMs);
+  const connections = new WorkerdConnections(path, timing);
   onTestFinished(() => {
     connections.destroy();
     for (const socket of sockets) socket.destroy();
@@ -50,7 +50,7 @@ function ask(connections: WorkerdConnections, path: string, body?: string) {
       },
       onPart: () => true,
       onEnd: () => finish('end'),
-      onFailure: (wasUsed) => finish(wasUsed ? 'failure after use' : 'failure'),
+      onFailure: finish,
     },
   );
   return { outcome: promise, exchange };
@@ -103,14 +103,58 @@ it('reports a connection that breaks, and whether it had been used before', asyn
     else socket.destroy();
   });
   expect(await ask(connections, '/').outcome).toMatchObject({ ending: 'end' });
-  expect(await ask(connections, '/').outcome).toEqual({ body: '', ending: 'failure after use' });
-  expect(await ask(connections, '/').outcome).toEqual({ body: '', ending: 'failure' });
+  expect(await ask(connections, '/').outcome).toEqual({ body: '', ending: 'stale_connection' });
+  expect(await ask(connections, '/').outcome).toEqual({ body: '', ending: 'broken' });
+});
+
+it('does not call a connection stale that breaks after its answer has begun', async () => {
+  let count = 0;
+  const { connections } = await upstream((_request, socket) => {
+    count += 1;
+    if (count === 1) socket.write(ok('fine'));
+    else socket.end('HTTP/1.1 2');
+  });
+  expect(await ask(connections, '/').outcome).toMatchObject({ ending: 'end' });
+  expect(await ask(connections, '/').outcome).toEqual({ body: '', ending: 'broken' });
+});
+
+it('gives up what is not answered in time, also on a used connection, and trusts it no more', async () => {
+  const { connections, sockets } = await upstream(
+    (request, socket) => {
+      if (!request.includes('/never')) socket.write(ok('fine'));
+    },
+    { answerTimeoutMs: 200 },
+  );
+  expect(await ask(connections, '/').outcome).toMatchObject({ ending: 'end' });
+  const startedAt = performance.now();
+  expect(await ask(connections, '/never').outcome).toEqual({ body: '', ending: 'timed_out' });
+  expect(performance.now() - startedAt).toBeGreaterThan(190);
+  expect(performance.now() - startedAt).toBeLessThan(2_000);
+  expect(await ask(connections, '/').outcome).toMatchObject({ body: 'fine' });
+  expect(sockets).toHaveLength(2);
+});
+
+it('lets nobody wait for a connection longer than for an answer', async () => {
+  const { connections, sockets } = await upstream(
+    (_request, socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n');
+      // So that this connection is still within its time when the one that waits is not.
+      setTimeout(() => socket.write('a'), 250);
+    },
+    { answerTimeoutMs: 400 },
+  );
+  for (let count = 0; count < 512; count++) ask(connections, '/slow');
+  const startedAt = performance.now();
+  const waiting = ask(connections, '/late');
+  expect(await waiting.outcome).toEqual({ body: '', ending: 'timed_out' });
+  expect(performance.now() - startedAt).toBeGreaterThan(390);
+  expect(sockets).toHaveLength(512);
 });
 
 it('reports a failure where nobody listens', async () => {
   const connections = new WorkerdConnections(join(temporaryDirectory(), 'nobody.sock'));
   onTestFinished(() => connections.destroy());
-  expect(await ask(connections, '/').outcome).toEqual({ body: '', ending: 'failure' });
+  expect(await ask(connections, '/').outcome).toEqual({ body: '', ending: 'broken' });
 });
 
 it.each([
@@ -128,7 +172,7 @@ it.each([
     if (request.includes('/good')) socket.write(ok('good'));
     else answer(socket);
   });
-  expect((await ask(connections, '/bad').outcome).ending).toBe('failure');
+  expect((await ask(connections, '/bad').outcome).ending).toBe('broken');
   expect(await ask(connections, '/good').outcome).toMatchObject({ body: 'good', ending: 'end' });
   expect(sockets).toHaveLength(2);
 });
@@ -147,7 +191,9 @@ it('does not use a connection again that the other side wants closed, or whose a
 });
 
 it('closes what has been idle for long, and only that', async () => {
-  const { connections, sockets } = await upstream((_request, socket) => socket.write(ok('a')), 400);
+  const { connections, sockets } = await upstream((_request, socket) => socket.write(ok('a')), {
+    idleMs: 400,
+  });
   await ask(connections, '/').outcome;
   const [socket] = sockets;
   const startedAt = performance.now();

@@ -11,6 +11,13 @@ export type WireRequest = {
   readonly isHead: boolean;
 };
 
+/**
+ * Why there is no whole answer.
+ * `stale_connection`: it had served a request before and broke before any of this answer came, so it may have ended with
+ * an earlier workerd. `timed_out`: nothing came for too long. `broken`: any other end of the connection.
+ */
+export type AnswerFailure = 'stale_connection' | 'timed_out' | 'broken';
+
 /** Receives one answer: a head, data, and either an end or a failure. */
 export type AnswerReceiver = {
   readonly onHead: (head: AnswerHead) => void;
@@ -22,8 +29,7 @@ export type AnswerReceiver = {
    */
   readonly onPart: () => boolean;
   readonly onEnd: () => void;
-  /** @param wasUsed the connection had served a request before, so it may have ended with an earlier workerd */
-  readonly onFailure: (wasUsed: boolean) => void;
+  readonly onFailure: (failure: AnswerFailure) => void;
 };
 
 export type Exchange = {
@@ -33,7 +39,7 @@ export type Exchange = {
 };
 
 const defaultIdleMs = 30_000;
-const answerTimeoutMs = 30_000;
+const defaultAnswerTimeoutMs = 30_000;
 const maxConnections = 512;
 
 class Connection {
@@ -43,6 +49,8 @@ class Connection {
   #receiver: AnswerReceiver | undefined;
   #keepAlive = true;
   #served = 0;
+  #answerBegan = false;
+  #timedOut = false;
   /** The other side has closed in order. */
   #ended = false;
   /** By `performance.now()`: since when it has been idle, or waiting for its answer. */
@@ -79,6 +87,7 @@ class Connection {
   send({ head, body, isHead }: WireRequest, receiver: AnswerReceiver): Exchange {
     this.#receiver = receiver;
     this.since = performance.now();
+    this.#answerBegan = false;
     this.#parser.begin(isHead);
     // One buffer and one write: each is a system call, and that is most of what a request costs here.
     const bytes = Buffer.allocUnsafe(head.length + (body?.length ?? 0));
@@ -101,7 +110,14 @@ class Connection {
     this.#socket.destroy();
   }
 
+  /** Nothing has come for too long. */
+  timeOut(): void {
+    this.#timedOut = true;
+    this.#socket.destroy();
+  }
+
   #take(bytes: Buffer): void {
+    this.#answerBegan = true;
     try {
       for (const event of this.#parser.read(bytes)) {
         // Nobody waits any more.
@@ -136,18 +152,33 @@ class Connection {
     this.#receiver = undefined;
     if (receiver === undefined) return;
     if (this.#ended && this.#parser.close()) receiver.onEnd();
-    else receiver.onFailure(this.#served > 0);
+    else receiver.onFailure(this.#failure());
+  }
+
+  #failure(): AnswerFailure {
+    if (this.#timedOut) return 'timed_out';
+    return this.#served > 0 && !this.#answerBegan ? 'stale_connection' : 'broken';
   }
 }
 
 type Waiting = {
   readonly start: (connection: Connection) => void;
   readonly receiver: AnswerReceiver;
+  /** By `performance.now()`. */
+  readonly since: number;
+};
+
+export type ConnectionTiming = {
+  /** For a connection without a request. */
+  readonly idleMs?: number;
+  /** For the next part of an answer, and for a connection when all are busy. */
+  readonly answerTimeoutMs?: number;
 };
 
 export class WorkerdConnections {
   readonly #path: string;
   readonly #idleMs: number;
+  readonly #answerTimeoutMs: number;
   readonly #all = new Set<Connection>();
   /** The one that was used last comes first: the others grow old and are closed. */
   readonly #idle: Connection[] = [];
@@ -155,10 +186,12 @@ export class WorkerdConnections {
   readonly #sweep: NodeJS.Timeout;
 
   /** @param path of workerd's unix socket */
-  constructor(path: string, idleMs: number = defaultIdleMs) {
+  constructor(path: string, timing: ConnectionTiming = {}) {
     this.#path = path;
-    this.#idleMs = idleMs;
-    this.#sweep = setInterval(() => this.#closeOld(), idleMs / 4);
+    this.#idleMs = timing.idleMs ?? defaultIdleMs;
+    this.#answerTimeoutMs = timing.answerTimeoutMs ?? defaultAnswerTimeoutMs;
+    const everyMs = Math.min(this.#idleMs, this.#answerTimeoutMs) / 4;
+    this.#sweep = setInterval(() => this.#closeOld(), everyMs);
     this.#sweep.unref();
   }
 
@@ -175,7 +208,7 @@ export class WorkerdConnections {
 
   destroy(): void {
     clearInterval(this.#sweep);
-    for (const { receiver } of this.#waiting) receiver.onFailure(false);
+    for (const { receiver } of this.#waiting) receiver.onFailure('broken');
     this.#waiting.clear();
     for (const connection of this.#all) connection.destroy();
   }
@@ -194,6 +227,7 @@ export class WorkerdConnections {
     let exchange: Exchange | undefined;
     const waiting: Waiting = {
       receiver,
+      since: performance.now(),
       start: (connection) => {
         exchange = connection.send(request, receiver);
       },
@@ -233,9 +267,15 @@ export class WorkerdConnections {
   #closeOld(): void {
     const now = performance.now();
     for (const connection of this.#all) {
-      if (now - connection.since > (connection.isBusy ? answerTimeoutMs : this.#idleMs)) {
-        connection.destroy();
-      }
+      const ageMs = now - connection.since;
+      if (!connection.isBusy) {
+        if (ageMs > this.#idleMs) connection.destroy();
+      } else if (ageMs > this.#answerTimeoutMs) connection.timeOut();
+    }
+    for (const waiting of this.#waiting) {
+      if (now - waiting.since <= this.#answerTimeoutMs) continue;
+      this.#waiting.delete(waiting);
+      waiting.receiver.onFailure('timed_out');
     }
   }
 }

@@ -30,3 +30,9 @@ export async function startTestServer(options: EdgeServerOptions): Promise<Runni
   onTestFinished(() => server.stop());
   return server;
 }
+
+/** Visits the echo worker once more. @returns how many visits its storage has counted */
+export async function visits(url: string): Promise<number> {
+  const answer: unknown = await (await fetch(`${url}/count`, { method: 'POST' })).json();
+  return Number(Object(answer).visits);
+}

@@ -31,25 +31,64 @@ function judge(status: number, body: string): WorkerHealth {
     : { state: 'not_ready', detail: `${code}: ${about}` };
 }
 
-/** Asks the broker behind the socket how it is. Never throws. */
-export function askHealth(socket: string): Promise<WorkerHealth> {
+type HealthzAnswer =
+  | { readonly ok: true; readonly status: number; readonly body: string }
+  | { readonly ok: false; readonly detail: string };
+
+/** @param timeoutMs for the whole answer */
+function getHealthz(
+  socket: string,
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<HealthzAnswer> {
   return new Promise((resolve) => {
-    const notReady = (error: unknown) => resolve({ state: 'not_ready', detail: errorText(error) });
+    const finish = (answer: HealthzAnswer) => {
+      clearTimeout(deadline);
+      resolve(answer);
+    };
+    const fail = (error: unknown) => finish({ ok: false, detail: errorText(error) });
     const question = request(
-      { socketPath: socket, path: '/healthz', agent: false, timeout: answerTimeoutMs },
+      {
+        socketPath: socket,
+        path: '/healthz',
+        agent: false,
+        ...(signal === undefined ? {} : { signal }),
+      },
       (answer) => {
         let body = '';
         answer.setEncoding('utf8');
         answer.on('data', (chunk: string) => {
-          body += chunk;
-          if (body.length > maxAnswerBytes) answer.destroy(new Error('/healthz is too long'));
+          // One that is cut off here is no JSON.
+          if (body.length < maxAnswerBytes) body += chunk;
         });
-        answer.on('end', () => resolve(judge(answer.statusCode ?? 0, body)));
-        answer.on('error', notReady);
+        answer.on('end', () => finish({ ok: true, status: answer.statusCode ?? 0, body }));
+        answer.on('error', fail);
       },
     );
-    question.on('timeout', () => question.destroy(new Error('/healthz did not answer in time')));
-    question.on('error', notReady);
+    const deadline = setTimeout(() => {
+      const late = new Error('/healthz did not answer in time');
+      fail(late);
+      question.destroy(late);
+    }, timeoutMs);
+    deadline.unref();
+    question.on('error', fail);
     question.end();
   });
+}
+
+/** Asks the broker behind the socket how it is. Never throws. */
+export async function askHealth(socket: string): Promise<WorkerHealth> {
+  const answer = await getHealthz(socket, answerTimeoutMs);
+  return answer.ok
+    ? judge(answer.status, answer.body)
+    : { state: 'not_ready', detail: answer.detail };
+}
+
+/** Whether there is any complete HTTP answer, whatever it says. Never throws. */
+export async function answersHealthz(
+  socket: string,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return (await getHealthz(socket, timeoutMs, signal)).ok;
 }

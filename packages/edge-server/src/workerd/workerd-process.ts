@@ -16,6 +16,8 @@ export type WorkerdProcess = {
   readonly lastLines: () => readonly string[];
   /** SIGTERM, and SIGKILL after the grace period. Resolves when the process is gone. */
   readonly stop: (graceMs: number) => Promise<void>;
+  /** SIGKILL, which also ends one that does not run its own code any more. */
+  readonly kill: () => void;
 };
 
 const keptLines = 20;
@@ -92,5 +94,6 @@ export async function startWorkerd(options: {
       await exited;
       clearTimeout(deadline);
     },
+    kill: () => void child.kill('SIGKILL'),
   };
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { EdgeServerError, errorText } from '../edge-server-error.ts';
 import type { Log } from '../logs.ts';
 import { startOrphanGuard } from './orphan-guard.ts';
+import { type LivenessTiming, watchLiveness } from './watch-liveness.ts';
 import { askHealth } from './worker-health.ts';
 import { startWorkerd, type WorkerdProcess } from './workerd-process.ts';
 
@@ -11,6 +12,7 @@ export type SupervisorOptions = {
   readonly log: Log;
   /** Called at every start with the new process, and with `undefined` when it has ended. */
   readonly onProcess: (pid: number | undefined) => void;
+  readonly liveness?: LivenessTiming;
 };
 
 export type WorkerdSupervisor = {
@@ -69,7 +71,8 @@ async function waitUntilHealthy(workerd: WorkerdProcess, socket: string): Promis
 }
 
 /**
- * Keeps one workerd running: the first start must succeed, later ones are retried for ever with growing pauses.
+ * Keeps one workerd running: the first start must succeed, later ones are retried for ever with growing pauses. One that
+ * does not answer any more is killed, and then started again like one that has ended by itself.
  *
  * @throws EdgeServerError when the first start fails; nothing is left running then
  */
@@ -79,6 +82,16 @@ export async function superviseWorkerd(options: SupervisorOptions): Promise<Work
   const stopping = new AbortController();
   let current: WorkerdProcess | undefined;
   let ready = false;
+  let endWatch: () => void = () => undefined;
+
+  const killHung = (workerd: WorkerdProcess) => {
+    ready = false;
+    workerd.kill();
+    const { pid } = workerd;
+    log.write('error', 'workerd_hung', `workerd (process ${pid}) does not answer; killing it`, {
+      pid,
+    });
+  };
 
   const startOnce = async (): Promise<WorkerdProcess> => {
     const workerd = await startWorkerd({
@@ -91,6 +104,7 @@ export async function superviseWorkerd(options: SupervisorOptions): Promise<Work
     options.onProcess(workerd.pid);
     void workerd.exited.then(() => {
       ready = false;
+      endWatch();
       current = undefined;
       options.onProcess(undefined);
     });
@@ -101,7 +115,11 @@ export async function superviseWorkerd(options: SupervisorOptions): Promise<Work
       await workerd.stop(stopGraceMs);
       throw error;
     }
-    ready = true;
+    // It may have ended again while its answer was read.
+    if (current === workerd && !stopping.signal.aborted) {
+      ready = true;
+      endWatch = watchLiveness(socket, () => killHung(workerd), options.liveness);
+    }
     return workerd;
   };
 
@@ -153,6 +171,7 @@ export async function superviseWorkerd(options: SupervisorOptions): Promise<Work
     async stop() {
       stopping.abort();
       ready = false;
+      endWatch();
       await current?.stop(stopGraceMs);
       await supervision;
       guard.stop();

@@ -1,0 +1,82 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, it, onTestFinished } from 'vitest';
+import { isProcessAlive } from '../process-identity.ts';
+import { startTestServer, testOptions, visits } from '../testing/start-test-server.ts';
+import { temporaryDirectory } from '../testing/temporary-directory.ts';
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let waited = 0; !(await condition()); waited += 10) {
+    if (waited > 5_000) throw new Error('it did not come to pass within 5 seconds');
+    await sleep(10);
+  }
+}
+
+it('starts workerd again after kill -9: 503 meanwhile, nothing written is lost', async () => {
+  const lines: string[] = [];
+  const options = await testOptions(temporaryDirectory());
+  const server = await startTestServer({ ...options, log: (line) => lines.push(line) });
+  expect(await visits(server.httpUrl)).toBe(1);
+  for (let round = 2; round < 5; round++) {
+    const pid = server.workerdPid() ?? 0;
+    process.kill(pid, 'SIGKILL');
+    await until(() => server.workerdPid() !== pid);
+    let last = await fetch(`${server.httpUrl}/count`, { method: 'POST' });
+    while (last.status !== 200) {
+      expect(last.status).toBe(503);
+      expect(last.headers.get('retry-after')).toBe('1');
+      expect(await last.json()).toMatchObject({ code: 'storage_unavailable' });
+      await sleep(5);
+      last = await fetch(`${server.httpUrl}/count`, { method: 'POST' });
+    }
+    expect(await last.json()).toEqual({ visits: round });
+  }
+  expect(lines.filter((line) => line.includes('workerd_ended'))).toHaveLength(3);
+});
+
+it('kills a workerd that does not answer any more, and starts it again: 503 meanwhile', async () => {
+  const lines: string[] = [];
+  const options = await testOptions(temporaryDirectory());
+  const server = await startTestServer({
+    ...options,
+    liveness: { intervalMs: 100, timeoutMs: 400 },
+    log: (line) => lines.push(line),
+  });
+  expect(await visits(server.httpUrl)).toBe(1);
+  const pid = server.workerdPid() ?? 0;
+  const stoppedAt = performance.now();
+  process.kill(pid, 'SIGSTOP');
+  onTestFinished(() => {
+    if (isProcessAlive(pid)) process.kill(pid, 'SIGKILL');
+  });
+  const meanwhile = await Promise.all([
+    fetch(server.httpUrl),
+    fetch(`${server.httpUrl}/count`, { method: 'POST' }),
+  ]);
+  expect(meanwhile.map(({ status }) => status)).toEqual([503, 503]);
+  // Not at the first question that went unanswered.
+  expect(performance.now() - stoppedAt).toBeGreaterThan(1_000);
+  await until(async () => (await fetch(server.httpUrl)).status === 200);
+  expect(performance.now() - stoppedAt).toBeLessThan(4_000);
+  expect(isProcessAlive(pid)).toBe(false);
+  expect(server.workerdPid()).not.toBe(pid);
+  expect(await visits(server.httpUrl)).toBe(2);
+  const events = lines.map((line) => JSON.parse(line));
+  expect(events.slice(2)).toMatchObject([
+    { event: 'workerd_hung', level: 'error', pid },
+    { event: 'workerd_ended', how: 'SIGKILL' },
+    { event: 'workerd_started', pid: server.workerdPid() },
+  ]);
+  // The new one is watched as well, and left alone as long as it answers.
+  await sleep(1_500);
+  expect(lines).toHaveLength(5);
+});
+
+it('stops in good time when workerd hangs', async () => {
+  const server = await startTestServer(await testOptions(temporaryDirectory()));
+  const pid = server.workerdPid() ?? 0;
+  process.kill(pid, 'SIGSTOP');
+  const startedAt = performance.now();
+  await server.stop();
+  expect(performance.now() - startedAt).toBeLessThan(3_000);
+  expect(isProcessAlive(pid)).toBe(false);
+});
