@@ -27,7 +27,7 @@ const enrollmentFile = z.strictObject({
   certificate,
   issuer_certificate: certificate,
   root_certificate: certificate,
-  /** Of the key set that came with the enrollment: no older one will ever be accepted. */
+  /** The highest that was accepted, at the enrollment or since: no older key set will ever be. */
   key_set_version: z.int().check(z.minimum(1)),
 });
 
@@ -111,6 +111,30 @@ export function writeEnrollment(
     Buffer.from(`${JSON.stringify(file, undefined, 2)}\n`),
   );
   return written.ok ? succeed(undefined) : written;
+}
+
+/**
+ * Records that a key set of this version was accepted for the enrollment. Written whole or not at all, and only over
+ * the very enrollment that the caller read: while it asked the broker, the device may have been enrolled anew.
+ */
+export function raiseKeySetVersion(
+  stateDirectory: string,
+  enrollment: Enrollment,
+  keySetVersion: number,
+): Result<undefined, EnrollmentReason | PrivateFileReason> {
+  const current = readEnrollment(stateDirectory);
+  if (!current.ok) return current;
+  if (current.value === undefined || !isSameEnrollment(current.value, enrollment)) {
+    return succeed(undefined);
+  }
+  return current.value.keySetVersion >= keySetVersion
+    ? succeed(undefined)
+    : writeEnrollment(stateDirectory, { ...current.value, keySetVersion });
+}
+
+/** Each certificate belongs to one enrollment. */
+export function isSameEnrollment(one: Enrollment, other: Enrollment): boolean {
+  return Buffer.from(one.leafCertificate).equals(other.leafCertificate);
 }
 
 export function removeEnrollment(stateDirectory: string): Result<undefined, PrivateFileReason> {

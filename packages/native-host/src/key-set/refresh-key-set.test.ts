@@ -1,4 +1,14 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -7,7 +17,11 @@ import {
   startFakeEnrollmentBroker,
 } from '@countersign/testkit/fake-enrollment-broker';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Enrollment } from '../enrollment/enrollment-record.ts';
+import {
+  type Enrollment,
+  readEnrollment,
+  writeEnrollment,
+} from '../enrollment/enrollment-record.ts';
 import { isRefreshDue, refreshKeySet } from './refresh-key-set.ts';
 import { readStoredKeySet } from './stored-key-set.ts';
 
@@ -109,6 +123,81 @@ describe('a refresh', () => {
       reason: 'broker_unreachable',
       detail: expect.stringContaining('ECONNREFUSED'),
     });
+  });
+});
+
+describe('the highest version that was accepted', () => {
+  /** What this device knows when it is asked next. */
+  function reread(): Enrollment {
+    const read = readEnrollment(stateDirectory);
+    if (!read.ok || read.value === undefined) throw new Error('there is no enrollment');
+    return read.value;
+  }
+  async function refreshAt(version: number) {
+    broker.organization.keySetVersion = version;
+    enrollment = reread();
+    return refresh();
+  }
+  const lose = () => rmSync(join(stateDirectory, 'key-set.json'), { recursive: true });
+  const older = { ok: false, reason: 'key_set_invalid', detail: expect.stringContaining('older') };
+  beforeEach(() => {
+    writeEnrollment(stateDirectory, enrollment);
+  });
+
+  it('stays known when the key set is lost', async () => {
+    expect(await refreshAt(7)).toMatchObject({ ok: true });
+    expect(reread()).toEqual({ ...enrollment, keySetVersion: 7 });
+    lose();
+    expect(await refreshAt(6)).toMatchObject(older);
+    expect(existsSync(join(stateDirectory, 'key-set.json'))).toBe(false);
+    expect(await refreshAt(7)).toMatchObject({ ok: true });
+    expect(await refreshAt(9)).toMatchObject({ ok: true });
+    expect(reread().keySetVersion).toBe(9);
+    expect(statSync(join(stateDirectory, 'enrollment.json')).mode & 0o777).toBe(0o600);
+    expect(readdirSync(stateDirectory).sort()).toEqual(['enrollment.json', 'key-set.json']);
+  });
+
+  it('is not raised by a key set that is refused, nor written again without need', async () => {
+    await refreshAt(7);
+    const { ino } = statSync(join(stateDirectory, 'enrollment.json'));
+    const other = await startFakeEnrollmentBroker();
+    other.organization.keySetVersion = 99;
+    const foreign = await other.organization.signKeySet();
+    await other.stop();
+    broker.interruptNext((response) => sendJson(response, 200, { key_set: foreign }));
+    expect(await refreshAt(8)).toMatchObject({ ok: false });
+    expect(await refreshAt(7)).toMatchObject({ ok: true });
+    expect(statSync(join(stateDirectory, 'enrollment.json')).ino).toBe(ino);
+  });
+
+  it('is on the disk before the key set is', async () => {
+    mkdirSync(join(stateDirectory, 'key-set.json'));
+    expect(await refreshAt(7)).toMatchObject({ ok: true, value: { version: 7 } });
+    lose();
+    expect(await refreshAt(6)).toMatchObject(older);
+  });
+
+  it('of an enrollment that was replaced meanwhile says nothing about the new one', async () => {
+    const replaced = { ...enrollment, leafCertificate: new Uint8Array(2) };
+    broker.interruptNext(async (response) => {
+      writeEnrollment(stateDirectory, replaced);
+      sendJson(response, 200, { key_set: await broker.organization.signKeySet() });
+    });
+    expect(await refreshAt(7)).toMatchObject({ ok: true });
+    expect(reread()).toEqual(replaced);
+  });
+
+  it('stops no sign-in when it cannot be kept', async () => {
+    broker.interruptNext(async (response) => {
+      chmodSync(join(stateDirectory, 'enrollment.json'), 0o644);
+      sendJson(response, 200, { key_set: await broker.organization.signKeySet() });
+    });
+    expect(await refreshAt(7)).toMatchObject({ ok: true, value: { version: 7 } });
+    expect(storedVersion()).toBe(7);
+    chmodSync(join(stateDirectory, 'enrollment.json'), 0o600);
+    expect(reread().keySetVersion).toBe(1);
+    expect(await refreshAt(7)).toMatchObject({ ok: true });
+    expect(reread().keySetVersion).toBe(7);
   });
 });
 

@@ -1,6 +1,6 @@
 import { type KeySetClaims, keySetAnswer } from '@countersign/protocol/key-set';
 import { parseFields } from '@countersign/protocol/schemas';
-import type { Enrollment } from '../enrollment/enrollment-record.ts';
+import { type Enrollment, raiseKeySetVersion } from '../enrollment/enrollment-record.ts';
 import { callBroker } from '../http/call-broker.ts';
 import { fail, type Result } from '../result.ts';
 import { readStoredKeySet, writeStoredKeySet } from './stored-key-set.ts';
@@ -22,8 +22,9 @@ export type RefreshKeySetInput = {
 };
 
 /**
- * Asks the broker for its key set, verifies it under the pinned root and keeps it. A version older than the one on
- * this device is refused. A device that cannot write still gets the keys, so that a full disk stops no sign-in.
+ * Asks the broker for its key set, verifies it under the pinned root and keeps it. A version older than one that this
+ * device accepted before is refused, whether or not it still has that. A device that cannot write still gets the keys,
+ * so that a full disk stops no sign-in.
  */
 export async function refreshKeySet(
   input: RefreshKeySetInput,
@@ -53,6 +54,10 @@ export async function refreshKeySet(
     lowestVersion: stored?.claims.version ?? enrollment.keySetVersion,
     signerValidAtSeconds: nowSeconds,
   });
-  if (verified.ok) writeStoredKeySet(stateDirectory, answer.value.key_set, nowSeconds);
+  if (verified.ok) {
+    // In this order: cut off in between, the device asks once more, and there is no way back to what it had.
+    raiseKeySetVersion(stateDirectory, enrollment, verified.value.version);
+    writeStoredKeySet(stateDirectory, answer.value.key_set, nowSeconds);
+  }
   return verified;
 }

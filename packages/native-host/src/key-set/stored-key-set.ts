@@ -12,7 +12,7 @@ import {
 import { parseStrictJsonBytes } from '../strict-json.ts';
 import { maxKeySetBytes, verifyKeySet } from './verify-key-set.ts';
 
-/** A file of its own: refreshing it never touches the enrollment, and losing it costs one more request. */
+/** A file of its own: losing it costs one more request, and the enrollment still knows which version was reached. */
 const storedKeySetFile = z.strictObject({
   version: z.literal(1),
   /** Compact JWS. */
