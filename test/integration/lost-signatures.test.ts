@@ -4,7 +4,7 @@ import { enrollmentAnswer } from '@countersign/protocol/enrollment';
 import { problemDocument } from '@countersign/protocol/problem';
 import { FakeDevice } from '@countersign/testkit/fake-device';
 import { identifyPublicKey, parseCertificate } from '@countersign/x509';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { oneYearProfile } from '../../worker/src/ca/certificate-profile.ts';
 import { loadIssuer, planCertificate } from '../../worker/src/ca/issuer.ts';
 import { readSettings } from '../../worker/src/config/settings.ts';
@@ -124,6 +124,26 @@ describe('an intent whose signature was lost', () => {
     const { text, toBeSigned } = await recorded(deviceId);
     expect(toBeSigned).toEqual(planned.toBeSigned);
     expect(await Promise.all(responses.map(certificateOf))).toEqual(responses.map(() => text));
+  });
+
+  it('is one certificate when two signatures are made for it: the first that is stored', async () => {
+    const { device, token, deviceId } = await interrupted();
+    const bothSigning = Promise.withResolvers<void>();
+    let signing = 0;
+    const sign = crypto.subtle.sign.bind(crypto.subtle);
+    vi.spyOn(crypto.subtle, 'sign').mockImplementation(async (...parameters) => {
+      // Shorter than a certificate are the checks of the settings.
+      if (parameters[2].byteLength < 100) return await sign(...parameters);
+      signing += 1;
+      if (signing === 2) bothSigning.resolve();
+      await bothSigning.promise;
+      return await sign(...parameters);
+    });
+    const responses = await Promise.all([post(device, token), post(device, token)]);
+    vi.restoreAllMocks();
+    expect(signing).toBe(2);
+    const { text } = await recorded(deviceId);
+    expect(await Promise.all(responses.map(certificateOf))).toEqual([text, text]);
   });
 
   it('of an issuer that is not ours any more is left alone, and does not keep the alarm going', async () => {

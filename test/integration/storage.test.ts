@@ -1,4 +1,9 @@
-import { createExecutionContext, env, runInDurableObject } from 'cloudflare:test';
+import {
+  createExecutionContext,
+  env,
+  evictDurableObject,
+  runInDurableObject,
+} from 'cloudflare:test';
 import { problemDocument } from '@countersign/protocol/problem';
 import { BrokerClient, randomText, type TestClient } from '@countersign/testkit/broker-client';
 import { evidenceWithoutResponse, FakeDevice } from '@countersign/testkit/fake-device';
@@ -106,6 +111,31 @@ describe('GroupCommit', () => {
     });
   });
 
+  it('says that something was undone before the next block starts', async () => {
+    await withTable(async (storage) => {
+      const events: string[] = [];
+      let failing = false;
+      const commit = new GroupCommit(
+        withSync(storage, () =>
+          failing ? Promise.reject(new Error('disk full')) : storage.sync(),
+        ),
+        () => events.push(`undone, ${namesIn(storage).length} left`),
+      );
+      const insert = (name: string, fail: boolean) =>
+        commit.run(() => {
+          events.push(name);
+          storage.sql.exec('INSERT INTO things (name) VALUES (?)', name);
+          if (fail) throw new Error(name);
+        });
+      await Promise.allSettled([insert('a', false), insert('b', true), insert('c', false)]);
+      expect(events).toEqual(['a', 'b', 'undone, 1 left', 'c']);
+      failing = true;
+      events.length = 0;
+      await Promise.allSettled([insert('d', false), insert('e', false)]);
+      expect(events).toEqual(['d', 'undone, 3 left', 'e', 'undone, 4 left']);
+    });
+  });
+
   it('answers nobody when the flush fails, and goes on afterwards', async () => {
     await withTable(async (storage) => {
       let failing = true;
@@ -177,9 +207,25 @@ describe('a shard', () => {
       code: 'storage_unavailable',
     });
     await sqlInShard(1, 'DELETE FROM decisions WHERE sequence = ?', head.count + 1);
+    await evictDurableObject(stub);
     expect(await stub.decide(1, signInOf('ada'))).toMatchObject({ kind: 'decided' });
     const after = await broker.decisions(1);
     expect(after.head.count).toBe(head.count + 1);
+    expect(firstBrokenRow(after.rows, after.head)).toBeUndefined();
+  });
+
+  it('reads its head again when something was undone', async () => {
+    const stub = shardObject(2);
+    await stub.decide(2, signInOf('ada'));
+    await stub.decide(2, signInOf('ada'));
+    const { head } = await broker.decisions(2);
+    // As if the storage had undone more than the block that failed.
+    await sqlInShard(2, 'DELETE FROM decisions WHERE sequence = ?', head.count);
+    expect(await stub.decide(2, signInOf('\ud800'))).toMatchObject({ ok: false });
+    expect(await stub.decide(2, signInOf('ada'))).toMatchObject({
+      record: { sequence: head.count },
+    });
+    const after = await broker.decisions(2);
     expect(firstBrokenRow(after.rows, after.head)).toBeUndefined();
   });
 

@@ -53,7 +53,7 @@ export class DeviceObject extends DurableObject<Environment> {
   constructor(state: DurableObjectState, environment: Environment) {
     super(state, environment);
     this.#migrated = migrate(state.storage, deviceMigrations);
-    this.#commit = new GroupCommit(state.storage);
+    this.#commit = new GroupCommit(state.storage, () => this.#readHeadAgain());
     this.#head = this.#migrated.ok
       ? readChainHead(state.storage.sql)
       : { count: 0, hash: new Uint8Array(32) };
@@ -232,6 +232,12 @@ export class DeviceObject extends DurableObject<Environment> {
     return this.#issuer;
   }
 
+  /** The head in memory is ahead of the disk when what it was raised for was undone. */
+  #readHeadAgain(): void {
+    const head = this.#read(readChainHead);
+    if (!('ok' in head)) this.#head = head;
+  }
+
   /** Reads; what is on disk may be damaged, and then there is no answer. */
   #read<Value>(block: (sql: SqlStorage) => Value): Value | Failure {
     if (!this.#migrated.ok) return storageUnavailable;
@@ -249,19 +255,9 @@ export class DeviceObject extends DurableObject<Environment> {
       console.error(JSON.stringify({ event: 'schema_refused', detail: this.#migrated.detail }));
       return undefined;
     }
-    const headBefore = this.#head;
     try {
-      return await this.#commit.run(() => {
-        const headAtStart = this.#head;
-        try {
-          return block();
-        } catch (error) {
-          this.#head = headAtStart;
-          throw error;
-        }
-      });
+      return await this.#commit.run(block);
     } catch (error) {
-      if (this.#head !== headBefore) this.#head = readChainHead(this.ctx.storage.sql);
       console.error(JSON.stringify({ event: 'storage_failed', detail: String(error) }));
       return undefined;
     }

@@ -8,10 +8,16 @@
 export class GroupCommit {
   readonly #storage: DurableObjectStorage;
   readonly #pending: Array<{ start: () => void; finish: (commit: Promise<void>) => unknown }> = [];
+  readonly #undone: () => void;
   #committing = false;
 
-  constructor(storage: DurableObjectStorage) {
+  /**
+   * @param undone called after a block or a commit has failed, before the next block starts: what the object knows of
+   *   its storage by heart may be wrong then. Must not throw.
+   */
+  constructor(storage: DurableObjectStorage, undone: () => void = () => undefined) {
     this.#storage = storage;
+    this.#undone = undone;
   }
 
   /**
@@ -26,6 +32,7 @@ export class GroupCommit {
       try {
         outcome = { value: this.#storage.transactionSync(block) };
       } catch (error) {
+        this.#undone();
         reject(error);
       }
     };
@@ -45,7 +52,7 @@ export class GroupCommit {
       for (const block of batch) block.start();
       const commit = this.#storage.sync();
       for (const block of batch) block.finish(commit);
-      await commit.catch(() => undefined);
+      await commit.catch(this.#undone);
     }
     this.#committing = false;
   }
