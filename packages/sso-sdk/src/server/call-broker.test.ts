@@ -1,46 +1,9 @@
-import { randomBytes } from 'node:crypto';
-import {
-  type FakeBroker,
-  type Handler,
-  sendJson,
-  sendProblem,
-  startFakeBroker,
-} from '@countersign/testkit/fake-broker';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type CountersignClientOptions, createCountersignClient } from './countersign-client.ts';
-import { createTransaction } from './transaction.ts';
+import { type Handler, sendJson, sendProblem } from '@countersign/testkit/fake-broker';
+import { describe, expect, test } from 'vitest';
+import { clientSecret, useFakeBroker } from './testing/use-fake-broker.ts';
 
-const clientId = 'sso';
-const application = 'mail';
-const origin = 'https://sso.example.com';
-const clientSecret = randomBytes(32).toString('base64url');
 const evaluation = '/access/v1/evaluation';
-let broker: FakeBroker;
-
-const startBroker = () =>
-  startFakeBroker({ clientId, clientSecret, origins: [origin], application });
-
-beforeEach(async () => {
-  broker = await startBroker();
-});
-afterEach(() => broker.stop());
-
-const client = (options: Partial<CountersignClientOptions> = {}) =>
-  createCountersignClient({
-    brokerUrl: broker.url,
-    clientId,
-    authentication: { clientSecret },
-    ...options,
-  });
-
-/** What the sign-in server has when the form of a managed browser arrives. */
-async function signIn(at = broker) {
-  const transaction = createTransaction();
-  const evidence = await at.attestAsManagedDevice({ origin, transaction });
-  return { subject: 'ada', application, transaction, evidence, subjectAuthenticated: true };
-}
-
-const evaluations = () => broker.requests.filter(({ path }) => path === evaluation);
+const { current: broker, client, signIn, evaluations } = useFakeBroker();
 
 describe('retry', () => {
   test.each<[string, Handler]>([
@@ -55,7 +18,7 @@ describe('retry', () => {
       },
     ],
   ])('after %s sends the same bytes once more', async (_, handler) => {
-    broker.interruptNext(evaluation, handler);
+    broker().interruptNext(evaluation, handler);
     expect((await client().evaluate(await signIn())).decision).toBe(true);
     const [first, second] = evaluations();
     expect(evaluations()).toHaveLength(2);
@@ -65,14 +28,14 @@ describe('retry', () => {
 
   test('gives up after the second failure', async () => {
     const hangUp: Handler = (_, response) => void response.destroy();
-    broker.interruptNext(evaluation, hangUp);
-    broker.interruptNext(evaluation, hangUp);
+    broker().interruptNext(evaluation, hangUp);
+    broker().interruptNext(evaluation, hangUp);
     await expect(client().evaluate(await signIn())).rejects.toMatchObject({
       code: 'broker_unreachable',
     });
     const busy: Handler = (_, response) => sendProblem(response, 503, 'storage_unavailable');
-    broker.interruptNext(evaluation, busy);
-    broker.interruptNext(evaluation, busy);
+    broker().interruptNext(evaluation, busy);
+    broker().interruptNext(evaluation, busy);
     await expect(client().evaluate(await signIn())).rejects.toMatchObject({
       code: 'storage_unavailable',
       status: 503,
@@ -89,19 +52,19 @@ describe('retry', () => {
   });
 
   test('stops when the time is up, in the middle of whatever it does', async () => {
-    broker.interruptNext(evaluation, () => undefined);
+    broker().interruptNext(evaluation, () => undefined);
     const silent = client({ timeoutMs: 400 }).evaluate(await signIn());
     await expect(silent).rejects.toMatchObject({ code: 'broker_timeout' });
     expect(evaluations()).toHaveLength(1);
 
-    broker.interruptNext(evaluation, (_, response) => {
+    broker().interruptNext(evaluation, (_, response) => {
       response.writeHead(200);
       response.write('{');
     });
     const dripping = client({ timeoutMs: 400 }).evaluate(await signIn());
     await expect(dripping).rejects.toMatchObject({ code: 'broker_timeout' });
 
-    broker.interruptNext(evaluation, (_, response) =>
+    broker().interruptNext(evaluation, (_, response) =>
       sendProblem(response, 503, 'storage_unavailable'),
     );
     const pausing = client({ timeoutMs: 60 }).evaluate(await signIn());
@@ -136,7 +99,7 @@ describe('answers that are not understood', () => {
       },
     ],
   ])('%s', async (_, handler) => {
-    broker.interruptNext(evaluation, handler);
+    broker().interruptNext(evaluation, handler);
     await expect(client().evaluate(await signIn())).rejects.toMatchObject({
       name: 'CountersignError',
       code: 'broker_answer_malformed',
@@ -145,7 +108,7 @@ describe('answers that are not understood', () => {
   });
 
   test('a problem document becomes the error, with the field and the text for the person', async () => {
-    broker.interruptNext(evaluation, (_, response) => {
+    broker().interruptNext(evaluation, (_, response) => {
       sendProblem(response, 400, 'field_invalid', 'subject.id');
     });
     await expect(client().evaluate(await signIn())).rejects.toMatchObject({
@@ -159,7 +122,7 @@ describe('answers that are not understood', () => {
 });
 
 test('errors carry neither secret nor evidence', async () => {
-  broker.interruptNext(evaluation, (_, response) => sendProblem(response, 500, 'internal_error'));
+  broker().interruptNext(evaluation, (_, response) => sendProblem(response, 500, 'internal_error'));
   const input = await signIn();
   const error = await client()
     .evaluate(input)

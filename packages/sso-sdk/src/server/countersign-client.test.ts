@@ -1,48 +1,13 @@
-import { randomBytes } from 'node:crypto';
-import {
-  type FakeBroker,
-  type Handler,
-  sendJson,
-  sendProblem,
-  startFakeBroker,
-} from '@countersign/testkit/fake-broker';
+import { type Handler, sendJson, sendProblem } from '@countersign/testkit/fake-broker';
 import { exportJWK, generateKeyPair } from 'jose';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type CountersignClientOptions, createCountersignClient } from './countersign-client.ts';
+import { describe, expect, test } from 'vitest';
+import type { CountersignClientOptions } from './countersign-client.ts';
+import { startBroker, useFakeBroker } from './testing/use-fake-broker.ts';
 import { createTransaction } from './transaction.ts';
 
-const clientId = 'sso';
-const application = 'mail';
-const origin = 'https://sso.example.com';
-const clientSecret = randomBytes(32).toString('base64url');
 const evaluation = '/access/v1/evaluation';
 const jwks = '/.well-known/jwks.json';
-let broker: FakeBroker;
-
-const startBroker = () =>
-  startFakeBroker({ clientId, clientSecret, origins: [origin], application });
-
-beforeEach(async () => {
-  broker = await startBroker();
-});
-afterEach(() => broker.stop());
-
-const client = (options: Partial<CountersignClientOptions> = {}) =>
-  createCountersignClient({
-    brokerUrl: broker.url,
-    clientId,
-    authentication: { clientSecret },
-    ...options,
-  });
-
-/** What the sign-in server has when the form of a managed browser arrives. */
-async function signIn(at = broker) {
-  const transaction = createTransaction();
-  const evidence = await at.attestAsManagedDevice({ origin, transaction });
-  return { subject: 'ada', application, transaction, evidence, subjectAuthenticated: true };
-}
-
-const evaluations = () => broker.requests.filter(({ path }) => path === evaluation);
+const { current: broker, replaceBroker, client, signIn, evaluations } = useFakeBroker();
 
 describe('evaluate', () => {
   test('reports an allow with its verified token', async () => {
@@ -91,10 +56,8 @@ describe('evaluate', () => {
 
   test('authenticates with a private key', async () => {
     const { privateKey, publicKey } = await generateKeyPair('ES256');
-    await broker.stop();
-    const clientKeys = [{ ...(await exportJWK(publicKey)), kid: 'k1' }];
-    broker = await startFakeBroker({ clientId, clientKeys, origins: [origin], application });
-    broker.interruptNext(evaluation, (_, response) => void response.destroy());
+    await replaceBroker({ clientKeys: [{ ...(await exportJWK(publicKey)), kid: 'k1' }] });
+    broker().interruptNext(evaluation, (_, response) => void response.destroy());
     const authentication = { privateKey, keyId: 'k1' };
     const decision = await client({ authentication }).evaluate(await signIn());
     expect(decision.decision).toBe(true);
@@ -108,7 +71,7 @@ describe('evaluate', () => {
   });
 
   test('asks at the internal address and expects the public one in the token', async () => {
-    const internal = broker.url.replace('127.0.0.1', 'localhost');
+    const internal = broker().url.replace('127.0.0.1', 'localhost');
     const fetchCalls: string[] = [];
     const countersign = client({
       brokerInternalUrl: internal,
@@ -119,7 +82,7 @@ describe('evaluate', () => {
     });
     expect((await countersign.evaluate(await signIn())).decision).toBe(true);
     expect(fetchCalls).toEqual([`${internal}${evaluation}`, `${internal}${jwks}`]);
-    const misled = client({ brokerUrl: internal, brokerInternalUrl: broker.url });
+    const misled = client({ brokerUrl: internal, brokerInternalUrl: broker().url });
     await expect(misled.evaluate(await signIn())).rejects.toMatchObject({
       code: 'decision_token_wrong_issuer',
     });
@@ -128,7 +91,7 @@ describe('evaluate', () => {
   test('fetches the keys once for many decisions', async () => {
     const countersign = client();
     for (let turn = 0; turn < 3; turn++) await countersign.evaluate(await signIn());
-    expect(broker.requests.filter(({ path }) => path === jwks)).toHaveLength(1);
+    expect(broker().requests.filter(({ path }) => path === jwks)).toHaveLength(1);
   });
 });
 
@@ -140,7 +103,7 @@ describe('an allow that is not proven', () => {
     const input = await signIn();
     const honest = await client().evaluate(input);
     if (!honest.decision) throw new Error('not allowed');
-    broker.interruptNext(evaluation, (_, response) => {
+    broker().interruptNext(evaluation, (_, response) => {
       const answer = {
         decision: true as unknown,
         context: {
@@ -226,14 +189,14 @@ describe('an allow that is not proven', () => {
     ['has no keys', (_, response) => sendJson(response, 200, {})],
     ['redirects', (_, response) => void response.writeHead(302, { Location: '/' }).end()],
   ])('while the key set %s', async (_, handler) => {
-    broker.interruptNext(jwks, handler);
+    broker().interruptNext(jwks, handler);
     await expect(client().evaluate(await signIn())).rejects.toMatchObject({
       code: 'decision_keys_unavailable',
     });
   });
 
   test('while the key set is awaited when the time is up', async () => {
-    broker.interruptNext(jwks, () => undefined);
+    broker().interruptNext(jwks, () => undefined);
     const waiting = client({ timeoutMs: 800 }).evaluate(await signIn());
     await expect(waiting).rejects.toMatchObject({ code: 'broker_timeout' });
   });
@@ -275,7 +238,7 @@ describe('complete', () => {
       code: 'not_pending',
       status: 409,
     });
-    const request = broker.requests.at(-1);
+    const request = broker().requests.at(-1);
     expect(request?.path).toBe('/v1/completions');
     expect(JSON.parse(request?.body ?? '')).toMatchObject({
       acr: 'phr',
