@@ -160,6 +160,7 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
       clientAuthorities: [data.issuerCertificatePem, data.rootCertificatePem],
       socketPath: socketDirectory.socket,
       isReady: () => supervisor?.isReady() === true,
+      log,
     });
     undo.push(() => front.stop(requestGraceMs));
     const httpUrl = plainUrl(host, front.httpPort);

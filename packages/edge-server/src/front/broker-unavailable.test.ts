@@ -56,6 +56,9 @@ describe('without a working broker', () => {
       detail: 'The broker did not answer in time.',
     });
     expect(paths).toEqual(['/', '/never']);
+    expect(front.log).toMatchObject([
+      { event: 'answer_failed', failure: 'timed_out', request_id: headers['x-request-id'] },
+    ]);
   });
 
   it('cuts the answer off when the connection breaks in the middle of it', async () => {

@@ -1,27 +1,47 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { errorText } from '../edge-server-error.ts';
+import type { Log } from '../logs.ts';
+import type { AnswerHead } from './answer-parser.ts';
 import { BodyRoom } from './body-room.ts';
 import { cfBlobOf } from './client-facts.ts';
 import { declaresTooMuch, readBody } from './read-body.ts';
+import { requestHead } from './request-head.ts';
 import { headersForClient, headersForWorkerd } from './request-headers.ts';
-import { sendProblem } from './send-problem.ts';
-import type { AnswerReceiver, Exchange, WorkerdConnections } from './workerd-connections.ts';
+import { requestIdOf, sendProblem } from './send-problem.ts';
+import type {
+  AnswerFailure,
+  AnswerReceiver,
+  Exchange,
+  WorkerdConnections,
+} from './workerd-connections.ts';
 
 /** Larger than anything that the broker accepts, so that its own limit and answer come first. */
 const maxBodyBytes = 1024 * 1024;
 const maxBodiesBytes = 64 * 1024 * 1024;
 const lingerMs = 3_000;
-const lineBreak = /[\r\n\0]/;
 
 export type Upstream = {
-  readonly connections: WorkerdConnections;
+  readonly connections: Pick<WorkerdConnections, 'send'>;
   readonly isReady: () => boolean;
+  readonly log: Log;
 };
 
-function sendUnavailable(
-  response: ServerResponse,
-  detail = 'The broker is being started again.',
-): void {
-  sendProblem(response, 503, 'storage_unavailable', detail, { 'Retry-After': '1' });
+const startingAgain = 'The broker is being started again.';
+/** For the log, and for the client. */
+const answerFailures = {
+  timed_out: ['the broker did not answer in time', 'The broker did not answer in time.'],
+  malformed: ['the broker answered no HTTP', 'The broker did not answer properly.'],
+} as const;
+
+function sendUnavailable(response: ServerResponse, detail: string, requestId?: string): void {
+  sendProblem(response, 503, 'storage_unavailable', detail, {
+    'Retry-After': '1',
+    ...(requestId === undefined ? {} : { 'X-Request-ID': requestId }),
+  });
+}
+
+function sendMalformed(response: ServerResponse, detail: string): void {
+  sendProblem(response, 400, 'field_invalid', detail, { Connection: 'close' });
 }
 
 /**
@@ -85,17 +105,6 @@ function isSafe(method: string): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
-/** The parser of Node has refused line ends inside of these; that they cannot add a header is checked here once more. */
-function requestHead(method: string, path: string, headers: readonly string[]): string {
-  let head = `${method} ${path} HTTP/1.1\r\n`;
-  for (let index = 0; index + 1 < headers.length; index += 2) {
-    const line = `${headers[index]}: ${headers[index + 1]}`;
-    if (lineBreak.test(line)) throw new Error('a header holds a line break');
-    head += `${line}\r\n`;
-  }
-  return `${head}\r\n`;
-}
-
 /** `waitsForContinue`: the client sends its body only after it was told to (RFC 9110 section 10.1.1). */
 export type Forwarder = (
   request: IncomingMessage,
@@ -107,6 +116,35 @@ export type Forwarder = (
 export function createForwarder(upstream: Upstream, protocol: 'http' | 'https'): Forwarder {
   const room = new BodyRoom(maxBodiesBytes);
 
+  /** A fault of this program: it costs this one request its answer, and no other. */
+  const fail = (request: IncomingMessage, response: ServerResponse, error: unknown) => {
+    try {
+      const requestId = requestIdOf(request);
+      upstream.log.write(
+        'error',
+        'request_failed',
+        `the front failed at a request (${errorText(error)})`,
+        { request_id: requestId },
+      );
+      request.resume();
+      sendUnavailable(response, 'The front failed; its log has the cause.', requestId);
+    } catch {
+      response.destroy();
+    }
+  };
+
+  const refuseAnswer = (response: ServerResponse, failure: AnswerFailure) => {
+    if (response.destroyed) return;
+    if (failure !== 'timed_out' && failure !== 'malformed') {
+      sendUnavailable(response, startingAgain);
+      return;
+    }
+    const requestId = requestIdOf(response.req);
+    const [message, detail] = answerFailures[failure];
+    upstream.log.write('error', 'answer_failed', message, { failure, request_id: requestId });
+    sendUnavailable(response, detail, requestId);
+  };
+
   const exchange = (
     request: IncomingMessage,
     response: ServerResponse,
@@ -114,75 +152,92 @@ export function createForwarder(upstream: Upstream, protocol: 'http' | 'https'):
     body: Buffer | undefined,
   ) => {
     const { method = 'GET' } = request;
-    const wire = {
-      head: requestHead(
-        method,
-        path,
-        headersForWorkerd(request.rawHeaders, request.headers.connection, {
-          cfBlob: cfBlobOf(request.socket),
-          protocol,
-          bodyLength: body?.length,
-        }),
-      ),
-      body,
-      isHead: method === 'HEAD',
-    };
+    const head = requestHead(
+      method,
+      path,
+      headersForWorkerd(request.rawHeaders, request.headers.connection, {
+        cfBlob: cfBlobOf(request.socket),
+        protocol,
+        bodyLength: body?.length,
+      }),
+    );
+    if (head === undefined)
+      return sendMalformed(
+        response,
+        'The request line or a header holds a character that cannot be passed on.',
+      );
+    const wire = { head, body, isHead: method === 'HEAD' };
     // The last part of an answer goes out together with its end, in one write.
     let part: Buffer | undefined;
     let current: Exchange | undefined;
+    const guarded =
+      <Input extends unknown[]>(action: (...input: Input) => unknown) =>
+      (...input: Input): boolean => {
+        try {
+          return action(...input) !== false;
+        } catch (error) {
+          current?.abandon();
+          fail(request, response, error);
+          return true;
+        }
+      };
     const receiver: AnswerReceiver = {
-      onHead: ({ status, rawHeaders }) => response.writeHead(status, headersForClient(rawHeaders)),
-      onData: (data) => {
+      onHead: guarded(({ status, rawHeaders }: AnswerHead) => {
+        response.writeHead(status, headersForClient(rawHeaders));
+      }),
+      onData: guarded((data: Buffer) => {
         if (part !== undefined) response.write(part);
         part = data;
-      },
-      onPart: () => {
+      }),
+      onPart: guarded(() => {
         const isEnough = part !== undefined && !response.write(part);
         part = undefined;
         return !isEnough;
-      },
-      onEnd: () => response.end(part),
-      onFailure: (failure) => {
-        if (response.destroyed || response.headersSent) response.destroy();
-        else if (failure === 'stale_connection' && isSafe(method) && upstream.isReady()) {
+      }),
+      onEnd: guarded(() => {
+        response.end(part);
+      }),
+      onFailure: guarded((failure: AnswerFailure) => {
+        const mayAskAgain = failure === 'stale_connection' && isSafe(method);
+        const isUnanswered = !response.destroyed && !response.headersSent;
+        if (mayAskAgain && isUnanswered && upstream.isReady()) {
           // The connection was one of an earlier workerd, or had been closed while it was idle.
           current = upstream.connections.send(wire, receiver, true);
-        } else if (failure === 'timed_out') {
-          sendUnavailable(response, 'The broker did not answer in time.');
-        } else sendUnavailable(response);
-      },
+        } else refuseAnswer(response, failure);
+      }),
     };
     response.on('drain', () => current?.resume());
     response.once('close', () => current?.abandon());
     current = upstream.connections.send(wire, receiver);
   };
 
-  return (request, response, waitsForContinue) => {
+  const handle = async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    waitsForContinue: boolean,
+  ) => {
     if (declaresTooMuch(request, maxBodyBytes)) return sendTooLarge(request, response);
     const path = originForm(request);
     if (path === undefined || !hasOneHost(request)) {
-      return sendProblem(
-        response,
-        400,
-        'field_invalid',
-        'The request must name a path and exactly one Host.',
-        {
-          Connection: 'close',
-        },
-      );
+      return sendMalformed(response, 'The request must name a path and exactly one Host.');
     }
     if (!upstream.isReady()) {
       request.resume();
-      return sendUnavailable(response);
+      return sendUnavailable(response, startingAgain);
     }
     if (waitsForContinue) response.writeContinue();
     const { result, release } = readBody(request, maxBodyBytes, room);
     response.once('close', release);
-    void result.then((read) => {
-      if (read.ok) return exchange(request, response, path, read.body);
-      if (read.reason === 'too_large') return sendTooLarge(request, response);
-      if (read.reason === 'no_room') return sendNoRoom(request, response);
-      response.destroy();
-    });
+    const read = await result;
+    if (read.ok) return exchange(request, response, path, read.body);
+    if (read.reason === 'too_large') return sendTooLarge(request, response);
+    if (read.reason === 'no_room') return sendNoRoom(request, response);
+    response.destroy();
+  };
+
+  return (request, response, waitsForContinue) => {
+    const failed = (error: unknown) => fail(request, response, error);
+    response.on('error', failed);
+    handle(request, response, waitsForContinue).catch(failed);
   };
 }

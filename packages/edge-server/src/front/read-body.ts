@@ -67,6 +67,8 @@ class GrowingBody {
 /**
  * Reads a body to its end, so that a slow client holds up the front and not the broker.
  *
+ * `result` rejects only where this program itself fails.
+ *
  * @param room shared by all requests; what this one took is given back by `release`, or at once when it fails
  */
 export function readBody(
@@ -78,18 +80,26 @@ export function readBody(
   if (headers['transfer-encoding'] === undefined && headers['content-length'] === undefined) {
     return { result: Promise.resolve({ ok: true, body: undefined }), release: () => undefined };
   }
-  const { promise: result, resolve } = Promise.withResolvers<BodyResult>();
-  const fail = (reason: 'too_large' | 'no_room' | 'aborted') => {
+  const { promise: result, resolve, reject } = Promise.withResolvers<BodyResult>();
+  const giveUp = () => {
     request.off('data', take);
     body.drop();
     share.giveBack();
+  };
+  const fail = (reason: 'too_large' | 'no_room' | 'aborted') => {
+    giveUp();
     resolve({ ok: false, reason });
   };
   const share = room.open(() => fail('no_room'));
   const body = new GrowingBody(maxBytes, share);
   const take = (piece: Buffer) => {
-    const problem = body.add(piece);
-    if (problem !== undefined) fail(problem);
+    try {
+      const problem = body.add(piece);
+      if (problem !== undefined) fail(problem);
+    } catch (error) {
+      giveUp();
+      reject(error);
+    }
   };
   let ended = false;
   request.on('data', take);

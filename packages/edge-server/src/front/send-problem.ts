@@ -5,7 +5,7 @@ import type { ProblemDocument } from '@countersign/protocol/problem';
 import { reasonTexts } from '@countersign/protocol/reason-texts';
 
 /** The caller's own where it is harmless in a log, as the broker does it. */
-function requestIdOf(request: IncomingMessage): string {
+export function requestIdOf(request: IncomingMessage): string {
   const given = request.headers['x-request-id'];
   return typeof given === 'string' && /^[\x20-\x7e]{1,256}$/.test(given) ? given : randomUUID();
 }

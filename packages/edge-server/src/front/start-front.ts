@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerOptions } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { TLSSocket } from 'node:tls';
+import type { Log } from '../logs.ts';
 import { createForwarder, type Forwarder, type Upstream } from './forward-request.ts';
 import { listenOn } from './listen.ts';
 import type { TlsKeyPair } from './tls-certificate.ts';
@@ -18,6 +19,7 @@ export type FrontOptions = {
   /** workerd's socket. */
   readonly socketPath: string;
   readonly isReady: () => boolean;
+  readonly log: Log;
   readonly timeouts?: Timeouts;
   /** Of the connections to workerd. */
   readonly connectionTiming?: ConnectionTiming;
@@ -84,7 +86,7 @@ async function closeServer(server: HttpServer, graceMs: number): Promise<void> {
 /** Opens both listeners. @throws EdgeServerError when a port is taken; nothing is left open then */
 export async function startFront(options: FrontOptions): Promise<Front> {
   const connections = new WorkerdConnections(options.socketPath, options.connectionTiming);
-  const upstream: Upstream = { connections, isReady: options.isReady };
+  const upstream: Upstream = { connections, isReady: options.isReady, log: options.log };
 
   const timeouts = options.timeouts ?? defaultTimeouts;
   const plain = createServer(serverOptions(timeouts));

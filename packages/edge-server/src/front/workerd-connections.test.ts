@@ -160,22 +160,27 @@ it('reports a failure where nobody listens', async () => {
 it.each([
   [
     'broken off',
+    'broken',
     (socket: Socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf'),
   ],
   [
     'malformed',
+    'malformed',
     (socket: Socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n'),
   ],
-  ['followed by more', (socket: Socket) => void socket.write(`${ok('a')}${ok('b')}`)],
-])('reports an answer that is %s, and trusts that connection no more', async (_name, answer) => {
-  const { connections, sockets } = await upstream((request, socket) => {
-    if (request.includes('/good')) socket.write(ok('good'));
-    else answer(socket);
-  });
-  expect((await ask(connections, '/bad').outcome).ending).toBe('broken');
-  expect(await ask(connections, '/good').outcome).toMatchObject({ body: 'good', ending: 'end' });
-  expect(sockets).toHaveLength(2);
-});
+  ['followed by more', 'malformed', (socket: Socket) => void socket.write(`${ok('a')}${ok('b')}`)],
+])(
+  'reports an answer that is %s, and trusts that connection no more',
+  async (_name, ending, answer) => {
+    const { connections, sockets } = await upstream((request, socket) => {
+      if (request.includes('/good')) socket.write(ok('good'));
+      else answer(socket);
+    });
+    expect((await ask(connections, '/bad').outcome).ending).toBe(ending);
+    expect(await ask(connections, '/good').outcome).toMatchObject({ body: 'good', ending: 'end' });
+    expect(sockets).toHaveLength(2);
+  },
+);
 
 it('does not use a connection again that the other side wants closed, or whose answer was given up', async () => {
   const { connections, sockets } = await upstream((request, socket) => {

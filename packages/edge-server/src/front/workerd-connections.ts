@@ -14,11 +14,12 @@ export type WireRequest = {
 /**
  * Why there is no whole answer.
  * `stale_connection`: it had served a request before and broke before any of this answer came, so it may have ended with
- * an earlier workerd. `timed_out`: nothing came for too long. `broken`: any other end of the connection.
+ * an earlier workerd. `timed_out`: nothing came for too long. `malformed`: it is no HTTP answer. `broken`: any other end
+ * of the connection.
  */
-export type AnswerFailure = 'stale_connection' | 'timed_out' | 'broken';
+export type AnswerFailure = 'stale_connection' | 'timed_out' | 'malformed' | 'broken';
 
-/** Receives one answer: a head, data, and either an end or a failure. */
+/** Receives one answer: a head, data, and either an end or a failure. None of these may throw. */
 export type AnswerReceiver = {
   readonly onHead: (head: AnswerHead) => void;
   readonly onData: (data: Buffer) => void;
@@ -50,7 +51,8 @@ class Connection {
   #keepAlive = true;
   #served = 0;
   #answerBegan = false;
-  #timedOut = false;
+  /** Why this side has closed it. */
+  #closedFor: 'timed_out' | 'malformed' | undefined;
   /** The other side has closed in order. */
   #ended = false;
   /** By `performance.now()`: since when it has been idle, or waiting for its answer. */
@@ -112,7 +114,7 @@ class Connection {
 
   /** Nothing has come for too long. */
   timeOut(): void {
-    this.#timedOut = true;
+    this.#closedFor = 'timed_out';
     this.#socket.destroy();
   }
 
@@ -134,6 +136,7 @@ class Connection {
       }
       if (this.#receiver?.onPart() === false) this.#socket.pause();
     } catch {
+      this.#closedFor = 'malformed';
       this.#socket.destroy();
     }
   }
@@ -156,7 +159,7 @@ class Connection {
   }
 
   #failure(): AnswerFailure {
-    if (this.#timedOut) return 'timed_out';
+    if (this.#closedFor !== undefined) return this.#closedFor;
     return this.#served > 0 && !this.#answerBegan ? 'stale_connection' : 'broken';
   }
 }

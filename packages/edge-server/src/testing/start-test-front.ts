@@ -13,10 +13,11 @@ import { makeTlsServerCertificate } from '../data-directory/make-certificates.ts
 import { newP256Key } from '../data-directory/private-key.ts';
 import { certificateNames } from '../front/server-names.ts';
 import { type FrontOptions, startFront } from '../front/start-front.ts';
+import type { LogFields } from '../logs.ts';
 import { freePort } from './start-test-server.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
-/** A front with a plain HTTP server in workerd's place. */
+/** A front with a plain HTTP server in workerd's place. `log` is filled with the events that it logs. */
 export async function startTestFront(
   listener: RequestListener,
   changes: Partial<FrontOptions> = {},
@@ -27,6 +28,7 @@ export async function startTestFront(
   await once(upstream, 'listening');
   const { privateKey, pem } = newP256Key();
   const names = certificateNames(['localhost', '127.0.0.1']);
+  const log: Array<LogFields & { event: string; message: string }> = [];
   const front = await startFront({
     host: '127.0.0.1',
     httpPort: await freePort(),
@@ -35,6 +37,10 @@ export async function startTestFront(
     clientAuthorities: [],
     socketPath,
     isReady: () => true,
+    log: {
+      write: (_level, event, message, fields) => void log.push({ event, message, ...fields }),
+      passThrough: () => undefined,
+    },
     ...changes,
   });
   onTestFinished(async () => {
@@ -42,7 +48,7 @@ export async function startTestFront(
     upstream.closeAllConnections();
     upstream.close();
   });
-  return { ...front, upstream };
+  return { ...front, upstream, log };
 }
 
 /** Writes `text` to the port as it is and returns everything that comes back until the other side closes. */
