@@ -1,14 +1,18 @@
 import { DurableObject } from 'cloudflare:workers';
 import { encodeBase64url, type ProblemCode } from '@countersign/protocol';
 import { identifyPublicKey, parseSubjectPublicKeyInfo } from '@countersign/x509';
-import type { ChainHead } from '../audit/hash-chain.ts';
+import { type ChainHead, emptyChain } from '../audit/hash-chain.ts';
 import { oneYearProfile } from '../ca/certificate-profile.ts';
 import { type Issuer, loadIssuer, planCertificate, signCertificate } from '../ca/issuer.ts';
 import { currentTimeMs } from '../clock.ts';
 import type { Environment } from '../config/environment.ts';
 import { readSettings } from '../config/settings.ts';
-import { GroupCommit } from '../storage/group-commit.ts';
-import { type MigrationResult, migrate } from '../storage/migrations.ts';
+import {
+  DurableStore,
+  isUnavailable,
+  type StorageUnavailable,
+  storageUnavailable,
+} from '../storage/durable-store.ts';
 import { type DecideResult, decide, type SignIn } from './decide.ts';
 import { readChainHead, readDecisionPage } from './decision-record.ts';
 import {
@@ -31,7 +35,6 @@ import {
 import { RefusalLimit } from './refusal-limit.ts';
 
 type Failure = { readonly ok: false; readonly code: ProblemCode };
-const storageUnavailable: Failure = { ok: false, code: 'storage_unavailable' };
 
 export type IssuedAnswer = { readonly ok: true; readonly certificate: Uint8Array } | Failure;
 
@@ -43,31 +46,24 @@ const finishIntentsAfterMs = 30_000;
  * results; each check and its write are one synchronous block, on disk before the answer leaves.
  */
 export class DeviceObject extends DurableObject<Environment> {
-  readonly #commit: GroupCommit;
-  readonly #migrated: MigrationResult;
+  readonly #store: DurableStore;
   readonly #refusals = new RefusalLimit();
-  #head: ChainHead;
+  #head: ChainHead = emptyChain;
   #issuer: Issuer | undefined;
   #alarmPending = false;
 
   constructor(state: DurableObjectState, environment: Environment) {
     super(state, environment);
-    this.#migrated = migrate(state.storage, deviceMigrations);
-    this.#commit = new GroupCommit(state.storage, () => this.#readHeadAgain());
-    this.#head = this.#migrated.ok
-      ? readChainHead(state.storage.sql)
-      : { count: 0, hash: new Uint8Array(32) };
+    this.#store = new DurableStore(state.storage, deviceMigrations, () => this.#readHeadAgain());
+    this.#readHeadAgain();
   }
 
   /** Decides one sign-in and records it; see `decide.ts`. */
-  async decide(
-    shard: number,
-    signIn: SignIn,
-  ): Promise<DecideResult | { readonly ok: false; readonly code: 'storage_unavailable' }> {
-    const answer = await this.#run(() => {
+  async decide(shard: number, signIn: SignIn): Promise<DecideResult | StorageUnavailable> {
+    return await this.#store.write((sql) => {
       const block = decide(
         {
-          sql: this.ctx.storage.sql,
+          sql,
           shard,
           head: this.#head,
           nowMs: currentTimeMs(),
@@ -79,7 +75,6 @@ export class DeviceObject extends DurableObject<Environment> {
       this.#head = block.head;
       return block.result;
     });
-    return answer ?? { ok: false, code: 'storage_unavailable' };
   }
 
   /** Stores a one-time enrollment token for a device. */
@@ -88,8 +83,8 @@ export class DeviceObject extends DurableObject<Environment> {
     tokenSha256: Uint8Array,
     expiresAtMs: number,
   ): Promise<{ readonly ok: true } | Failure> {
-    const answer = await this.#run(() => {
-      this.ctx.storage.sql.exec(
+    return await this.#store.write((sql) => {
+      sql.exec(
         'INSERT INTO enrollment_tokens (token_sha256, device_id, expires_at_ms) VALUES (?, ?, ?)',
         tokenSha256,
         deviceId,
@@ -97,12 +92,11 @@ export class DeviceObject extends DurableObject<Environment> {
       );
       return { ok: true } as const;
     });
-    return answer ?? storageUnavailable;
   }
 
   /** Would this request be issued a certificate? Writes nothing. */
   async examineIssuance(request: IssuanceRequest): Promise<{ readonly ok: true } | Failure> {
-    return this.#read((sql): { readonly ok: true } | Failure => {
+    return this.#store.read((sql): { readonly ok: true } | Failure => {
       const examined = examineIssuance(sql, request, currentTimeMs());
       return examined.ok ? { ok: true } : examined;
     });
@@ -119,17 +113,16 @@ export class DeviceObject extends DurableObject<Environment> {
     const issuer = await this.#loadedIssuer();
     if (issuer === undefined) return { ok: false, code: 'configuration_invalid' };
 
-    const planned = await this.#run(() => {
+    const planned = await this.#store.write((sql) => {
       const nowMs = currentTimeMs();
       const plan = () => ({
         issuerId: issuer.id,
         ...planCertificate(issuer, oneYearProfile, request.deviceId, identified, nowMs),
       });
-      const result = planIssuance(this.ctx.storage.sql, request, plan, nowMs);
+      const result = planIssuance(sql, request, plan, nowMs);
       if (result.ok) this.#scheduleIntentAlarm(nowMs);
       return result;
     });
-    if (planned === undefined) return storageUnavailable;
     if (!planned.ok) return planned;
     const certificate = await this.#finishIntent(issuer, planned.certificateNumber);
     return certificate === undefined ? storageUnavailable : { ok: true, certificate };
@@ -138,7 +131,6 @@ export class DeviceObject extends DurableObject<Environment> {
   /** Finishes intents whose signature was lost to a crash. */
   override async alarm(): Promise<void> {
     this.#alarmPending = false;
-    if (!this.#migrated.ok) return;
     const issuer = await this.#loadedIssuer();
     const nowMs = currentTimeMs();
     // Settings that are wrong for the moment, a signature that could not be stored, more intents than one round takes.
@@ -149,10 +141,12 @@ export class DeviceObject extends DurableObject<Environment> {
 
   /** Returns how many intents are left. */
   async #finishIntents(issuer: Issuer, nowMs: number): Promise<number> {
-    for (const number of unfinishedIntents(this.ctx.storage.sql, issuer.id, nowMs)) {
-      await this.#finishIntent(issuer, number);
-    }
-    return unfinishedIntents(this.ctx.storage.sql, issuer.id, nowMs).length;
+    const unfinished = () => this.#store.read((sql) => unfinishedIntents(sql, issuer.id, nowMs));
+    const found = unfinished();
+    if (isUnavailable(found)) return 0;
+    for (const number of found) await this.#finishIntent(issuer, number);
+    const left = unfinished();
+    return isUnavailable(left) ? 0 : left.length;
   }
 
   /** Revokes one certificate of a device. Complete when this returns: every later decision sees it. */
@@ -161,8 +155,7 @@ export class DeviceObject extends DurableObject<Environment> {
     certificateSha256: Uint8Array,
     reason: string,
   ): Promise<{ readonly ok: true; readonly spkiSha256: Uint8Array } | Failure> {
-    const answer = await this.#run(() => {
-      const sql = this.ctx.storage.sql;
+    return await this.#store.write((sql) => {
       const row = findCertificate(sql, certificateSha256);
       if (row === undefined || row.device_id !== deviceId) {
         return { ok: false, code: 'certificate_not_found' } as const;
@@ -170,7 +163,6 @@ export class DeviceObject extends DurableObject<Environment> {
       revokeCertificate(sql, row, reason, currentTimeMs());
       return { ok: true, spkiSha256: row.spki_sha256 } as const;
     });
-    return answer ?? storageUnavailable;
   }
 
   /** A device with its certificates, for administrators. */
@@ -180,7 +172,7 @@ export class DeviceObject extends DurableObject<Environment> {
     | { readonly ok: true; readonly device: DeviceRow; readonly certificates: CertificateRow[] }
     | Failure
   > {
-    return this.#read((sql) => {
+    return this.#store.read((sql) => {
       const device = findDevice(sql, deviceId);
       if (device === undefined) return { ok: false, code: 'device_not_found' } as const;
       return { ok: true, device, certificates: certificatesOfDevice(sql, deviceId) };
@@ -189,7 +181,7 @@ export class DeviceObject extends DurableObject<Environment> {
 
   /** A page of the hash chain, with the chain's head at this moment. */
   async decisions(after: number, limit: number) {
-    return this.#read((sql) => {
+    return this.#store.read((sql) => {
       const rows = readDecisionPage(sql, after, limit);
       return { ok: true, rows, head: readChainHead(sql) } as const;
     });
@@ -207,15 +199,16 @@ export class DeviceObject extends DurableObject<Environment> {
 
   /** Signs a stored intent and stores the certificate; whichever signature is stored first is the certificate. */
   async #signIntent(issuer: Issuer, certificateNumber: number): Promise<Uint8Array | undefined> {
-    const intent = findCertificateByNumber(this.ctx.storage.sql, certificateNumber);
-    if (intent === undefined) return undefined;
+    const intent = this.#store.read((sql) => findCertificateByNumber(sql, certificateNumber));
+    if (intent === undefined || isUnavailable(intent)) return undefined;
     if (intent.certificate !== null) return intent.certificate;
     if (intent.to_be_signed === null || intent.issuer_id !== issuer.id) return undefined;
     const certificate = await signCertificate(issuer, intent.to_be_signed);
     const sha256 = new Uint8Array(await crypto.subtle.digest('SHA-256', certificate));
-    return this.#run(() =>
-      storeCertificate(this.ctx.storage.sql, certificateNumber, certificate, sha256),
+    const stored = await this.#store.write((sql) =>
+      storeCertificate(sql, certificateNumber, certificate, sha256),
     );
+    return isUnavailable(stored) ? undefined : stored;
   }
 
   #scheduleIntentAlarm(nowMs: number): void {
@@ -234,32 +227,7 @@ export class DeviceObject extends DurableObject<Environment> {
 
   /** The head in memory is ahead of the disk when what it was raised for was undone. */
   #readHeadAgain(): void {
-    const head = this.#read(readChainHead);
-    if (!('ok' in head)) this.#head = head;
-  }
-
-  /** Reads; what is on disk may be damaged, and then there is no answer. */
-  #read<Value>(block: (sql: SqlStorage) => Value): Value | Failure {
-    if (!this.#migrated.ok) return storageUnavailable;
-    try {
-      return block(this.ctx.storage.sql);
-    } catch (error) {
-      console.error(JSON.stringify({ event: 'storage_failed', detail: String(error) }));
-      return storageUnavailable;
-    }
-  }
-
-  /** Runs a block durably; `undefined` when the storage failed, and then nothing was written. */
-  async #run<Value>(block: () => Value): Promise<Value | undefined> {
-    if (!this.#migrated.ok) {
-      console.error(JSON.stringify({ event: 'schema_refused', detail: this.#migrated.detail }));
-      return undefined;
-    }
-    try {
-      return await this.#commit.run(block);
-    } catch (error) {
-      console.error(JSON.stringify({ event: 'storage_failed', detail: String(error) }));
-      return undefined;
-    }
+    const head = this.#store.read(readChainHead);
+    if (!isUnavailable(head)) this.#head = head;
   }
 }

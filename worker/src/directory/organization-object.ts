@@ -3,8 +3,7 @@ import type { ApplicationInput, ClientInput } from '@countersign/protocol/admin'
 import * as z from 'zod/mini';
 import type { Environment } from '../config/environment.ts';
 import { policyDocument, trustedDevicesOnly } from '../policy/policy-document.ts';
-import { GroupCommit } from '../storage/group-commit.ts';
-import { type MigrationResult, migrate } from '../storage/migrations.ts';
+import { DurableStore, isUnavailable, storageUnavailable } from '../storage/durable-store.ts';
 import { organizationMigrations } from './organization-schema.ts';
 import {
   type Application,
@@ -18,8 +17,6 @@ export type Deployment = {
   readonly shardCount: number;
   readonly deviceIdKeyFingerprint: string;
 };
-
-type Unavailable = { readonly ok: false; readonly code: 'storage_unavailable' };
 
 export type SnapshotAnswer =
   | {
@@ -40,17 +37,14 @@ export type ReservationAnswer =
   | { readonly ok: false; readonly code: 'subject_inactive' | 'storage_unavailable' };
 
 const firstEpoch = 1;
-const unavailable: Unavailable = { ok: false, code: 'storage_unavailable' };
 
 /** The organization: clients, applications and their policies, users and binding reservations. One object. */
 export class OrganizationObject extends DurableObject<Environment> {
-  readonly #commit: GroupCommit;
-  readonly #migrated: MigrationResult;
+  readonly #store: DurableStore;
 
   constructor(state: DurableObjectState, environment: Environment) {
     super(state, environment);
-    this.#migrated = migrate(state.storage, organizationMigrations);
-    this.#commit = new GroupCommit(state.storage);
+    this.#store = new DurableStore(state.storage, organizationMigrations);
   }
 
   /**
@@ -60,21 +54,23 @@ export class OrganizationObject extends DurableObject<Environment> {
   async snapshot(deployment: Deployment, knownVersion: number): Promise<SnapshotAnswer> {
     const mismatch = await this.#checkDeployment(deployment);
     if (mismatch !== undefined) return mismatch;
-    const version = this.#version();
-    if (version === knownVersion) return { ok: true, version, snapshot: undefined };
-    return { ok: true, version, snapshot: this.#readSnapshot(version) };
+    return this.#store.read((sql): SnapshotAnswer => {
+      const version = readVersion(sql);
+      const snapshot = version === knownVersion ? undefined : readSnapshot(sql, version);
+      return { ok: true, version, snapshot };
+    });
   }
 
   /** Creates or changes an application. Changing nothing keeps the version. */
   async putApplication(id: string, input: ApplicationInput): Promise<ChangeAnswer> {
-    const answer = await this.#run((): ChangeAnswer => {
-      const existing = this.#applications().get(id);
+    return await this.#store.write((sql): ChangeAnswer => {
+      const existing = readApplications(sql).get(id);
       const unchanged =
         existing?.name === input.name && existing.policy.enforcement === input.enforcement;
-      if (unchanged) return { ok: true, version: this.#version(), changed: false };
-      const version = this.#raiseVersion();
+      if (unchanged) return { ok: true, version: readVersion(sql), changed: false };
+      const version = raiseVersion(sql);
       const policy = trustedDevicesOnly(version, input.enforcement);
-      this.ctx.storage.sql.exec(
+      sql.exec(
         `INSERT INTO applications (application_id, name, policy) VALUES (?, ?, ?)
          ON CONFLICT (application_id) DO UPDATE SET name = excluded.name, policy = excluded.policy`,
         id,
@@ -83,26 +79,25 @@ export class OrganizationObject extends DurableObject<Environment> {
       );
       return { ok: true, version, changed: true };
     });
-    return answer ?? unavailable;
   }
 
   /** Creates or changes a client. Its applications must exist. */
   async putClient(id: string, input: ClientInput): Promise<ChangeAnswer> {
-    const answer = await this.#run((): ChangeAnswer => {
-      const applications = this.#applications();
+    return await this.#store.write((sql): ChangeAnswer => {
+      const applications = readApplications(sql);
       const missing = input.applications.find((application) => !applications.has(application));
       if (missing !== undefined) {
         return { ok: false, code: 'application_not_found', application: missing };
       }
       const document = JSON.stringify({ client_id: id, ...input });
-      const [existing] = this.ctx.storage.sql
+      const [existing] = sql
         .exec<{ document: string }>('SELECT document FROM clients WHERE client_id = ?', id)
         .toArray();
       if (existing?.document === document) {
-        return { ok: true, version: this.#version(), changed: false };
+        return { ok: true, version: readVersion(sql), changed: false };
       }
-      const version = this.#raiseVersion();
-      this.ctx.storage.sql.exec(
+      const version = raiseVersion(sql);
+      sql.exec(
         `INSERT INTO clients (client_id, document) VALUES (?, ?)
          ON CONFLICT (client_id) DO UPDATE SET document = excluded.document`,
         id,
@@ -110,7 +105,6 @@ export class OrganizationObject extends DurableObject<Environment> {
       );
       return { ok: true, version, changed: true };
     });
-    return answer ?? unavailable;
   }
 
   /**
@@ -118,8 +112,7 @@ export class OrganizationObject extends DurableObject<Environment> {
    * never released: a later deactivation must reach every shard that ever held a binding.
    */
   async reserveBinding(userId: string, shard: number): Promise<ReservationAnswer> {
-    const answer = await this.#run((): ReservationAnswer => {
-      const sql = this.ctx.storage.sql;
+    return await this.#store.write((sql): ReservationAnswer => {
       const [user] = sql
         .exec<{ active: number; epoch: number }>(
           'SELECT active, epoch FROM users WHERE user_id = ?',
@@ -141,83 +134,66 @@ export class OrganizationObject extends DurableObject<Environment> {
       );
       return { ok: true, epoch };
     });
-    return answer ?? unavailable;
   }
 
-  async #checkDeployment(deployment: Deployment): Promise<SnapshotAnswer | undefined> {
-    const recorded = this.#migrated.ok ? this.#setting('deployment') : undefined;
+  async #checkDeployment(
+    deployment: Deployment,
+  ): Promise<Extract<SnapshotAnswer, { readonly ok: false }> | undefined> {
     const offered = `shards=${deployment.shardCount} device-id-key=${deployment.deviceIdKeyFingerprint}`;
-    if (recorded === offered) return undefined;
-    if (recorded !== undefined) {
-      const detail = `created with ${recorded}, started with ${offered}`;
-      return { ok: false, code: 'deployment_mismatch', detail };
-    }
-    const stored = await this.#run(() => {
-      this.ctx.storage.sql.exec(
+    const known = this.#store.read((sql) => readSetting(sql, 'deployment'));
+    if (isUnavailable(known)) return storageUnavailable;
+    if (known === offered) return undefined;
+    const recorded = await this.#store.write((sql) => {
+      sql.exec(
         `INSERT INTO settings (name, value) VALUES ('deployment', ?) ON CONFLICT (name) DO NOTHING`,
         offered,
       );
-      return this.#setting('deployment') === offered;
+      return readSetting(sql, 'deployment');
     });
-    if (stored === undefined) return unavailable;
-    return stored ? undefined : this.#checkDeployment(deployment);
+    if (isUnavailable(recorded)) return storageUnavailable;
+    if (recorded === offered) return undefined;
+    const detail = `created with ${String(recorded)}, started with ${offered}`;
+    return { ok: false, code: 'deployment_mismatch', detail };
   }
+}
 
-  #setting(name: string): string | undefined {
-    return this.ctx.storage.sql
-      .exec<{ value: string }>('SELECT value FROM settings WHERE name = ?', name)
-      .toArray()[0]?.value;
-  }
+function readSetting(sql: SqlStorage, name: string): string | undefined {
+  return sql.exec<{ value: string }>('SELECT value FROM settings WHERE name = ?', name).toArray()[0]
+    ?.value;
+}
 
-  #version(): number {
-    return z.int().parse(Number(this.#setting('version')));
-  }
+function readVersion(sql: SqlStorage): number {
+  return z.int().parse(Number(readSetting(sql, 'version')));
+}
 
-  #raiseVersion(): number {
-    const version = this.#version() + 1;
-    this.ctx.storage.sql.exec(
-      `UPDATE settings SET value = ? WHERE name = 'version'`,
-      String(version),
-    );
-    return version;
-  }
+function raiseVersion(sql: SqlStorage): number {
+  const version = readVersion(sql) + 1;
+  sql.exec(`UPDATE settings SET value = ? WHERE name = 'version'`, String(version));
+  return version;
+}
 
-  #applications(): Map<string, Application> {
-    const rows = this.ctx.storage.sql
-      .exec<{ application_id: string; name: string; policy: string }>(
-        'SELECT application_id, name, policy FROM applications',
-      )
-      .toArray();
-    return new Map(
-      rows.map((row) => [
-        row.application_id,
-        { ...row, policy: policyDocument.parse(JSON.parse(row.policy)) },
-      ]),
-    );
-  }
+function readApplications(sql: SqlStorage): Map<string, Application> {
+  const rows = sql
+    .exec<{ application_id: string; name: string; policy: string }>(
+      'SELECT application_id, name, policy FROM applications',
+    )
+    .toArray();
+  return new Map(
+    rows.map((row) => [
+      row.application_id,
+      { ...row, policy: policyDocument.parse(JSON.parse(row.policy)) },
+    ]),
+  );
+}
 
-  #readSnapshot(version: number): OrganizationSnapshot {
-    const clients = this.ctx.storage.sql
-      .exec<{ document: string }>('SELECT document FROM clients')
-      .toArray()
-      .map((row): RegisteredClient => registeredClient.parse(JSON.parse(row.document)));
-    return {
-      version,
-      applications: this.#applications(),
-      clients: new Map(clients.map((client) => [client.client_id, client])),
-    };
-  }
-
-  async #run<Value>(block: () => Value): Promise<Value | undefined> {
-    if (!this.#migrated.ok) {
-      console.error(JSON.stringify({ event: 'schema_refused', detail: this.#migrated.detail }));
-      return undefined;
-    }
-    try {
-      return await this.#commit.run(block);
-    } catch (error) {
-      console.error(JSON.stringify({ event: 'storage_failed', detail: String(error) }));
-      return undefined;
-    }
-  }
+function readSnapshot(sql: SqlStorage, version: number): OrganizationSnapshot {
+  const clients = sql
+    .exec<{ document: string }>('SELECT document FROM clients')
+    .toArray()
+    .map((row): RegisteredClient => registeredClient.parse(JSON.parse(row.document)));
+  return {
+    version,
+    applications: readApplications(sql),
+    clients: new Map(clients.map((client) => [client.client_id, client])),
+  };
 }

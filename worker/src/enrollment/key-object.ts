@@ -1,7 +1,6 @@
 import { DurableObject } from 'cloudflare:workers';
 import type { Environment } from '../config/environment.ts';
-import { GroupCommit } from '../storage/group-commit.ts';
-import { type MigrationResult, migrate } from '../storage/migrations.ts';
+import { DurableStore } from '../storage/durable-store.ts';
 import { keyMigrations } from './key-schema.ts';
 
 export type ClaimResult =
@@ -16,19 +15,16 @@ export type ClaimResult =
  * when a certificate is issued, never at sign-in.
  */
 export class KeyObject extends DurableObject<Environment> {
-  readonly #commit: GroupCommit;
-  readonly #migrated: MigrationResult;
+  readonly #store: DurableStore;
 
   constructor(state: DurableObjectState, environment: Environment) {
     super(state, environment);
-    this.#migrated = migrate(state.storage, keyMigrations);
-    this.#commit = new GroupCommit(state.storage);
+    this.#store = new DurableStore(state.storage, keyMigrations);
   }
 
   /** Gives the key to the device if nobody has it. Idempotent for the same device. */
   async claim(spkiSha256: Uint8Array, deviceId: string): Promise<ClaimResult> {
-    return await this.#answer(() => {
-      const sql = this.ctx.storage.sql;
+    return await this.#store.write((sql): ClaimResult => {
       const [row] = sql
         .exec<{ device_id: string | null; blocked: number }>(
           'SELECT device_id, blocked FROM keys WHERE spki_sha256 = ?',
@@ -48,27 +44,13 @@ export class KeyObject extends DurableObject<Environment> {
 
   /** Blocks the key for ever, whoever holds it. Idempotent. */
   async block(spkiSha256: Uint8Array): Promise<ClaimResult> {
-    return await this.#answer(() => {
-      this.ctx.storage.sql.exec(
+    return await this.#store.write((sql): ClaimResult => {
+      sql.exec(
         `INSERT INTO keys (spki_sha256, device_id, blocked) VALUES (?, NULL, 1)
          ON CONFLICT (spki_sha256) DO UPDATE SET blocked = 1 WHERE blocked = 0`,
         spkiSha256,
       );
       return { ok: true };
     });
-  }
-
-  async #answer(block: () => ClaimResult): Promise<ClaimResult> {
-    const unavailable: ClaimResult = { ok: false, code: 'storage_unavailable' };
-    if (!this.#migrated.ok) {
-      console.error(JSON.stringify({ event: 'schema_refused', detail: this.#migrated.detail }));
-      return unavailable;
-    }
-    try {
-      return await this.#commit.run(block);
-    } catch (error) {
-      console.error(JSON.stringify({ event: 'storage_failed', detail: String(error) }));
-      return unavailable;
-    }
   }
 }
