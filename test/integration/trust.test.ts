@@ -1,5 +1,5 @@
 import { env } from 'cloudflare:test';
-import { decodeBase64url, packEvidence } from '@countersign/protocol';
+import { decodeBase64url, encodeBase64url, packEvidence } from '@countersign/protocol';
 import { challengeClaims } from '@countersign/protocol/challenge';
 import { randomText, type TestClient } from '@countersign/testkit/broker-client';
 import { FakeDevice } from '@countersign/testkit/fake-device';
@@ -96,8 +96,7 @@ describe('a certificate', () => {
       original.issuer.der,
       original.subject.der,
     ]);
-    const transaction = randomText();
-    const challenge = await broker.challenge(client, transaction);
+    const { transaction, challenge } = await challengeOutside(client, [shardOf(device.deviceId)]);
     const evidence = await device.evidence(challenge, client.origin, { certificate: lookAlike });
     const answer = await broker.evaluate(client, { transaction, evidence });
     expect(answer).toMatchObject({
@@ -110,7 +109,34 @@ describe('a certificate', () => {
     expect(record).not.toHaveProperty('certificate_number');
     expect(await boundUserOf(device)).toBeUndefined();
   });
+
+  it('that nobody issued gives one decision for a challenge, whichever shard it names', async () => {
+    const device = await enrolled();
+    const original = must(parseCertificate(device.certificate ?? new Uint8Array()));
+    const shards = [0, 1, 2, 3];
+    const { transaction, challenge } = await challengeOutside(monitoring, shards);
+    const answers = [];
+    for (const shard of shards) {
+      const named = encodeBase64url(new Uint8Array([0, 0, 0, shard, ...new Uint8Array(12)]));
+      const certificate = await issueLookAlike(original, named);
+      const evidence = await device.evidence(challenge, monitoring.origin, { certificate });
+      answers.push(await broker.evaluate(monitoring, { transaction, evidence }));
+    }
+    expect(answers.map(({ decision, context }) => [decision, context.reason_code])).toEqual([
+      [true, 'monitor_only'],
+      ...Array(3).fill([false, 'challenge_already_used']),
+    ]);
+  });
 });
+
+/** A challenge whose own shard is none of these. */
+async function challengeOutside(as: TestClient, shards: readonly number[]) {
+  for (;;) {
+    const transaction = randomText();
+    const challenge = await broker.challenge(as, transaction);
+    if (!shards.includes(shardOf(decodeJwt(challenge).jti))) return { transaction, challenge };
+  }
+}
 
 function must<Value>(result: X509Result<Value>): Value {
   if (!result.ok) throw new Error(result.detail);
