@@ -1,8 +1,14 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { isProcessAlive } from '../process-identity.ts';
+import { writeEchoWorker } from '../testing/echo-worker.ts';
 import { startTestServer, testOptions, visits } from '../testing/start-test-server.ts';
 import { temporaryDirectory } from '../testing/temporary-directory.ts';
+import { makeSocketDirectory } from './socket-directory.ts';
+import { workerdConfigurationText } from './workerd-configuration.ts';
+import { type SupervisorOptions, superviseWorkerd } from './workerd-supervisor.ts';
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   for (let waited = 0; !(await condition()); waited += 10) {
@@ -79,4 +85,57 @@ it('stops in good time when workerd hangs', async () => {
   await server.stop();
   expect(performance.now() - startedAt).toBeLessThan(3_000);
   expect(isProcessAlive(pid)).toBe(false);
+});
+
+/** A supervisor whose owner cannot always take note of a process. */
+function supervision() {
+  const directory = temporaryDirectory();
+  const { socket, remove } = makeSocketDirectory();
+  onTestFinished(remove);
+  const configurationPath = join(directory, 'workerd.capnp');
+  const worker = {
+    path: configurationPath,
+    workerBundle: writeEchoWorker(directory),
+    socket,
+    durableObjects: directory,
+    texts: {},
+    keys: {},
+  };
+  writeFileSync(configurationPath, workerdConfigurationText(worker));
+  const state = { fails: false, pids: [] as number[], events: [] as string[] };
+  const options: SupervisorOptions = {
+    configurationPath,
+    socket,
+    log: {
+      write: (_level, event) => void state.events.push(event),
+      passThrough: () => undefined,
+    },
+    onProcess: (pid) => {
+      if (pid !== undefined) state.pids.push(pid);
+      if (state.fails) throw new Error('the disk is full');
+    },
+  };
+  return { state, options };
+}
+
+it('leaves no process behind that could not be recorded', async () => {
+  const { state, options } = supervision();
+  state.fails = true;
+  await expect(superviseWorkerd(options)).rejects.toThrow('the disk is full');
+  expect(state.pids.map(isProcessAlive)).toEqual([false]);
+});
+
+it('outlives a disk that is full for a while, with one process at the end', async () => {
+  const { state, options } = supervision();
+  const supervisor = await superviseWorkerd(options);
+  onTestFinished(() => supervisor.stop());
+  state.fails = true;
+  process.kill(supervisor.pid() ?? 0, 'SIGKILL');
+  await until(() => state.events.filter((event) => event === 'workerd_start_failed').length > 1);
+  expect(supervisor.isReady()).toBe(false);
+  state.fails = false;
+  await until(supervisor.isReady);
+  expect(state.events.slice(0, 2).sort()).toEqual(['workerd_end_not_recorded', 'workerd_ended']);
+  expect(state.pids.filter(isProcessAlive)).toEqual([supervisor.pid()]);
+  expect(state.pids.length).toBeGreaterThan(3);
 });

@@ -10,7 +10,10 @@ export type SupervisorOptions = {
   readonly configurationPath: string;
   readonly socket: string;
   readonly log: Log;
-  /** Called at every start with the new process, and with `undefined` when it has ended. */
+  /**
+   * Called at every start with the new process, and with `undefined` when it has ended. If it throws at a start, that
+   * start has failed.
+   */
   readonly onProcess: (pid: number | undefined) => void;
   readonly liveness?: LivenessTiming;
 };
@@ -101,15 +104,19 @@ export async function superviseWorkerd(options: SupervisorOptions): Promise<Work
       onLine: log.passThrough,
     });
     current = workerd;
-    options.onProcess(workerd.pid);
     void workerd.exited.then(() => {
       ready = false;
       endWatch();
       current = undefined;
-      options.onProcess(undefined);
+      try {
+        options.onProcess(undefined);
+      } catch (error) {
+        log.write('error', 'workerd_end_not_recorded', errorText(error));
+      }
     });
     if (stopping.signal.aborted) await workerd.stop(stopGraceMs);
     try {
+      options.onProcess(workerd.pid);
       await waitUntilHealthy(workerd, socket);
     } catch (error) {
       await workerd.stop(stopGraceMs);
