@@ -9,6 +9,7 @@ import { BrokerClient, randomText, type TestClient } from '@countersign/testkit/
 import { evidenceWithoutResponse, FakeDevice } from '@countersign/testkit/fake-device';
 import { firstBrokenRow } from '@countersign/testkit/verify-chain';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { IssuedChallenges } from '../../worker/src/challenge/issued-challenges.ts';
 import { PresentedCertificates } from '../../worker/src/challenge/presented-certificate.ts';
 import { readSettings } from '../../worker/src/config/settings.ts';
 import { SnapshotCache } from '../../worker/src/directory/snapshot-cache.ts';
@@ -320,6 +321,7 @@ describe('a broker that was started for another number of shards', () => {
         { shardCount: settings.shardCount, deviceIdKeyFingerprint },
       ),
       presentedCertificates: new PresentedCertificates(),
+      issuedChallenges: new IssuedChallenges(),
       devices: env.DEVICE,
       keys: env.KEY,
     });

@@ -1,3 +1,4 @@
+import { IssuedChallenges } from './challenge/issued-challenges.ts';
 import { PresentedCertificates } from './challenge/presented-certificate.ts';
 import type { Environment } from './config/environment.ts';
 import { readSettings, type Settings } from './config/settings.ts';
@@ -28,6 +29,7 @@ function assemble(environment: Environment, settings: Settings): App {
       },
     ),
     presentedCertificates: new PresentedCertificates(),
+    issuedChallenges: new IssuedChallenges(),
     devices: environment.DEVICE,
     keys: environment.KEY,
   });

@@ -13,6 +13,7 @@ import { trustedDevicesOnly } from '../policy/policy-document.ts';
 import { ecdhKeys, ecdsaKeys } from '../testing/generate-keys.ts';
 import { type TokenKey, thumbprint } from '../token/token-key.ts';
 import { type EvaluateContext, evaluateSignIn } from './evaluate-sign-in.ts';
+import { IssuedChallenges } from './issued-challenges.ts';
 import { PresentedCertificates } from './presented-certificate.ts';
 
 // How the use case leads a sign-in through the objects: what it asks again, and when it gives up.
@@ -84,6 +85,7 @@ beforeAll(async () => {
     challengePublicKey: signing.publicKey,
     responseKey: await tokenKey(await ecdhKeys()),
     presentedCertificates: new PresentedCertificates(),
+    issuedChallenges: new IssuedChallenges(),
     decisionKey: await tokenKey(await ecdsaKeys()),
   };
 });

@@ -19,6 +19,7 @@ import type {
 import { encodeHeader, signCompactJws } from '../token/compact-jws.ts';
 import type { TokenKey } from '../token/token-key.ts';
 import { hashTransaction } from './issue-challenge.ts';
+import type { IssuedChallenges } from './issued-challenges.ts';
 import type { PresentedCertificates } from './presented-certificate.ts';
 import { verifyEvidence } from './verify-evidence.ts';
 
@@ -35,6 +36,7 @@ export type EvaluateContext = {
   readonly challengePublicKey: CryptoKey;
   readonly responseKey: TokenKey;
   readonly presentedCertificates: PresentedCertificates;
+  readonly issuedChallenges: IssuedChallenges;
   readonly decisionKey: TokenKey;
   readonly decide: (shard: number, signIn: SignIn) => Promise<DecideAnswer>;
   readonly reserveBinding: (
@@ -107,6 +109,7 @@ export async function evaluateSignIn(
       transactionHash,
       keyId: context.challengeKey.kid,
       publicKey: context.challengePublicKey,
+      issuedChallenges: context.issuedChallenges,
     },
     [context.responseKey],
     context.presentedCertificates,

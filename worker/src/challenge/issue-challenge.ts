@@ -4,6 +4,7 @@ import { type ChallengeClaims, challengeTyp } from '@countersign/protocol/challe
 import { challengeTtlSeconds } from '@countersign/protocol/limits';
 import { encodeHeader, signCompactJws } from '../token/compact-jws.ts';
 import type { TokenKey } from '../token/token-key.ts';
+import type { IssuedChallenges } from './issued-challenges.ts';
 
 /** What the broker signs challenges with and says about itself in them. */
 export type ChallengeIssuer = {
@@ -11,6 +12,7 @@ export type ChallengeIssuer = {
   readonly organizationId: string;
   readonly challengeKey: TokenKey;
   readonly responseKey: TokenKey;
+  readonly issuedChallenges?: IssuedChallenges;
 };
 
 export type ChallengeInput = {
@@ -25,7 +27,7 @@ export function hashTransaction(transaction: string): string {
 }
 
 /**
- * Makes a challenge for one sign-in transaction. Stateless: nothing is stored until it is answered.
+ * Makes a challenge for one sign-in transaction. Nothing is stored until it is answered.
  *
  * @returns compact JWS of `ChallengeClaims`
  */
@@ -47,5 +49,7 @@ export async function issueChallenge(
     response_encryption: { kid: issuer.responseKey.kid, jwk: issuer.responseKey.publicJwk },
   };
   const header = encodeHeader(challengeTyp, issuer.challengeKey.kid);
-  return await signCompactJws(header, claims, issuer.challengeKey.privateKey);
+  const challenge = await signCompactJws(header, claims, issuer.challengeKey.privateKey);
+  issuer.issuedChallenges?.remember(challenge, claims);
+  return challenge;
 }

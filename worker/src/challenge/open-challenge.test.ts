@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { ecdhKeys, ecdsaKeys } from '../testing/generate-keys.ts';
 import { thumbprint } from '../token/token-key.ts';
 import { hashTransaction, issueChallenge } from './issue-challenge.ts';
+import { IssuedChallenges } from './issued-challenges.ts';
 import { type ExpectedChallenge, openChallenge } from './open-challenge.ts';
 
 const nowMs = 1_800_000_000_000;
@@ -270,5 +271,55 @@ describe('openChallenge', () => {
         'challenge_wrong_transaction',
       ]),
     );
+  });
+});
+
+describe('a challenge that this isolate has issued', () => {
+  const issueRemembered = async () => {
+    const issuedChallenges = new IssuedChallenges();
+    const challenge = await issueChallenge({ ...issuer, issuedChallenges }, input, nowMs);
+    return { issuedChallenges, challenge };
+  };
+
+  it('opens without a verification, to what a verification gives', async () => {
+    const { issuedChallenges, challenge } = await issueRemembered();
+    const unverifying = { ...expected, issuedChallenges, publicKey: foreign.publicKey };
+    const verified = await openChallenge(challenge, expected);
+    expect(verified.ok).toBe(true);
+    expect(await openChallenge(challenge, unverifying)).toEqual(verified);
+  });
+
+  it.each<[keyof ExpectedChallenge, string, VerificationCode]>([
+    ['clientId', 'other', 'challenge_wrong_client'],
+    ['transactionHash', hashTransaction('other'), 'challenge_wrong_transaction'],
+    ['organizationId', 'org_other', 'challenge_wrong_audience'],
+    ['brokerUrl', 'https://other.example.com', 'challenge_wrong_audience'],
+  ])('is refused for another %s', async (field, value, reason) => {
+    const { issuedChallenges, challenge } = await issueRemembered();
+    const opened = await openChallenge(challenge, {
+      ...expected,
+      issuedChallenges,
+      [field]: value,
+    });
+    expect(opened).toEqual({ ok: false, reason });
+  });
+
+  it('is verified when one letter of it is another', async () => {
+    const { issuedChallenges, challenge } = await issueRemembered();
+    const last = challenge.endsWith('A') ? 'Q' : 'A';
+    const altered = `${challenge.slice(0, -1)}${last}`;
+    expect(await openChallenge(altered, { ...expected, issuedChallenges })).toEqual({
+      ok: false,
+      reason: 'challenge_signature_invalid',
+    });
+  });
+
+  it('is forgotten when thousands came after it, and opens all the same', async () => {
+    const { issuedChallenges, challenge } = await issueRemembered();
+    const claims = claimsOf(challenge);
+    for (let count = 0; count < 4096; count++) issuedChallenges.remember(`later ${count}`, claims);
+    expect(issuedChallenges.find(challenge)).toBeUndefined();
+    expect(issuedChallenges.find('later 4095')).toBe(claims);
+    expect((await openChallenge(challenge, { ...expected, issuedChallenges })).ok).toBe(true);
   });
 });

@@ -7,6 +7,7 @@ import {
 import { maxChallengeBytes } from '@countersign/protocol/limits';
 import * as z from 'zod/mini';
 import { headerMatches, parseCompactJws, verifyCompactJws } from '../token/compact-jws.ts';
+import type { IssuedChallenges } from './issued-challenges.ts';
 
 /** What a challenge must have been made for. */
 export type ExpectedChallenge = {
@@ -16,17 +17,16 @@ export type ExpectedChallenge = {
   readonly transactionHash: string;
   readonly keyId: string;
   readonly publicKey: CryptoKey;
+  /** Spares the verification of what this isolate has signed itself. */
+  readonly issuedChallenges?: IssuedChallenges;
 };
 
 export type OpenedChallenge =
   | { readonly ok: true; readonly claims: ChallengeClaims }
   | { readonly ok: false; readonly reason: VerificationCode };
 
-/**
- * Opens a challenge that came back: form, key, signature, issuer and audience, client, transaction. Its expiry is a
- * fact for the decision, which first looks whether it is a retry.
- */
-export async function openChallenge(
+/** Form, key, signature. */
+async function verifyChallenge(
   unverifiedChallenge: string,
   expected: ExpectedChallenge,
 ): Promise<OpenedChallenge> {
@@ -42,14 +42,29 @@ export async function openChallenge(
     return refuse('challenge_signature_invalid');
   }
   const parsed = z.safeParse(challengeClaims, jws.unverifiedPayload);
-  if (!parsed.success) return refuse('challenge_malformed');
-  const claims = parsed.data;
-  if (claims.iss !== expected.brokerUrl || claims.aud !== expected.organizationId) {
+  return parsed.success ? { ok: true, claims: parsed.data } : refuse('challenge_malformed');
+}
+
+/**
+ * Opens a challenge that came back: form, key, signature, issuer and audience, client, transaction. Its expiry is a
+ * fact for the decision, which first looks whether it is a retry.
+ */
+export async function openChallenge(
+  unverifiedChallenge: string,
+  expected: ExpectedChallenge,
+): Promise<OpenedChallenge> {
+  const own = expected.issuedChallenges?.find(unverifiedChallenge);
+  const opened: OpenedChallenge =
+    own === undefined
+      ? await verifyChallenge(unverifiedChallenge, expected)
+      : { ok: true, claims: own };
+  if (!opened.ok) return opened;
+  const { iss, aud, client_id, transaction_hash } = opened.claims;
+  const refuse = (reason: VerificationCode): OpenedChallenge => ({ ok: false, reason });
+  if (iss !== expected.brokerUrl || aud !== expected.organizationId) {
     return refuse('challenge_wrong_audience');
   }
-  if (claims.client_id !== expected.clientId) return refuse('challenge_wrong_client');
-  if (claims.transaction_hash !== expected.transactionHash) {
-    return refuse('challenge_wrong_transaction');
-  }
-  return { ok: true, claims };
+  if (client_id !== expected.clientId) return refuse('challenge_wrong_client');
+  if (transaction_hash !== expected.transactionHash) return refuse('challenge_wrong_transaction');
+  return opened;
 }

@@ -1,4 +1,5 @@
 import type { ProblemCode } from '@countersign/protocol';
+import type { IssuedChallenges } from '../challenge/issued-challenges.ts';
 import type { PresentedCertificates } from '../challenge/presented-certificate.ts';
 import type { DeviceObject } from '../device/device-object.ts';
 import { deviceObjectName, keyObjectName } from '../device/placement.ts';
@@ -24,6 +25,7 @@ export type Broker = {
   readonly responseKey: TokenKey;
   readonly deviceIdKey: CryptoKey;
   readonly presentedCertificates: PresentedCertificates;
+  readonly issuedChallenges: IssuedChallenges;
   readonly snapshots: SnapshotCache;
   /** A stub belongs to the request that made it, so each use makes its own. */
   readonly organization: () => DurableObjectStub<OrganizationObject>;

@@ -24,6 +24,7 @@ function evaluateContext(broker: Broker): EvaluateContext {
     challengePublicKey: broker.challengePublicKey,
     responseKey: broker.responseKey,
     presentedCertificates: broker.presentedCertificates,
+    issuedChallenges: broker.issuedChallenges,
     decisionKey: broker.decisionKey,
     decide: (shard, signIn) => askObject(() => deviceShard(broker, shard).decide(shard, signIn)),
     reserveBinding: (userId, shard) =>
