@@ -11,7 +11,7 @@ Runs the Countersign broker on this machine.
   --http-port PORT          plain HTTP                             COUNTERSIGN_HTTP_PORT   ${defaultHttpPort}
   --tls-port PORT           TLS with client certificates           COUNTERSIGN_TLS_PORT    ${defaultTlsPort}
   --broker-url URL          the URL that clients use               COUNTERSIGN_BROKER_URL  http://127.0.0.1:<http port>
-  --shards NUMBER           only when the data folder is made      COUNTERSIGN_SHARDS      64
+  --shards NUMBER           only when the data folder is made      COUNTERSIGN_SHARDS      16
   --tls-certificate FILE    PEM, with its chain; else self-made    COUNTERSIGN_TLS_CERTIFICATE
   --tls-key FILE            PEM, its key                           COUNTERSIGN_TLS_KEY
   --tls-name NAME           further name for the self-made certificate; may be repeated
