@@ -28,9 +28,9 @@ afterAll(async () => {
   await broker?.stopAndRemove();
 });
 
-async function signIn(options: { clock?: string } = {}) {
+async function signIn({ at = host, ...options }: { clock?: string; at?: NativeHost } = {}) {
   const { transaction, challenge } = await openTransaction(broker, client);
-  const answer = await host.attest(challenge, origin, options);
+  const answer = await at.attest(challenge, origin, options);
   if (answer.type !== 'attest') return { answer };
   const evidence = evidenceOf(challenge, answer.response);
   return { answer, decision: await broker.client.evaluate(client, { transaction, evidence }) };
@@ -216,6 +216,43 @@ describe('#7 a wish to sign', () => {
 it('in a later version is refused as that', async () => {
   const { answers } = await host.converse(frame({ version: 2, id: '1', type: 'status' }));
   expect(answers).toMatchObject([{ type: 'error', code: 'host_version_unsupported' }]);
+});
+
+it('signs in again with a new key after its certificate was revoked', async () => {
+  const revoked = await NativeHost.install();
+  try {
+    const tokenFor = () => broker.client.createEnrollmentToken(revoked.hardwareId);
+    const { device_id } = await tokenFor();
+    const decide = async () => {
+      const { decision } = await signIn({ at: revoked });
+      if (decision === undefined) throw new Error('the host did not answer');
+      return decision;
+    };
+    await revoked.enroll(broker);
+    expectTrusted(await decide());
+    const { certificates } = await broker.client.device(device_id);
+    await broker.client.revoke(device_id, certificates[0]?.fingerprint_sha256 ?? '');
+    expectDenied(await decide(), 'certificate_revoked');
+
+    const enroll = ['enroll', '--broker', broker.url];
+    const { enrollment_token } = await tokenFor();
+    const plain = await revoked.command(enroll, { input: enrollment_token });
+    expect(plain.output.toString()).toContain('nothing was changed');
+    expectDenied(await decide(), 'certificate_revoked');
+
+    const before = revoked.stateFiles();
+    const replaced = await revoked.command([...enroll, '--replace'], { input: enrollment_token });
+    expect(replaced.exitCode, replaced.errors).toBe(0);
+    expectTrusted(await decide());
+    const after = await broker.client.device(device_id);
+    expect(after.certificates.map(({ status }) => status).sort()).toEqual(['bound', 'revoked']);
+    const kept = Object.values(revoked.stateFiles()).join();
+    for (const name of ['device-key.json', 'wrapping.key']) {
+      expect(kept).not.toContain(before[name]);
+    }
+  } finally {
+    revoked.remove();
+  }
 });
 
 it('without an enrollment says so', async () => {

@@ -11,11 +11,11 @@ export {
 } from './configuration/load-configuration.ts';
 export {
   type EnrollInput,
-  type EnrollmentOutcome,
   type EnrollmentStep,
   type EnrollReason,
   enroll,
 } from './enrollment/enroll.ts';
+export type { EnrollmentOutcome } from './enrollment/enrollment-outcome.ts';
 export { type Enrollment, readEnrollment } from './enrollment/enrollment-record.ts';
 export { encodeFrame } from './framing/frame.ts';
 export { type FrameEvent, FrameReader } from './framing/frame-reader.ts';
@@ -29,7 +29,8 @@ export {
 export { type LauncherInput, renderLauncher, writeLauncher } from './installation/launcher.ts';
 export { readStoredKeySet, type StoredKeySet } from './key-set/stored-key-set.ts';
 export { FileKeyStore } from './keystore/file-keystore.ts';
-export type { KeyProtection, KeyStore, KeyStoreReason } from './keystore/keystore.ts';
+export { FileKeyStores } from './keystore/file-keystores.ts';
+export type { KeyProtection, KeyStore, KeyStoreReason, KeyStores } from './keystore/keystore.ts';
 export { readPosture } from './posture/read-posture.ts';
 export type { Failure, Result, Success } from './result.ts';
 export { readHostStatus } from './status/read-host-status.ts';

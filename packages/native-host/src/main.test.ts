@@ -44,6 +44,21 @@ describe('countersign enroll', () => {
     expect(again.output).toMatch('was enrolled with');
   });
 
+  it('replaces what looks good with --replace, and nothing without a token', async () => {
+    await host.enroll(broker.url);
+    const refused = await host.command([...enrollArguments(), '--replace']);
+    expect(refused).toMatchObject({ exitCode: 2, errors: expect.stringMatching('token') });
+    expect((await host.command(['status'])).output).toMatch(/key +usable/);
+    const before = JSON.parse((await host.command(['status', '--json'])).output);
+    const replaced = await host.command([...enrollArguments(), '--replace'], enrollmentToken);
+    expect(replaced).toMatchObject({ exitCode: 0, errors: '' });
+    expect(replaced.output).toMatch(/old key +deleted\n/);
+    expect(replaced.output).toMatch('is now enrolled with');
+    expect((await host.command(['status'])).output).toMatch(/key +usable/);
+    const after = JSON.parse((await host.command(['status', '--json'])).output);
+    expect(after.certificate.fingerprint_sha256).not.toBe(before.certificate.fingerprint_sha256);
+  });
+
   it('takes the token from the environment or a file, and repeats it nowhere', async () => {
     const environment = { COUNTERSIGN_ENROLLMENT_TOKEN: enrollmentToken };
     const fromEnvironment = await host.command(enrollArguments(), '', environment);
@@ -133,5 +148,6 @@ it('helps', async () => {
   const help = await host.command(['--help']);
   expect(help.exitCode).toBe(0);
   expect(help.output).toMatch('countersign enroll --broker URL');
+  expect(help.output).toMatch('With --replace');
   expect((await host.command(['--version'])).output).toBe('0.1.0\n');
 });

@@ -112,7 +112,7 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
   },
   key_unavailable: {
     administrator:
-      "The device's private key cannot be used: its file or keystore entry is missing, locked or damaged. Enroll the device again.",
+      "The device's private key cannot be used: its file or keystore entry is missing, locked or damaged. Run `countersign enroll --replace` with a new enrollment token on the device.",
     person: askSupport,
   },
   challenge_malformed: {
@@ -211,7 +211,7 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
   },
   certificate_unknown: {
     administrator:
-      'The certificate is not on record at this broker: another authority issued it, or the record was removed.',
+      'The certificate is not on record at this broker: another authority issued it, or the record was removed. If the device should be trusted, run `countersign enroll --replace` with a new enrollment token on it.',
     person: 'This computer is not enrolled with your company. Ask your IT support.',
   },
   certificate_not_yet_valid: {
@@ -223,7 +223,8 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
     person: "This computer's certificate has expired. Ask your IT support to renew it.",
   },
   certificate_revoked: {
-    administrator: 'The certificate was revoked.',
+    administrator:
+      'The certificate was revoked. If the device may be used again, run `countersign enroll --replace` with a new enrollment token on it.',
     person: 'This computer may no longer be used to sign in. Ask your IT support.',
   },
   certificate_superseded: {
@@ -232,7 +233,8 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
     person: restart,
   },
   issuer_not_active: {
-    administrator: 'The issuing certificate authority of this certificate is no longer active.',
+    administrator:
+      'The issuing certificate authority of this certificate is no longer active. Run `countersign enroll --replace` with a new enrollment token on the device.',
     person: "This computer's certificate must be replaced. Ask your IT support.",
   },
 
@@ -263,7 +265,7 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
   },
   certificate_bound_to_other_user: {
     administrator:
-      'Another user signed in with this certificate first; it stays theirs. Enroll the device again for this user.',
+      'Another user signed in with this certificate first; it stays theirs. To set the device up for this user, run `countersign enroll --replace` with a new enrollment token on it.',
     person: 'This computer is set up for another person. Ask your IT support to set it up for you.',
   },
   policy_denied: {

@@ -95,11 +95,12 @@ export const refusalTexts: Readonly<Record<ProblemCode | CommandCode, ReasonText
   },
   key_of_other_device: {
     administrator:
-      'This key already belongs to another device. Keys must never be copied; create a new one.',
+      'This key already belongs to another device. Keys must never be copied; `countersign enroll --replace` makes a new one.',
     person: askSupport,
   },
   key_blocked: {
-    administrator: 'This key was blocked for ever after a compromise. Create a new one.',
+    administrator:
+      'This key was blocked for ever: it was compromised, or its certificate was revoked. `countersign enroll --replace` makes a new one.',
     person: askSupport,
   },
   enrollment_limit_reached: {

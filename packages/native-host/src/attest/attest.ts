@@ -30,7 +30,7 @@ export async function attest(
     {
       enrollment: enrollment.value,
       allowedOrigins: configuration.origins,
-      keyStore: new FileKeyStore(stateDirectory),
+      keyStore: new FileKeyStore(stateDirectory, enrollment.value.keyId),
       facts: { hostVersion, development, posture: readPosture() },
       keys: stored?.claims.keys ?? [],
       async refreshKeys() {

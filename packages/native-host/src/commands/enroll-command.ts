@@ -13,6 +13,7 @@ export type EnrollCommandInput = {
   readonly brokerUrl?: string;
   readonly token: TokenSources;
   readonly nowSeconds: number;
+  readonly replace?: boolean;
 };
 
 /** `countersign enroll`. */
@@ -38,6 +39,7 @@ export async function enrollCommand(input: EnrollCommandInput, output: Output): 
     stateDirectory: value.stateDirectory,
     readEnrollmentToken: () => readEnrollmentToken(input.token),
     nowSeconds: input.nowSeconds,
+    ...(input.replace === true ? { replace: true } : {}),
     ...(value.rootSha256 === undefined ? {} : { rootSha256: value.rootSha256 }),
     onStep: (step, detail) => printRow(output, step.replace('_', ' '), detail),
   });

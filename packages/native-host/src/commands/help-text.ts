@@ -3,9 +3,12 @@ import { defaultConfigurationPath, defaultStateDirectory } from '../configuratio
 export function helpText(): string {
   return `countersign: proves to your company's sign-in pages that this is a managed device
 
-  countersign enroll --broker URL [--token-file FILE] [--config FILE]
+  countersign enroll --broker URL [--token-file FILE] [--replace] [--config FILE]
       Gets this device its certificate. The enrollment token is read from FILE, from the environment variable
       COUNTERSIGN_ENROLLMENT_TOKEN, or from standard input. May be repeated: a device that is enrolled stays as it is.
+      With --replace such a device makes a new key and enrolls anew with a new token: for a certificate that was revoked
+      or that the broker does not know any more, and for a key that was copied, blocked or lost. The old certificate
+      stays in use until the new one is stored; then the old key is deleted.
 
   countersign status [--json] [--config FILE]
       Shows configuration, enrollment, certificate and key.

@@ -25,6 +25,7 @@ describe('a command line', () => {
         tokenFile: 't',
       },
     ],
+    ['enroll --replace', { command: 'enroll', configurationPath, replace: true }],
     ['native-messaging', { command: 'native-messaging', configurationPath }],
     [
       `--config /a native-messaging ${extension} --parent-window=7 --json x`,
@@ -58,6 +59,8 @@ describe('a command line is refused', () => {
     ['status --quiet', 'there is no such option'],
     ['status --broker https://b.example', 'status takes no --broker'],
     ['enroll --json', 'enroll takes no --json'],
+    ['status --replace', 'status takes no --replace'],
+    ['enroll --replace=1', 'there is no such option'],
     ['enroll --broker', '--broker needs a value'],
     ['enroll --broker=', '--broker needs a value'],
     ['enroll --broker a --broker b', '--broker was given twice'],

@@ -11,6 +11,7 @@ export type Invocation =
       readonly configurationPath: string;
       readonly brokerUrl?: string;
       readonly tokenFile?: string;
+      readonly replace?: true;
     }
   | { readonly command: 'status'; readonly configurationPath: string; readonly json: boolean };
 
@@ -28,7 +29,10 @@ const valueOptions: Readonly<Record<string, readonly Command[]>> = {
   '--broker': ['enroll'],
   '--token-file': ['enroll'],
 };
-const flagOptions: Readonly<Record<string, readonly Command[]>> = { '--json': ['status'] };
+const flagOptions: Readonly<Record<string, readonly Command[]>> = {
+  '--json': ['status'],
+  '--replace': ['enroll'],
+};
 
 /**
  * Reads the arguments that follow the program's own name. A browser's are recognized by their form: Chromium gives the
@@ -118,5 +122,6 @@ function buildInvocation(
     configurationPath,
     ...(brokerUrl === undefined ? {} : { brokerUrl }),
     ...(tokenFile === undefined ? {} : { tokenFile }),
+    ...(flags.has('--replace') ? { replace: true as const } : {}),
   });
 }

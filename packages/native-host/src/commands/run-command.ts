@@ -25,7 +25,7 @@ export async function runCommand(invocation: Result<Invocation, 'usage_invalid'>
     case 'status':
       return statusCommand(value, output);
     case 'enroll': {
-      const { configurationPath, brokerUrl, tokenFile } = value;
+      const { configurationPath, brokerUrl, tokenFile, replace } = value;
       return enrollCommand(
         {
           configurationPath,
@@ -37,6 +37,7 @@ export async function runCommand(invocation: Result<Invocation, 'usage_invalid'>
             ...(tokenFile === undefined ? {} : { tokenFile }),
           },
           ...(brokerUrl === undefined ? {} : { brokerUrl }),
+          ...(replace === undefined ? {} : { replace }),
         },
         output,
       );

@@ -34,7 +34,7 @@ export async function statusCommand(input: StatusCommandInput, output: Output): 
 async function findKeyProblem({ stateDirectory }: Configuration): Promise<string | undefined> {
   const enrollment = readEnrollment(stateDirectory);
   if (!enrollment.ok || enrollment.value === undefined) return undefined;
-  const key = await new FileKeyStore(stateDirectory).publicKeySpki();
+  const key = await new FileKeyStore(stateDirectory, enrollment.value.keyId).publicKeySpki();
   if (!key.ok) return key.detail;
   const certificate = new X509Certificate(enrollment.value.leafCertificate);
   return certificate.publicKey.export({ format: 'der', type: 'spki' }).equals(key.value)

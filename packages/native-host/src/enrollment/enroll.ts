@@ -1,33 +1,37 @@
 import { encodeBase64url, type ProblemCode, problemCodes } from '@countersign/protocol';
 import type { EnrollmentRequest, HardwareId } from '@countersign/protocol/enrollment';
-import { maxClockSkewSeconds } from '@countersign/protocol/limits';
-import { parseCertificate } from '@countersign/x509';
 import { type BrokerRefusal, callBroker } from '../http/call-broker.ts';
 import { writeStoredKeySet } from '../key-set/stored-key-set.ts';
-import { FileKeyStore } from '../keystore/file-keystore.ts';
-import type { KeyProtection, KeyStore } from '../keystore/keystore.ts';
+import { FileKeyStores } from '../keystore/file-keystores.ts';
+import type { KeyStores } from '../keystore/keystore.ts';
 import { type Failure, fail, type Result, succeed } from '../result.ts';
 import { ensurePrivateFolder } from '../state/private-file.ts';
+import { type EnrollmentOutcome, outcomeOf } from './enrollment-outcome.ts';
 import {
-  type CertificateSummary,
   type Enrollment,
+  isSameEnrollment,
   readEnrollment,
-  removeEnrollment,
-  summarizeCertificate,
   writeEnrollment,
 } from './enrollment-record.ts';
 import {
   dropSigningRequest,
+  keepReplacementRequest,
   keepSigningRequest,
+  type SigningRequest,
   type SigningRequestReason,
 } from './make-signing-request.ts';
-import { type AnswerReason, verifyEnrollmentAnswer } from './verify-enrollment-answer.ts';
+import { type ExistingReason, findReplaced, settleExisting } from './settle-existing.ts';
+import {
+  type AnswerReason,
+  type VerifiedAnswer,
+  verifyEnrollmentAnswer,
+} from './verify-enrollment-answer.ts';
 
 export type EnrollReason =
   | ProblemCode
   | AnswerReason
+  | ExistingReason
   | SigningRequestReason
-  | 'already_enrolled_elsewhere'
   | 'broker_unreachable';
 
 export type EnrollInput = {
@@ -36,29 +40,21 @@ export type EnrollInput = {
   readonly hardwareId: HardwareId;
   /** Absolute path; made when it is not there. */
   readonly stateDirectory: string;
-  /** Asked for only when the device is not enrolled yet. */
+  /** Asked for only when there is something to do. */
   readonly readEnrollmentToken: () => Promise<Result<string, 'usage_invalid'>>;
   readonly nowSeconds: number;
+  /** Enrolls anew with a new key, even where the enrollment looks good from here. */
+  readonly replace?: boolean;
   /** base64url SHA-256 of the organization's root (DER), when it is pinned. */
   readonly rootSha256?: string;
-  /** By default the key is kept in a file in the state folder. */
-  readonly keyStore?: KeyStore;
+  /** By default keys are kept in files in the state folder. */
+  readonly keyStores?: KeyStores;
   readonly timeoutMs?: number;
   /** Told each step that succeeded, in words, as it happens. */
   readonly onStep?: (step: EnrollmentStep, detail: string) => void;
 };
 
-export type EnrollmentStep = 'key' | 'request' | 'certificate' | 'key_set';
-
-export type EnrollmentOutcome = {
-  /** True when the device was enrolled before, and nothing was done. */
-  readonly wasEnrolled: boolean;
-  readonly brokerUrl: string;
-  readonly organizationId: string;
-  readonly deviceId: string;
-  readonly certificate: CertificateSummary;
-  readonly keyProtection: KeyProtection;
-};
+export type EnrollmentStep = 'key' | 'request' | 'certificate' | 'key_set' | 'old_key';
 
 const defaultTimeoutMs = 15_000;
 
@@ -66,28 +62,64 @@ const defaultTimeoutMs = 15_000;
  * Enrolls this device: makes the key, sends the request with the enrollment token, verifies the answer, keeps it. Can
  * be repeated at any point: a device that is enrolled with this broker is left as it is; an attempt that was cut off
  * goes on with the same key and the same request, which the broker answers with the same certificate.
+ *
+ * With `replace` the key is a new one, and key and enrollment that are there stay in use until the new certificate is
+ * verified and stored; then the old key is deleted. Whatever fails before leaves them as they were.
  */
 export async function enroll(
   input: EnrollInput,
 ): Promise<Result<EnrollmentOutcome, EnrollReason | 'usage_invalid'>> {
-  const { stateDirectory, brokerUrl, nowSeconds } = input;
-  const keyStore = input.keyStore ?? new FileKeyStore(stateDirectory);
+  const { stateDirectory } = input;
+  const keyStores = input.keyStores ?? new FileKeyStores(stateDirectory);
   const folder = ensurePrivateFolder(stateDirectory);
   if (!folder.ok) return fail('state_unwritable', folder.detail);
-  const existing = await settleExisting(input, keyStore);
+  const existing =
+    input.replace === true ? findReplaced(input) : await settleExisting(input, keyStores);
   if (!existing.ok) return existing;
-  if (existing.value !== undefined) return succeed(existing.value);
+  const { outcome, replaced } = existing.value;
+  if (outcome !== undefined) return succeed(outcome);
 
   const token = await input.readEnrollmentToken();
   if (!token.ok) return token;
-  const request = await keepSigningRequest(stateDirectory, keyStore);
+  const asked = await askForCertificate(input, keyStores, token.value);
+  if (!asked.ok) return asked;
+  const { request, unverifiedAnswer } = asked.value;
+  const verified = await verifyEnrollmentAnswer(unverifiedAnswer, {
+    spki: request.spki,
+    requestedUrl: input.brokerUrl,
+    nowSeconds: input.nowSeconds,
+    ...(input.rootSha256 === undefined ? {} : { rootSha256: input.rootSha256 }),
+  });
+  if (!verified.ok) return verified;
+  const { protection } = keyStores.open(request.keyId);
+  const enrolled = outcomeOf(verified.value.enrollment, protection, false);
+  if (!enrolled.ok) return enrolled;
+  input.onStep?.('certificate', 'issued for this key, under the root of the organization');
+  const kept = await keep(input, keyStores, request, verified.value, replaced);
+  return kept.ok ? enrolled : kept;
+}
+
+type Asked = { readonly request: SigningRequest; readonly unverifiedAnswer: unknown };
+
+async function askForCertificate(
+  input: EnrollInput,
+  keyStores: KeyStores,
+  token: string,
+  mayStartOver = true,
+): Promise<Result<Asked, EnrollReason>> {
+  const { stateDirectory, brokerUrl } = input;
+  const isReplacement = input.replace === true;
+  const request = isReplacement
+    ? await keepReplacementRequest(stateDirectory, keyStores)
+    : await keepSigningRequest(stateDirectory, keyStores.open());
   if (!request.ok) return request;
-  input.onStep?.('key', `P-256, kept as: ${keyStore.protection}`);
+  const { csr, keyId, wasKept } = request.value;
+  input.onStep?.('key', `P-256, kept as: ${keyStores.open(keyId).protection}`);
 
   const body: EnrollmentRequest = {
-    enrollment_token: token.value,
+    enrollment_token: token,
     hardware_id: input.hardwareId,
-    csr: encodeBase64url(request.value.csr),
+    csr: encodeBase64url(csr),
   };
   const answer = await callBroker({
     brokerUrl,
@@ -96,93 +128,55 @@ export async function enroll(
     body,
     timeoutMs: input.timeoutMs ?? defaultTimeoutMs,
   });
-  if (!answer.ok) return answer.reason === 'broker_refused' ? refusalOf(answer) : answer;
-  const again = request.value.wasKept ? ', again with the request of an earlier attempt' : '';
-  input.onStep?.('request', `accepted by ${brokerUrl}${again}`);
-
-  const verified = await verifyEnrollmentAnswer(answer.value, {
-    spki: request.value.spki,
-    requestedUrl: brokerUrl,
-    nowSeconds,
-    ...(input.rootSha256 === undefined ? {} : { rootSha256: input.rootSha256 }),
-  });
-  if (!verified.ok) return verified;
-  const { enrollment, keySet } = verified.value;
-  const outcome = outcomeOf(enrollment, keyStore, false);
-  input.onStep?.('certificate', 'issued for this key, under the root of the organization');
-
-  const kept = writeStoredKeySet(stateDirectory, keySet, nowSeconds);
-  if (!kept.ok) return fail('state_unwritable', kept.detail);
-  input.onStep?.('key_set', `version ${enrollment.keySetVersion}, signed under the same root`);
-  const written = writeEnrollment(stateDirectory, enrollment);
-  if (!written.ok) return fail('state_unwritable', written.detail);
+  if (answer.ok) {
+    const again = wasKept ? ', again with the request of an earlier attempt' : '';
+    input.onStep?.('request', `accepted by ${brokerUrl}${again}`);
+    return succeed({ request: request.value, unverifiedAnswer: answer.value });
+  }
+  const refused = answer.reason === 'broker_refused' ? refusalOf(answer) : answer;
+  const isKeyRefused = refused.reason === 'key_of_other_device' || refused.reason === 'key_blocked';
+  if (!isReplacement || !wasKept || !isKeyRefused || !mayStartOver) return refused;
+  // What an earlier attempt left was copied to another device, or its certificate was revoked meanwhile.
   dropSigningRequest(stateDirectory);
-  return outcome;
+  return askForCertificate(input, keyStores, token, false);
 }
 
-/**
- * Looks at the enrollment there is. One with this broker that still works is the outcome; one with another broker is a
- * refusal. One that is of no use any more, damaged, expired or without its key, makes room for a new one: its key goes
- * too, since the broker answers one key with one certificate.
- */
-async function settleExisting(
+/** Goes over to the new enrollment in one write; the rest is tidying up, which can be repeated. */
+async function keep(
   input: EnrollInput,
-  keyStore: KeyStore,
-): Promise<Result<EnrollmentOutcome | undefined, EnrollReason>> {
-  const existing = readEnrollment(input.stateDirectory);
-  if (!existing.ok && existing.reason === 'enrollment_unreadable') {
-    return fail('state_unwritable', existing.detail);
+  keyStores: KeyStores,
+  { spki, keyId }: SigningRequest,
+  { enrollment, keySet }: VerifiedAnswer,
+  replaced: Enrollment | undefined,
+): Promise<Result<undefined, 'key_unavailable' | 'state_unwritable'>> {
+  const { stateDirectory } = input;
+  const key = await keyStores.open(keyId).publicKeySpki();
+  if (!key.ok) return fail('key_unavailable', key.detail);
+  if (!Buffer.from(key.value).equals(spki)) {
+    return fail('key_unavailable', 'the key was changed while the broker was asked');
   }
-  if (existing.ok) {
-    if (existing.value === undefined) return succeed(undefined);
-    const { brokerUrl, requestedUrl } = existing.value;
-    if (input.brokerUrl !== brokerUrl && input.brokerUrl !== requestedUrl) {
-      return fail(
-        'already_enrolled_elsewhere',
-        `this device is enrolled with ${brokerUrl}, in ${input.stateDirectory}`,
-      );
-    }
-    const key = await keyStore.publicKeySpki();
-    if (!key.ok && key.reason !== 'key_missing' && key.reason !== 'key_damaged') {
-      return fail('key_unavailable', key.detail);
-    }
-    const outcome = outcomeOf(existing.value, keyStore, true);
-    if (key.ok && outcome.ok && stillWorks(existing.value, key.value, input.nowSeconds)) {
-      return outcome;
-    }
+  const enrolled = keyId === undefined ? enrollment : { ...enrollment, keyId };
+  const written = writeEnrollment(stateDirectory, enrolled);
+  if (!written.ok) return fail('state_unwritable', written.detail);
+  // After the enrollment, since the one that is replaced may be under other keys. Without it the host asks for it.
+  const stored = writeStoredKeySet(stateDirectory, keySet, input.nowSeconds);
+  if (stored.ok) {
+    input.onStep?.('key_set', `version ${enrollment.keySetVersion}, signed under the same root`);
   }
-  const deleted = await keyStore.delete();
-  if (!deleted.ok) return fail('state_unwritable', deleted.detail);
-  const removed = removeEnrollment(input.stateDirectory);
-  return removed.ok ? succeed(undefined) : fail('state_unwritable', removed.detail);
-}
-
-function stillWorks(enrollment: Enrollment, spki: Uint8Array, nowSeconds: number): boolean {
-  const certificate = parseCertificate(enrollment.leafCertificate);
-  return (
-    certificate.ok &&
-    Buffer.from(spki).equals(certificate.value.subjectPublicKey.spki) &&
-    nowSeconds <= certificate.value.notAfterMs / 1000 + maxClockSkewSeconds
-  );
-}
-
-function outcomeOf(
-  enrollment: Enrollment,
-  keyStore: KeyStore,
-  wasEnrolled: boolean,
-): Result<EnrollmentOutcome, 'key_unavailable'> {
-  const certificate = summarizeCertificate(enrollment.leafCertificate);
-  if (certificate === undefined) {
-    return fail('key_unavailable', 'the certificate of the enrollment is damaged');
+  const removed = await keyStores.removeOthers(keyId);
+  if (!removed.ok) {
+    return fail('state_unwritable', `enrolled, but an old key is still there: ${removed.detail}`);
   }
-  return succeed({
-    wasEnrolled,
-    brokerUrl: enrollment.brokerUrl,
-    organizationId: enrollment.organizationId,
-    deviceId: enrollment.deviceId,
-    certificate,
-    keyProtection: keyStore.protection,
-  });
+  if (replaced !== undefined) {
+    // A host that was just raising the version of the old enrollment's key set may have put it back.
+    const now = readEnrollment(stateDirectory);
+    const isBack = now.ok && now.value !== undefined && isSameEnrollment(now.value, replaced);
+    const again = isBack ? writeEnrollment(stateDirectory, enrolled) : written;
+    if (!again.ok) return fail('state_unwritable', again.detail);
+    input.onStep?.('old_key', 'deleted');
+  }
+  dropSigningRequest(stateDirectory);
+  return succeed(undefined);
 }
 
 function refusalOf(refusal: BrokerRefusal): Failure<EnrollReason> {

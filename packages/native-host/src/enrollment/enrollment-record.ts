@@ -4,6 +4,7 @@ import { decodeBase64url, encodeBase64url } from '@countersign/protocol';
 import type { HostStatus } from '@countersign/protocol/native-messages';
 import { base64urlBetween, parseFields } from '@countersign/protocol/schemas';
 import * as z from 'zod/mini';
+import { keyId } from '../keystore/key-id.ts';
 import { fail, type Result, succeed } from '../result.ts';
 import {
   type PrivateFileReason,
@@ -29,6 +30,8 @@ const enrollmentFile = z.strictObject({
   root_certificate: certificate,
   /** The highest that was accepted, at the enrollment or since: no older key set will ever be. */
   key_set_version: z.int().check(z.minimum(1)),
+  /** Of the key that the certificate is for; left out for a device's first key. */
+  key_id: z.optional(keyId),
 });
 
 /** This device's enrollment. Certificates are DER. */
@@ -41,6 +44,8 @@ export type Enrollment = {
   readonly issuerCertificate: Uint8Array;
   readonly rootCertificate: Uint8Array;
   readonly keySetVersion: number;
+  /** Names the key that the certificate is for, as `KeyStores` does. */
+  readonly keyId?: string;
 };
 
 function pathIn(stateDirectory: string): string {
@@ -87,10 +92,11 @@ export function readEnrollment(
     issuerCertificate,
     rootCertificate,
     keySetVersion: value.key_set_version,
+    ...(value.key_id === undefined ? {} : { keyId: value.key_id }),
   });
 }
 
-/** The last step of enrollment: from here on the device is enrolled. */
+/** From here on the device is enrolled: in one step from the enrollment there was, and its key, to this one. */
 export function writeEnrollment(
   stateDirectory: string,
   enrollment: Enrollment,
@@ -105,6 +111,7 @@ export function writeEnrollment(
     issuer_certificate: encodeBase64url(enrollment.issuerCertificate),
     root_certificate: encodeBase64url(enrollment.rootCertificate),
     key_set_version: enrollment.keySetVersion,
+    ...(enrollment.keyId === undefined ? {} : { key_id: enrollment.keyId }),
   };
   const written = writePrivateFile(
     pathIn(stateDirectory),

@@ -10,8 +10,9 @@ import {
   type X509Result,
 } from '@countersign/x509';
 import * as z from 'zod/mini';
-import type { KeyStore } from '../keystore/keystore.ts';
-import { fail, type Result, succeed } from '../result.ts';
+import { keyId, newKeyId } from '../keystore/key-id.ts';
+import type { KeyStore, KeyStores } from '../keystore/keystore.ts';
+import { type Failure, fail, type Result, succeed } from '../result.ts';
 import { readPrivateFile, removePrivateFile, writePrivateFile } from '../state/private-file.ts';
 import { parseStrictJsonBytes } from '../strict-json.ts';
 
@@ -19,16 +20,25 @@ import { parseStrictJsonBytes } from '../strict-json.ts';
 const subjectCommonName = 'Countersign device';
 const maxFileBytes = 64 * 1024;
 
-const pendingFile = z.strictObject({ version: z.literal(1), csr: enrollmentRequest.shape.csr });
+const pendingFile = z.strictObject({
+  version: z.literal(1),
+  csr: enrollmentRequest.shape.csr,
+  /** Of the key in the request, when it is to take the place of another. */
+  key_id: z.optional(keyId),
+});
 
 export type SigningRequest = {
   /** PKCS#10, DER. */
   readonly csr: Uint8Array;
   /** The key in it: SubjectPublicKeyInfo, DER. */
   readonly spki: Uint8Array;
+  /** Names that key, as `KeyStores` does. */
+  readonly keyId?: string;
   /** True when an earlier attempt made it. */
   readonly wasKept: boolean;
 };
+
+type PendingRequest = Omit<SigningRequest, 'wasKept'>;
 
 export type SigningRequestReason = 'key_unavailable' | 'state_unwritable';
 
@@ -44,54 +54,122 @@ export async function keepSigningRequest(
   stateDirectory: string,
   keyStore: KeyStore,
 ): Promise<Result<SigningRequest, SigningRequestReason>> {
-  const key = await keyStore.ensureKey();
-  if (!key.ok) {
-    return fail(
-      key.reason === 'store_unavailable' ? 'state_unwritable' : 'key_unavailable',
-      key.detail,
-    );
-  }
-  const spki = key.value;
   const path = pathIn(stateDirectory);
-  const kept = readKeptRequest(path, spki);
-  if (kept.ok) return succeed({ csr: kept.value, spki, wasKept: true });
+  const spki = await ensureKey(keyStore);
+  if (!spki.ok) return spki;
+  const isForKey = (pending: PendingRequest) => Buffer.from(pending.spki).equals(spki.value);
+  const kept = readPendingRequest(path);
+  if (kept.ok && isForKey(kept.value)) return succeed({ ...kept.value, wasKept: true });
 
-  const made = await makeSigningRequest(spki, keyStore);
-  if (!made.ok) return made;
-  if (kept.reason === 'unusable') {
-    const removed = removePrivateFile(path);
-    if (!removed.ok) return fail('state_unwritable', removed.detail);
-  }
-  const file: z.infer<typeof pendingFile> = { version: 1, csr: encodeBase64url(made.value) };
-  const written = writePrivateFile(path, Buffer.from(`${JSON.stringify(file)}\n`), {
-    keepExisting: true,
-  });
-  if (!written.ok) return fail('state_unwritable', written.detail);
+  const csr = await makeSigningRequest(spki.value, keyStore);
+  if (!csr.ok) return csr;
+  const made: PendingRequest = { csr: csr.value, spki: spki.value };
+  const written = writePendingRequest(path, made, kept);
+  if (!written.ok) return written;
   // Another attempt at the same time may have been first; both then send its request.
-  const first = readKeptRequest(path, spki);
-  return succeed({ csr: first.ok ? first.value : made.value, spki, wasKept: false });
+  const first = readPendingRequest(path);
+  return succeed({ ...(first.ok && isForKey(first.value) ? first.value : made), wasKept: false });
 }
 
-/** After the enrollment is complete. */
+/**
+ * The signing request of a key that is to take the place of the device's key. The request of an earlier attempt to do
+ * that is gone on with; the request of a first enrollment is not, since its key is what is to be replaced.
+ */
+export async function keepReplacementRequest(
+  stateDirectory: string,
+  keyStores: KeyStores,
+): Promise<Result<SigningRequest, SigningRequestReason>> {
+  const path = pathIn(stateDirectory);
+  const kept = readPendingRequest(path);
+  if (kept.ok && (await isReplacement(kept.value, keyStores))) {
+    return succeed({ ...kept.value, wasKept: true });
+  }
+  const id = newKeyId();
+  const keyStore = keyStores.open(id);
+  const made = await makeReplacement(id, keyStore);
+  if (!made.ok) return giveUp(keyStore, made);
+  const written = writePendingRequest(path, made.value, kept);
+  if (!written.ok) return giveUp(keyStore, written);
+  // As above; the key of whoever comes second is of no use then.
+  const first = readPendingRequest(path);
+  if (!first.ok || first.value.keyId === id || !(await isReplacement(first.value, keyStores))) {
+    return succeed({ ...made.value, wasKept: false });
+  }
+  await keyStore.delete();
+  return succeed({ ...first.value, wasKept: false });
+}
+
+/** Leaves no key behind that nothing names. */
+async function giveUp<Reason extends string>(
+  keyStore: KeyStore,
+  failure: Failure<Reason>,
+): Promise<Failure<Reason>> {
+  await keyStore.delete();
+  return failure;
+}
+
+async function makeReplacement(
+  id: string,
+  keyStore: KeyStore,
+): Promise<Result<PendingRequest, SigningRequestReason>> {
+  const spki = await ensureKey(keyStore);
+  if (!spki.ok) return spki;
+  const csr = await makeSigningRequest(spki.value, keyStore);
+  return csr.ok ? succeed({ csr: csr.value, spki: spki.value, keyId: id }) : csr;
+}
+
+async function isReplacement(pending: PendingRequest, keyStores: KeyStores): Promise<boolean> {
+  if (pending.keyId === undefined) return false;
+  const key = await keyStores.open(pending.keyId).publicKeySpki();
+  return key.ok && Buffer.from(pending.spki).equals(key.value);
+}
+
+async function ensureKey(keyStore: KeyStore): Promise<Result<Uint8Array, SigningRequestReason>> {
+  const key = await keyStore.ensureKey();
+  if (key.ok) return key;
+  const reason = key.reason === 'store_unavailable' ? 'state_unwritable' : 'key_unavailable';
+  return fail(reason, key.detail);
+}
+
+/** After the enrollment is complete, and when the broker will never certify the key in it. */
 export function dropSigningRequest(stateDirectory: string): void {
   // Should it stay, it is harmless: it holds no secret and is only ever used with the key it was made for.
   removePrivateFile(pathIn(stateDirectory));
 }
 
-/** `unusable`: it is damaged, or it is for another key than this one. */
-function readKeptRequest(
+/** Keeps the request in place of the one that was found, unless yet another was kept since. */
+function writePendingRequest(
   path: string,
-  spki: Uint8Array,
-): Result<Uint8Array, 'missing' | 'unusable'> {
+  { csr, keyId: id }: PendingRequest,
+  found: Result<PendingRequest, 'missing' | 'unusable'>,
+): Result<undefined, 'state_unwritable'> {
+  if (found.ok || found.reason === 'unusable') {
+    const removed = removePrivateFile(path);
+    if (!removed.ok) return fail('state_unwritable', removed.detail);
+  }
+  const file: z.infer<typeof pendingFile> = {
+    version: 1,
+    csr: encodeBase64url(csr),
+    ...(id === undefined ? {} : { key_id: id }),
+  };
+  const written = writePrivateFile(path, Buffer.from(`${JSON.stringify(file)}\n`), {
+    keepExisting: true,
+  });
+  return written.ok ? succeed(undefined) : fail('state_unwritable', written.detail);
+}
+
+/** `unusable`: it is damaged. */
+function readPendingRequest(path: string): Result<PendingRequest, 'missing' | 'unusable'> {
   const bytes = readPrivateFile(path, maxFileBytes);
   if (!bytes.ok) return fail(bytes.reason === 'missing' ? 'missing' : 'unusable', bytes.detail);
   const json = parseStrictJsonBytes(bytes.value);
   const file = json.ok ? parseFields(pendingFile, json.value) : json;
   const csr = file.ok ? decodeBase64url(file.value.csr) : undefined;
   const request = csr && parseCertificationRequest(csr);
-  return csr && request?.ok && Buffer.from(spki).equals(request.value.subjectPublicKey.spki)
-    ? succeed(csr)
-    : fail('unusable', `${path} is not a request for this key`);
+  if (!file.ok || !csr || !request?.ok) return fail('unusable', `${path} is not a request`);
+  const { spki } = request.value.subjectPublicKey;
+  const { key_id } = file.value;
+  return succeed({ csr, spki, ...(key_id === undefined ? {} : { keyId: key_id }) });
 }
 
 async function makeSigningRequest(

@@ -38,6 +38,10 @@ const wrappedKeyFile = z.strictObject({
   tag: base64urlOf(tagBytes),
 });
 
+/** The files of any key, and what is left of a write that was cut off; the key id is the first group. */
+export const keyFileName =
+  /^(?:device-key|wrapping)(?:-([0-9a-f]{16}))?\.(?:json|key)(?:\.[0-9a-f]+\.tmp)?$/;
+
 type LoadedKey = { readonly privateKey: KeyObject; readonly spki: Uint8Array };
 
 /**
@@ -51,11 +55,12 @@ export class FileKeyStore implements KeyStore {
   readonly #wrappedKeyPath: string;
   readonly #wrappingKeyPath: string;
 
-  /** `folder`: absolute path; made on first use, mode 0700. */
-  constructor(folder: string) {
+  /** `folder`: absolute path; made on first use, mode 0700. `keyId`: as in `KeyStores`. */
+  constructor(folder: string, keyId?: string) {
+    const suffix = keyId === undefined ? '' : `-${keyId}`;
     this.#folder = folder;
-    this.#wrappedKeyPath = join(folder, 'device-key.json');
-    this.#wrappingKeyPath = join(folder, 'wrapping.key');
+    this.#wrappedKeyPath = join(folder, `device-key${suffix}.json`);
+    this.#wrappingKeyPath = join(folder, `wrapping${suffix}.key`);
   }
 
   async ensureKey(): Promise<Result<Uint8Array, KeyStoreReason>> {
@@ -177,7 +182,7 @@ function authenticatedData(spki: Uint8Array): Uint8Array {
   return Buffer.concat([Buffer.from('countersign device key 1\0'), spki]);
 }
 
-function keyStoreFailure(failure: { reason: PrivateFileReason; detail: string }) {
+export function keyStoreFailure(failure: { reason: PrivateFileReason; detail: string }) {
   const reasons = {
     missing: 'key_missing',
     exposed: 'key_exposed',

@@ -28,3 +28,13 @@ export interface KeyStore {
   /** Removes the key for ever; no failure when there is none. */
   delete(): Promise<Result<undefined, KeyStoreReason>>;
 }
+
+/** The keys of one device: one, but for the time in which another takes its place. */
+export interface KeyStores {
+  /** The key of this id; without one, the device's first key. Makes nothing yet. */
+  open(keyId?: string): KeyStore;
+  /** Removes every key but this one for ever. */
+  removeOthers(keyId?: string): Promise<Result<undefined, KeyStoreReason>>;
+  /** Removes every key for ever. */
+  removeAll(): Promise<Result<undefined, KeyStoreReason>>;
+}

@@ -7,6 +7,7 @@ import {
   linkSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readSync,
   renameSync,
   type Stats,
@@ -108,6 +109,15 @@ export function removePrivateFile(path: string): Result<undefined, PrivateFileRe
     return succeed(undefined);
   } catch (error) {
     return errorCode(error) === 'ENOENT' ? succeed(undefined) : failureOf(path, error);
+  }
+}
+
+/** The names in the folder. */
+export function listPrivateFolder(path: string): Result<readonly string[], PrivateFileReason> {
+  try {
+    return succeed(readdirSync(path));
+  } catch (error) {
+    return failureOf(path, error);
   }
 }
 
