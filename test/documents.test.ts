@@ -1,7 +1,10 @@
-// Documents stay true to the code: tables of members and examples against the schemas.
+// Documents stay true to the code: tables of members and examples against the schemas, links
+// against files and headings.
 //
 // `<!-- members: FILE EXPORT -->` stands above a table whose first column names the members of that schema, and whose
 // second says "optional" or "only" for those that may be absent. `<!-- example: FILE EXPORT -->` stands above a JSON block.
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { readRepository } from './architecture/repository-files.ts';
@@ -12,6 +15,7 @@ import {
   membersOf,
   nameIn,
   pathsOf,
+  readDocument,
   repositoryTop,
   type SchemaMember,
   tableRows,
@@ -84,6 +88,33 @@ describe('blocks of JSON', () => {
   );
   it.each(blocks)('%s', (_where, json) => {
     expect(() => JSON.parse(json)).not.toThrow();
+  });
+});
+
+/** The benchmark's figures, which are of one machine and one day. */
+const writtenByRuns = new Set(['test/bench/RESULTS.md']);
+
+describe('links', () => {
+  const links = documents.flatMap(({ path, text }) =>
+    [...text.matchAll(/\]\(([^)\s]+)\)/g)]
+      .map(([, target = '']) => target)
+      .filter((target) => !/^[a-z]+:/.test(target) && !writtenByRuns.has(target))
+      .map((target): [string, string] => [path, target]),
+  );
+  /** The names that headings get: lower case, without punctuation, hyphens for spaces. */
+  const anchorsOf = (markdown: string) =>
+    [...markdown.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/^#+ (.+)$/gm)].map(
+      ([, heading = '']) =>
+        heading
+          .toLowerCase()
+          .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+          .replaceAll(' ', '-'),
+    );
+  it.each(links)('%s → %s', (from, target) => {
+    const [file = '', anchor] = target.split('#');
+    const path = file === '' ? from : join(dirname(from), file);
+    expect(existsSync(join(repositoryTop, path)), path).toBe(true);
+    if (anchor !== undefined) expect(anchorsOf(readDocument(path))).toContain(anchor);
   });
 });
 
