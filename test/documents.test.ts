@@ -91,14 +91,11 @@ describe('blocks of JSON', () => {
   });
 });
 
-/** The benchmark's figures, which are of one machine and one day. */
-const writtenByRuns = new Set(['test/bench/RESULTS.md']);
-
 describe('links', () => {
   const links = documents.flatMap(({ path, text }) =>
     [...text.matchAll(/\]\(([^)\s]+)\)/g)]
       .map(([, target = '']) => target)
-      .filter((target) => !/^[a-z]+:/.test(target) && !writtenByRuns.has(target))
+      .filter((target) => !/^[a-z]+:/.test(target))
       .map((target): [string, string] => [path, target]),
   );
   /** The names that headings get: lower case, without punctuation, hyphens for spaces. */

@@ -126,7 +126,7 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
   },
   challenge_key_unknown: {
     administrator:
-      'The challenge names a signing key that is not in the key set. The host refreshes its key set once; if that did not help, the challenge is not from this broker.',
+      'The challenge names a signing key that the one who reads it does not know. A host fetches the key set once more by itself; if that does not help, the challenge is not from this broker.',
     person: tryAgain,
   },
   challenge_wrong_audience: {
@@ -219,8 +219,9 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
     person: askSupport,
   },
   certificate_expired: {
-    administrator: 'The certificate has expired. Renew it, or enroll the device again.',
-    person: "This computer's certificate has expired. Ask your IT support to renew it.",
+    administrator:
+      'The certificate has expired. Enroll the device again with `countersign enroll`.',
+    person: "This computer's certificate has expired. Ask your IT support for a new one.",
   },
   certificate_revoked: {
     administrator:

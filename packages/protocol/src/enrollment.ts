@@ -4,7 +4,7 @@ import { base64urlBetween, base64urlOf } from './schemas.ts';
 
 /** Facts that name a piece of hardware. At least one; the broker normalizes them and refuses placeholders. */
 export const hardwareId = z
-  .object({
+  .strictObject({
     serial_number: z.optional(z.string().check(z.minLength(1), z.maxLength(128))),
     hardware_uuid: z.optional(z.string().check(z.minLength(1), z.maxLength(128))),
   })

@@ -4,7 +4,7 @@ import { askSupport, notOurPage, type ReasonText, tryAgain } from './reason-text
 /** Texts of refused requests and failed commands. Complete by its type. */
 export const refusalTexts: Readonly<Record<ProblemCode | CommandCode, ReasonText>> = {
   json_malformed: {
-    administrator: 'The body is not JSON.',
+    administrator: 'The body is not JSON in UTF-8, or an object in it names a member twice.',
     person: askSupport,
   },
   field_invalid: {
@@ -55,7 +55,7 @@ export const refusalTexts: Readonly<Record<ProblemCode | CommandCode, ReasonText
   },
   hardware_id_invalid: {
     administrator:
-      'A hardware id may hold letters, digits, dots, slashes, hyphens and spaces, and at least four letters or digits.',
+      'A serial number needs 4 to 64 letters or digits, a hardware UUID 32 hexadecimal digits; between them only spaces and the separators . / _ : { } - are allowed.',
     person: askSupport,
   },
   hardware_id_placeholder: {
@@ -77,7 +77,8 @@ export const refusalTexts: Readonly<Record<ProblemCode | CommandCode, ReasonText
     person: askSupport,
   },
   enrollment_token_spent: {
-    administrator: 'The enrollment token was already spent by another key.',
+    administrator:
+      'The enrollment token was already spent: by another key, or on a certificate that has expired since. Create a new one.',
     person: askSupport,
   },
   csr_malformed: {
@@ -168,7 +169,7 @@ export const refusalTexts: Readonly<Record<ProblemCode | CommandCode, ReasonText
   },
   hardware_id_unavailable: {
     administrator:
-      'No hardware id could be read. Set "hardware_id" in the host configuration, or install as root so that the installer can store it.',
+      'No hardware id could be read: on Linux only root may read it. Set "hardware_id" in the host configuration.',
     person: askSupport,
   },
   state_unwritable: {

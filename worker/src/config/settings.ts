@@ -72,7 +72,10 @@ const text = {
     .check(
       z.regex(/^org_[A-Za-z0-9_-]{22}$/, { error: 'must be org_ and 22 base64url characters' }),
     ),
-  SHARD_COUNT: z.string().check(z.regex(/^[1-9][0-9]{0,3}$/, { error: 'must be 1 to 9999' })),
+  SHARD_COUNT: z.string().check(
+    z.regex(/^[1-9][0-9]{0,3}$/, { error: 'must be 1 to 4096' }),
+    z.refine((count) => Number(count) <= 4096, { error: 'must be 1 to 4096' }),
+  ),
   OWNER_TOKEN_SHA256: base64urlOf(32),
   LEAF_COMMON_NAME: z.string().check(z.minLength(1), z.maxLength(64)),
   KEY_SET: compactJws(32 * 1024),

@@ -203,6 +203,13 @@ describe('an allow that is not proven', () => {
 });
 
 describe('what the caller gets wrong', () => {
+  test('a forgotten transaction is named and nothing is sent', async () => {
+    const input = Object.assign(await signIn(), { transaction: undefined });
+    const refused = { code: 'input_invalid', field: 'context.transaction' };
+    await expect(client().evaluate(input)).rejects.toMatchObject(refused);
+    expect(evaluations()).toHaveLength(0);
+  });
+
   test.each([
     ['subject.id', { subject: '' }],
     ['resource.id', { application: '' }],

@@ -50,7 +50,8 @@ function commonMembers(input: EvaluateInput) {
     action: { name: actionSignIn },
     resource: { type: resourceTypeApplication, id: input.application },
     context: {
-      transaction: input.transaction,
+      // The protocol lets a foreign client leave it out; one that has this SDK has forgotten it.
+      transaction: input.transaction ?? null,
       subject_authenticated: input.subjectAuthenticated,
       // A hidden field that no script filled comes back as an empty string.
       ...(evidence === '' ? {} : { evidence }),
