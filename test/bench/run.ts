@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { missingPackages, notRunLine, provision } from '../../tools/provision.ts';
 import { type Figure, formatFigures } from './figures.ts';
+import { measureCounts } from './measure-counts.ts';
 import { measureDecisions } from './measure-decisions.ts';
 import { measureHostStart } from './measure-host.ts';
 import { measureIssuance } from './measure-issuance.ts';
@@ -44,6 +45,7 @@ async function measureAll(directory: string): Promise<Figure[]> {
     figures.push(...(await work()));
   };
   await measure('decisions', () => measureDecisions(folder('decisions'), verifyMicroseconds));
+  await measure('counts', () => measureCounts(folder('counts')));
   await measure('latency', () => measureLatency(folder('latency')));
   await measure('issuance', () => measureIssuance(folder('issuance')));
   await measure('host start', () => measureHostStart(folder('host')));

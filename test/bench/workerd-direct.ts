@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureDataDirectory } from '@countersign/edge-server';
 import { workerSettings } from '../../packages/edge-server/src/worker-settings.ts';
@@ -89,8 +89,28 @@ export type DirectBroker = DirectWorkerd & {
   readonly durableObjects: string;
 };
 
+/** The built worker behind one that counts. What a configuration embeds is named relative to it. */
+function withCountingWorker(configuration: string, path: string): string {
+  const module = /\(name = "index\.js", esModule = embed ("[^"]*")\)/.exec(configuration);
+  if (module === null) throw new Error('the configuration names no module index.js');
+  const counting = relative(
+    dirname(path),
+    fileURLToPath(new URL('counting-worker.js', import.meta.url)),
+  );
+  const modules = [
+    `(name = "index.js", esModule = embed ${JSON.stringify(counting)})`,
+    `(name = "broker.js", esModule = embed ${module[1]})`,
+  ];
+  return configuration.replace(module[0], modules.join(', '));
+}
+
+const shardCount = 16;
+
 /** The broker with the data folder, bindings and configuration that the edge server makes for it. */
-export async function startBroker(directory: string, shardCount = 16): Promise<DirectBroker> {
+export async function startBroker(
+  directory: string,
+  options: { readonly counting?: boolean } = {},
+): Promise<DirectBroker> {
   const port = await findFreePort();
   const brokerUrl = `http://127.0.0.1:${port}`;
   const data = await ensureDataDirectory(join(directory, 'data'), {
@@ -107,7 +127,8 @@ export async function startBroker(directory: string, shardCount = 16): Promise<D
     durableObjects: data.paths.durableObjects,
     ...workerSettings(data, brokerUrl, readFileSync(data.paths.keySet, 'utf8').trim()),
   });
-  writeFileSync(path, text.replace(`unix:${socket}`, `127.0.0.1:${port}`));
+  const onPort = text.replace(`unix:${socket}`, `127.0.0.1:${port}`);
+  writeFileSync(path, options.counting === true ? withCountingWorker(onPort, path) : onPort);
   const running = await start(path, port, '/healthz');
   return { ...running, ownerToken: data.ownerToken, durableObjects: data.paths.durableObjects };
 }
