@@ -1,9 +1,10 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
 import { findFreePort } from '../support/free-port.ts';
+import { startProcess, waitUntilReady } from './child-process.ts';
 import type { DirectWorkerd } from './workerd-direct.ts';
 
 const run = promisify(execFile);
@@ -41,37 +42,16 @@ export async function startCfssl(directory: string): Promise<DirectWorkerd> {
     ...['-out', path('ca.pem')],
   ]);
   const port = await findFreePort();
-  const child: ChildProcess = spawn(
+  const child = startProcess(
     'cfssl',
     [
       ...['serve', '-address', '127.0.0.1', '-port', String(port), '-loglevel', '3'],
       ...['-ca', path('ca.pem'), '-ca-key', path('ca-key.pem')],
       ...['-config', path('config.json'), '-db-config', path('db.json')],
     ],
-    { stdio: 'ignore' },
+    { stderr: 'ignore' },
   );
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const url = `http://127.0.0.1:${port}`;
-  const deadline = Date.now() + 10_000;
-  while (
-    !(await fetch(`${url}/api/v1/cfssl/info`).then(
-      () => true,
-      () => false,
-    ))
-  ) {
-    if (Date.now() > deadline || child.exitCode !== null) {
-      child.kill('SIGKILL');
-      throw new Error('cfssl did not start');
-    }
-    await new Promise((done) => setTimeout(done, 25));
-  }
-  return {
-    url,
-    port,
-    pid: child.pid ?? 0,
-    async stop() {
-      child.kill('SIGTERM');
-      await exited;
-    },
-  };
+  await waitUntilReady(`${url}/api/v1/cfssl/info`, child, () => true);
+  return { url, port, pid: child.pid, stop: child.stop };
 }

@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
@@ -7,6 +6,7 @@ import { ensureDataDirectory } from '@countersign/edge-server';
 import { workerSettings } from '../../packages/edge-server/src/worker-settings.ts';
 import { workerdConfigurationText } from '../../packages/edge-server/src/workerd/workerd-configuration.ts';
 import { findFreePort } from '../support/free-port.ts';
+import { startProcess, waitUntilReady } from './child-process.ts';
 
 /** `workerd serve` on a loopback port, without the front: what is measured is the broker and its runtime. */
 export type DirectWorkerd = {
@@ -18,41 +18,19 @@ export type DirectWorkerd = {
 
 const require = createRequire(new URL('../../packages/edge-server/package.json', import.meta.url));
 const binary = String(require('workerd').default);
-const startTimeoutMs = 20_000;
 
 async function start(
   configuration: string,
   port: number,
   healthPath: string,
 ): Promise<DirectWorkerd> {
-  const child: ChildProcess = spawn(binary, ['serve', configuration, 'config'], {
-    stdio: ['ignore', 'ignore', 'inherit'],
+  const child = startProcess(binary, ['serve', configuration, 'config'], {
     env: {},
+    stderr: 'inherit',
   });
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const url = `http://127.0.0.1:${port}`;
-  const deadline = Date.now() + startTimeoutMs;
-  for (;;) {
-    const healthy = await fetch(`${url}${healthPath}`).then(
-      (response) => response.ok,
-      () => false,
-    );
-    if (healthy) break;
-    if (Date.now() > deadline || child.exitCode !== null) {
-      child.kill('SIGKILL');
-      throw new Error(`workerd did not answer ${healthPath}`);
-    }
-    await new Promise((done) => setTimeout(done, 25));
-  }
-  return {
-    url,
-    port,
-    pid: child.pid ?? 0,
-    async stop() {
-      child.kill('SIGTERM');
-      await exited;
-    },
-  };
+  await waitUntilReady(`${url}${healthPath}`, child, (response) => response.ok);
+  return { url, port, pid: child.pid, stop: child.stop };
 }
 
 /** The floor worker on a port of its own. */
