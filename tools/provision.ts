@@ -30,7 +30,7 @@ const packageGroups: Record<PackageGroup, readonly SystemPackage[]> = {
 
 export const packageGroupNames = Object.keys(packageGroups) as readonly PackageGroup[];
 
-function isPresent({ evidence }: SystemPackage): boolean {
+function isPresent(evidence: string): boolean {
   if (evidence.startsWith('/')) return existsSync(evidence);
   return (process.env.PATH ?? '').split(delimiter).some((folder) => {
     try {
@@ -45,7 +45,7 @@ function isPresent({ evidence }: SystemPackage): boolean {
 /** The packages of the groups that this machine lacks, by their Debian names. */
 export function missingPackages(groups: Iterable<PackageGroup>): string[] {
   const packages = [...groups].flatMap((group) => packageGroups[group]);
-  return packages.filter((each) => !isPresent(each)).map(({ name }) => name);
+  return packages.filter(({ evidence }) => !isPresent(evidence)).map(({ name }) => name);
 }
 
 /** What to type to install packages, on Debian and its relatives. */
@@ -76,7 +76,7 @@ async function aptGet(args: readonly string[]): Promise<boolean> {
  */
 export async function provision(groups: Iterable<PackageGroup>): Promise<void> {
   const missing = missingPackages(groups);
-  if (missing.length === 0 || process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return;
+  if (missing.length === 0 || process.getuid?.() !== 0 || !isPresent('apt-get')) return;
   console.log(`installing ${missing.join(', ')} with apt-get`);
   if (!(await aptGet(['update']))) return;
   await aptGet(['install', '-y', '--no-install-recommends', ...missing]);
