@@ -57,7 +57,6 @@ export const enrollmentTokenAnswer = z.object({
 });
 
 export const certificateStatuses = ['intent', 'issued', 'bound', 'superseded', 'revoked'] as const;
-export type CertificateStatus = (typeof certificateStatuses)[number];
 
 /** `GET /v1/admin/devices/{device id}`. */
 export const deviceAnswer = z.object({

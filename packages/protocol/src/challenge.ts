@@ -16,7 +16,6 @@ export const challengeRequest = z.object({
   /** Made by the sign-in server, single-use, tied to its session cookie: 16 to 64 random bytes. */
   transaction: base64urlBetween(16, 64),
 });
-export type ChallengeRequest = z.infer<typeof challengeRequest>;
 
 export const challengeAnswer = z.object({
   challenge: z.string(),

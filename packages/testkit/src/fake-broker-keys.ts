@@ -107,4 +107,3 @@ export async function makeFakeBrokerKeys() {
     },
   };
 }
-export type FakeBrokerKeys = Awaited<ReturnType<typeof makeFakeBrokerKeys>>;

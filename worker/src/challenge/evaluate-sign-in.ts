@@ -16,6 +16,7 @@ import type {
   ReadSnapshot,
   RegisteredClient,
 } from '../directory/organization-snapshot.ts';
+import type { StorageUnavailable } from '../storage/durable-store.ts';
 import { encodeHeader, signCompactJws } from '../token/compact-jws.ts';
 import type { TokenKey } from '../token/token-key.ts';
 import { hashTransaction } from './issue-challenge.ts';
@@ -24,7 +25,7 @@ import type { PresentedCertificates } from './presented-certificate.ts';
 import { verifyEvidence } from './verify-evidence.ts';
 
 /** `ok: false` when the shard could not record anything. */
-type DecideAnswer = DecideResult | { readonly ok: false; readonly code: 'storage_unavailable' };
+type DecideAnswer = DecideResult | StorageUnavailable;
 
 /** What the use case needs of the world, as functions. */
 export type EvaluateContext = {

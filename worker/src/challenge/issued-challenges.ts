@@ -1,4 +1,5 @@
 import type { ChallengeClaims } from '@countersign/protocol/challenge';
+import { NewestEntries } from './newest-entries.ts';
 
 const maxRemembered = 4096;
 
@@ -9,13 +10,9 @@ const maxRemembered = 4096;
  * that was forgotten, or made elsewhere, opens in the same way for the same people.
  */
 export class IssuedChallenges {
-  readonly #claims = new Map<string, ChallengeClaims>();
+  readonly #claims = new NewestEntries<ChallengeClaims>(maxRemembered);
 
   remember(challenge: string, claims: ChallengeClaims): void {
-    if (this.#claims.size >= maxRemembered) {
-      const [oldest] = this.#claims.keys();
-      if (oldest !== undefined) this.#claims.delete(oldest);
-    }
     this.#claims.set(challenge, claims);
   }
 

@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { importVerifyKey, parseCertificate, readDeviceUri } from '@countersign/x509';
 import type { JwsAlgorithm } from '../token/compact-jws.ts';
+import { NewestEntries } from './newest-entries.ts';
 
 /** What follows from a certificate's bytes alone. That we issued it is known only where its record is. */
 export type PresentedCertificate = {
@@ -28,14 +29,6 @@ async function readCertificate(der: Uint8Array): Promise<PresentedCertificate | 
   };
 }
 
-const decodeBase64 = (text: string): Uint8Array | undefined => {
-  try {
-    return new Uint8Array(Buffer.from(text, 'base64'));
-  } catch {
-    return undefined;
-  }
-};
-
 const maxRemembered = 4096;
 /** Ours are half as long. Whatever a page sends reaches this, and must not fill the memory. */
 const maxRememberedCharacters = 4096;
@@ -46,20 +39,16 @@ const maxRememberedCharacters = 4096;
  * sign-in. Nothing about a certificate's standing is remembered.
  */
 export class PresentedCertificates {
-  readonly #remembered = new Map<string, PresentedCertificate>();
+  readonly #remembered = new NewestEntries<PresentedCertificate>(maxRemembered);
 
   /** @param base64 the one member of an `x5c` header (RFC 7515 section 4.1.6: base64, not base64url) */
   async read(base64: string): Promise<PresentedCertificate | undefined> {
     const known = this.#remembered.get(base64);
     if (known !== undefined) return known;
-    const der = decodeBase64(base64);
-    const certificate = der === undefined ? undefined : await readCertificate(der);
-    if (certificate === undefined || base64.length > maxRememberedCharacters) return certificate;
-    if (this.#remembered.size >= maxRemembered) {
-      const [oldest] = this.#remembered.keys();
-      if (oldest !== undefined) this.#remembered.delete(oldest);
+    const certificate = await readCertificate(new Uint8Array(Buffer.from(base64, 'base64')));
+    if (certificate !== undefined && base64.length <= maxRememberedCharacters) {
+      this.#remembered.set(base64, certificate);
     }
-    this.#remembered.set(base64, certificate);
     return certificate;
   }
 }

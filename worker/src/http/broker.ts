@@ -1,4 +1,3 @@
-import type { ProblemCode } from '@countersign/protocol';
 import type { IssuedChallenges } from '../challenge/issued-challenges.ts';
 import type { PresentedCertificates } from '../challenge/presented-certificate.ts';
 import type { DeviceObject } from '../device/device-object.ts';
@@ -6,6 +5,7 @@ import { deviceObjectName, keyObjectName } from '../device/placement.ts';
 import type { OrganizationObject } from '../directory/organization-object.ts';
 import type { SnapshotCache } from '../directory/snapshot-cache.ts';
 import type { KeyObject } from '../enrollment/key-object.ts';
+import { type StorageUnavailable, storageUnavailable } from '../storage/durable-store.ts';
 import type { TokenKey } from '../token/token-key.ts';
 import { logEvent } from './route-context.ts';
 
@@ -33,11 +33,6 @@ export type Broker = {
   readonly keys: DurableObjectNamespace<KeyObject>;
 };
 
-export type StorageUnavailable = {
-  readonly ok: false;
-  readonly code: Extract<ProblemCode, 'storage_unavailable'>;
-};
-
 /**
  * Asks a Durable Object. One that fails instead of answering, because its disk is full, because it is overloaded or
  * starts anew, has recorded nothing that anybody was told of, and is a `storage_unavailable` like any other.
@@ -49,7 +44,7 @@ export async function askObject<Question extends Promise<unknown>>(
     return await question();
   } catch (error) {
     logEvent('object_failed', { error: String(error) });
-    return { ok: false, code: 'storage_unavailable' };
+    return storageUnavailable;
   }
 }
 

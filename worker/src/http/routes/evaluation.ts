@@ -69,7 +69,7 @@ async function authenticate(broker: Broker, context: RouteContext): Promise<Auth
 }
 
 function isDecisionReason(reason: string): reason is DecisionReason {
-  return reason in reasonTexts;
+  return Object.hasOwn(reasonTexts, reason);
 }
 
 function answerOf(record: DecisionRecord, decisionToken: string | undefined): EvaluationAnswer {
