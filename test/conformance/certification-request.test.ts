@@ -17,6 +17,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { viewCertificate } from './x509/certificate-view.ts';
 import { Judge } from './x509/judge.ts';
 import { identified, makeChain, makeKey, must, pemOf, signWith } from './x509/make-chain.ts';
+import { type OpensslKeyName, opensslKeys } from './x509/openssl-keys.ts';
 
 const judge = new Judge();
 afterAll(() => judge.remove());
@@ -27,42 +28,16 @@ const bmpConfig = judge.write(
   '[req]\ndistinguished_name=dn\nstring_mask=MASK:0x0800\n[dn]\n',
 );
 
-const keys = {
-  'P-256': ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256'],
-  'P-384': ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-384'],
-  'P-521': ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-521'],
-  'P-224': ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-224'],
-  secp256k1: ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:secp256k1'],
-  brainpool: ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:brainpoolP256r1'],
-  'P-256 with explicit parameters': [
-    ...['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256'],
-    ...['-pkeyopt', 'ec_param_enc:explicit'],
-  ],
-  'RSA-1024': ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:1024'],
-  'RSA-2047': ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2047'],
-  'RSA-2048': ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048'],
-  'RSA-3072': ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:3072'],
-  'RSA-4096': ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:4096'],
-  'RSA with exponent 3': [
-    ...['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048'],
-    ...['-pkeyopt', 'rsa_keygen_pubexp:3'],
-  ],
-  'RSA-PSS': ['-algorithm', 'RSA-PSS', '-pkeyopt', 'rsa_keygen_bits:2048'],
-  Ed25519: ['-algorithm', 'ED25519'],
-  Ed448: ['-algorithm', 'ED448'],
-} as const;
-type KeyName = keyof typeof keys;
-
-const made = new Set<KeyName>();
-function keyFile(name: KeyName): string {
+const made = new Set<OpensslKeyName>();
+function keyFile(name: OpensslKeyName): string {
   const file = `${name.replaceAll(' ', '-')}.key`;
-  if (!made.has(name)) judge.tell('openssl', 'genpkey', ...keys[name], '-out', file);
+  if (!made.has(name)) judge.tell('openssl', 'genpkey', ...opensslKeys[name], '-out', file);
   made.add(name);
   return file;
 }
 
 /** DER of a request that openssl made. */
-function requestOf(name: KeyName, ...args: readonly string[]): Uint8Array {
+function requestOf(name: OpensslKeyName, ...args: readonly string[]): Uint8Array {
   const base = ['-new', '-config', config, '-subj', '/CN=laptop', '-key', keyFile(name)];
   const pem = judge.tell('openssl', 'req', ...base, ...args);
   return must(decodePem(pem, 'CERTIFICATE REQUEST'));
@@ -76,7 +51,7 @@ async function outcome(der: Uint8Array): Promise<X509FailureReason | 'proven'> {
 }
 
 describe('requests of openssl', () => {
-  it.each<[KeyName, X509FailureReason | 'proven']>([
+  it.each<[OpensslKeyName, X509FailureReason | 'proven']>([
     ['P-256', 'proven'],
     ['P-384', 'proven'],
     ['RSA-2048', 'proven'],
@@ -97,7 +72,7 @@ describe('requests of openssl', () => {
     expect(await outcome(requestOf(name))).toBe(expected);
   });
 
-  it.each<[string, KeyName, X509FailureReason | 'proven', string[]]>([
+  it.each<[string, OpensslKeyName, X509FailureReason | 'proven', string[]]>([
     ['SHA-384', 'P-256', 'proven', ['-sha384']],
     ['SHA-512', 'P-384', 'proven', ['-sha512']],
     ['SHA-512', 'RSA-2048', 'proven', ['-sha512']],

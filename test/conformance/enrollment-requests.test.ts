@@ -16,6 +16,7 @@ import { TestBroker } from '../support/test-broker.ts';
 import { viewCertificate } from './x509/certificate-view.ts';
 import { Judge } from './x509/judge.ts';
 import { must } from './x509/make-chain.ts';
+import { type OpensslKeyName, opensslKeys } from './x509/openssl-keys.ts';
 
 const judge = new Judge();
 let broker: TestBroker;
@@ -28,32 +29,10 @@ afterAll(async () => {
   await broker?.stopAndRemove();
 });
 
-const keys = {
-  'P-256': ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256'],
-  'P-384': ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-384'],
-  'P-521': ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-521'],
-  secp256k1: ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:secp256k1'],
-  'explicit parameters': [
-    ...['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256'],
-    ...['-pkeyopt', 'ec_param_enc:explicit'],
-  ],
-  'RSA-1024': ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:1024'],
-  'RSA-2048': ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048'],
-  'RSA-3072': ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:3072'],
-  'RSA-4096': ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:4096'],
-  'RSA with exponent 3': [
-    ...['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048'],
-    ...['-pkeyopt', 'rsa_keygen_pubexp:3'],
-  ],
-  'RSA-PSS': ['-algorithm', 'RSA-PSS', '-pkeyopt', 'rsa_keygen_bits:2048'],
-  Ed25519: ['-algorithm', 'ED25519'],
-} as const;
-type KeyName = keyof typeof keys;
-
-const keyFiles = new Map<KeyName, string>();
-function keyFile(name: KeyName): string {
+const keyFiles = new Map<OpensslKeyName, string>();
+function keyFile(name: OpensslKeyName): string {
   const file = keyFiles.get(name) ?? `${name.replaceAll(' ', '-')}.key`;
-  if (!keyFiles.has(name)) judge.tell('openssl', 'genpkey', ...keys[name], '-out', file);
+  if (!keyFiles.has(name)) judge.tell('openssl', 'genpkey', ...opensslKeys[name], '-out', file);
   keyFiles.set(name, file);
   return file;
 }
@@ -103,7 +82,7 @@ describe('#27 a key', () => {
   it.each([
     'P-521',
     'secp256k1',
-    'explicit parameters',
+    'P-256 with explicit parameters',
     'RSA-1024',
     'RSA with exponent 3',
     'RSA-PSS',
@@ -189,7 +168,7 @@ certificatePolicies = 1.2.3.4
     const serialNumber = `CSR${crypto.randomUUID()}`;
     const subject = '/C=XX/O=Evil/OU=Admins/CN=root/emailAddress=root@example.com';
     const base = ['-new', '-config', 'wishes.cnf', '-reqexts', 'wishes', '-subj', subject];
-    judge.tell('openssl', 'genpkey', ...keys['P-256'], '-out', 'wishes.key');
+    judge.tell('openssl', 'genpkey', ...opensslKeys['P-256'], '-out', 'wishes.key');
     const pem = judge.tell('openssl', 'req', ...base, '-key', 'wishes.key');
     judge.write('wishes.csr', pem);
     const printed = judge.tell('openssl', 'req', '-in', 'wishes.csr', '-noout', '-text');
@@ -204,7 +183,7 @@ certificatePolicies = 1.2.3.4
     }
 
     const wished = await issue(must(decodePem(pem, 'CERTIFICATE REQUEST')), serialNumber);
-    judge.tell('openssl', 'genpkey', ...keys['P-256'], '-out', 'plain.key');
+    judge.tell('openssl', 'genpkey', ...opensslKeys['P-256'], '-out', 'plain.key');
     const plain = await issue(requestOf('plain.key'), serialNumber);
 
     // Serial number, times, key and signature differ between any two certificates.
