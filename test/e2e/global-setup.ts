@@ -2,6 +2,7 @@ import type { TestProject } from 'vitest/node';
 import { removeBrowserPolicy } from '../support/browser/browser-policy.ts';
 import { bakeProfile } from '../support/browser/managed-session.ts';
 import { type SignInWorld, startSignInWorld } from '../support/browser/sign-in-world.ts';
+import { takeTurn } from '../support/browser/take-turn.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -11,11 +12,12 @@ declare module 'vitest' {
   }
 }
 
-/** Starts one company for all files of this folder. Policy holds for the machine, so the files run one by one. */
+/** Starts one company for all files of this folder. Policy holds for the machine, so files and runs go one by one. */
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
   if (process.getuid?.() !== 0) {
     throw new Error('browser policy lies in /etc/chromium: run these tests as root');
   }
+  const endTurn = await takeTurn();
   const { world, stop, removeFolders } = await startSignInWorld();
   const leaveNoTrace = () => {
     removeBrowserPolicy();
@@ -26,6 +28,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   const tearDown = async () => {
     await stop();
     leaveNoTrace();
+    await endTurn();
   };
   try {
     project.provide('bakedProfile', await bakeProfile(world));
