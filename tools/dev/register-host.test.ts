@@ -19,13 +19,19 @@ it('lets the unpacked extension start the host from its sources', async () => {
     configuration,
     JSON.stringify({ origins, state_directory: state, development: true }),
   );
-  await run(process.execPath, [program, configuration, join(folder, 'browser')]);
+  await run(process.execPath, [program, configuration, 'chromium', join(folder, 'browser')]);
   const path = join(folder, 'browser', 'dev.countersign.host.json');
   const manifest = JSON.parse(readFileSync(path, 'utf8'));
   // The id that browsers give to the development key; `chrome://extensions` shows it.
   expect(manifest.allowed_origins).toEqual([
     'chrome-extension://nnmhlaghceakgnhalngjmlcnbjjgnepp/',
   ]);
+  const args = [program, configuration, 'firefox', join(folder, 'firefox')];
+  await run(process.execPath, args);
+  const firefoxPath = join(folder, 'firefox', 'dev.countersign.host.json');
+  const firefoxManifest = JSON.parse(readFileSync(firefoxPath, 'utf8'));
+  expect(firefoxManifest.allowed_extensions).toEqual(['extension@countersign.dev']);
+
   const answer = run(manifest.path, [manifest.allowed_origins[0]]);
   const message = Buffer.from('{"version":1,"id":"1","type":"status"}');
   answer.child.stdin?.end(Buffer.concat([Buffer.from([message.length, 0, 0, 0]), message]));
@@ -33,6 +39,6 @@ it('lets the unpacked extension start the host from its sources', async () => {
   expect(stdout).toContain('"enrolled":false');
 });
 
-it('asks for a configuration', async () => {
-  await expect(run(process.execPath, [program])).rejects.toMatchObject({ code: 2 });
+it.each([[[]], [['host.json', 'netscape']]])('says how it is used when given %j', async (args) => {
+  await expect(run(process.execPath, [program, ...args])).rejects.toMatchObject({ code: 2 });
 });

@@ -1,11 +1,18 @@
-// `node tools/dev/register-host.ts HOST_JSON [FOLDER]`: lets the unpacked extension start the native host from its
-// sources, with this configuration. FOLDER is where the browser looks for host manifests; Chromium's by default.
+// `node tools/dev/register-host.ts HOST_JSON [BROWSER [FOLDER]]`: lets the unpacked extension start the native host
+// from its sources, with this configuration. FOLDER stands in for where the browser looks for host manifests.
 import { createHash } from 'node:crypto';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { writeHostManifest, writeLauncher } from '@countersign/native-host';
-import { developmentPublicKey } from '../../extension/development-key.ts';
+import {
+  type HostManifestBrowser,
+  hostManifestBrowsers,
+  hostManifestFormOf,
+  hostManifestPlace,
+  writeHostManifest,
+  writeLauncher,
+} from '@countersign/native-host';
+import { developmentFirefoxId, developmentPublicKey } from '../../extension/development-key.ts';
 
 /** Chromium's rule: SHA-256 of the extension's public key, its first 128 bits in the letters a to p. */
 const developmentExtensionId = createHash('sha256')
@@ -14,14 +21,17 @@ const developmentExtensionId = createHash('sha256')
   .slice(0, 32)
   .replace(/./g, (digit) => String.fromCharCode(97 + Number.parseInt(digit, 16)));
 
-const chromiumFolder =
-  process.platform === 'darwin'
-    ? join(homedir(), 'Library/Application Support/Chromium/NativeMessagingHosts')
-    : join(homedir(), '.config/chromium/NativeMessagingHosts');
+function folderOf(browser: HostManifestBrowser): string | undefined {
+  const place = hostManifestPlace(browser, { scope: 'user', homeDirectory: homedir() });
+  return place.kind === 'folder' ? place.path : undefined;
+}
 
-const [configuration, folder = chromiumFolder] = process.argv.slice(2);
-if (configuration === undefined) {
-  process.stderr.write('usage: node tools/dev/register-host.ts HOST_JSON [FOLDER]\n');
+const [configuration, named = 'chromium', givenFolder] = process.argv.slice(2);
+const browser = hostManifestBrowsers.find((known) => known === named);
+const folder = givenFolder ?? (browser === undefined ? undefined : folderOf(browser));
+if (configuration === undefined || browser === undefined || folder === undefined) {
+  const browsers = hostManifestBrowsers.join('|');
+  process.stderr.write(`usage: node tools/dev/register-host.ts HOST_JSON [${browsers} [FOLDER]]\n`);
   process.exitCode = 2;
 } else {
   const configurationPath = resolve(configuration);
@@ -32,7 +42,10 @@ if (configuration === undefined) {
     programPath: join(root, 'packages/native-host/src/main.ts'),
     configurationPath,
   });
-  const extensionIds = [developmentExtensionId] as const;
-  const manifest = writeHostManifest(resolve(folder), { launcherPath, extensionIds });
+  const form = hostManifestFormOf(browser);
+  const extensionIds = [
+    form === 'firefox' ? developmentFirefoxId : developmentExtensionId,
+  ] as const;
+  const manifest = writeHostManifest(resolve(folder), { launcherPath, extensionIds, form });
   process.stdout.write(`${manifest}\nstarts ${launcherPath}\n`);
 }

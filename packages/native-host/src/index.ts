@@ -22,10 +22,19 @@ export { type FrameEvent, FrameReader } from './framing/frame-reader.ts';
 export { hostVersion } from './host-version.ts';
 export { parseBrokerUrl } from './http/broker-url.ts';
 export {
+  type HostManifestForm,
   type HostManifestInput,
   renderHostManifest,
   writeHostManifest,
 } from './installation/host-manifest.ts';
+export {
+  type HostManifestBrowser,
+  type HostManifestPlace,
+  type HostManifestScope,
+  hostManifestBrowsers,
+  hostManifestFormOf,
+  hostManifestPlace,
+} from './installation/host-manifest-place.ts';
 export { type LauncherInput, renderLauncher, writeLauncher } from './installation/launcher.ts';
 export { readStoredKeySet, type StoredKeySet } from './key-set/stored-key-set.ts';
 export { FileKeyStore } from './keystore/file-keystore.ts';

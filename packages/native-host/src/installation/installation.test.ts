@@ -4,6 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { renderHostManifest, writeHostManifest } from './host-manifest.ts';
+import {
+  type HostManifestBrowser,
+  hostManifestBrowsers,
+  hostManifestPlace,
+} from './host-manifest-place.ts';
 import { renderLauncher, writeLauncher } from './launcher.ts';
 
 let folder: string;
@@ -131,6 +136,29 @@ describe('the host manifest', () => {
     });
   });
 
+  it('is what Firefox reads', () => {
+    const extensionIds = [
+      'extension@countersign.dev',
+      '{12345678-90ab-cdef-1234-567890abcdef}',
+    ] as const;
+    const text = renderHostManifest({ launcherPath: '/l', extensionIds, form: 'firefox' });
+    expect(JSON.parse(text)).toEqual({
+      name: 'dev.countersign.host',
+      description: expect.any(String),
+      path: '/l',
+      type: 'stdio',
+      allowed_extensions: extensionIds,
+    });
+  });
+
+  it.each(['*', '', extensionId, 'a b@c', 'name@', '{1234}', 'a@b/c'])(
+    'names no extension %j to Firefox',
+    (id) => {
+      const input = { launcherPath: '/l', extensionIds: [id], form: 'firefox' } as const;
+      expect(() => renderHostManifest(input)).toThrow(TypeError);
+    },
+  );
+
   it.each(['*', '', 'q'.repeat(32), 'a'.repeat(31), `${extensionId}/`, extensionId.toUpperCase()])(
     'names no extension %j',
     (id) => {
@@ -144,5 +172,59 @@ describe('the host manifest', () => {
     expect(() =>
       renderHostManifest({ launcherPath: 'launcher', extensionIds: [extensionId] }),
     ).toThrow(TypeError);
+  });
+});
+
+describe('the place of the host manifest', () => {
+  it.each<[HostManifestBrowser, NodeJS.Platform, system: string, user: string]>([
+    [
+      'chrome',
+      'linux',
+      '/etc/opt/chrome/native-messaging-hosts',
+      '/home/ada/.config/google-chrome/NativeMessagingHosts',
+    ],
+    [
+      'firefox',
+      'linux',
+      '/usr/lib/mozilla/native-messaging-hosts',
+      '/home/ada/.mozilla/native-messaging-hosts',
+    ],
+    [
+      'edge',
+      'darwin',
+      '/Library/Microsoft/Edge/NativeMessagingHosts',
+      '/home/ada/Library/Application Support/Microsoft Edge/NativeMessagingHosts',
+    ],
+    [
+      'firefox',
+      'darwin',
+      '/Library/Application Support/Mozilla/NativeMessagingHosts',
+      '/home/ada/Library/Application Support/Mozilla/NativeMessagingHosts',
+    ],
+    [
+      'firefox',
+      'win32',
+      'HKEY_LOCAL_MACHINE\\Software\\Mozilla\\NativeMessagingHosts\\dev.countersign.host',
+      'HKEY_CURRENT_USER\\Software\\Mozilla\\NativeMessagingHosts\\dev.countersign.host',
+    ],
+  ])('for %s on %s', (browser, platform, system, user) => {
+    const kind = platform === 'win32' ? 'registry_key' : 'folder';
+    expect(hostManifestPlace(browser, { scope: 'system' }, platform)).toEqual({
+      kind,
+      path: system,
+    });
+    const ofUser = { scope: 'user', homeDirectory: '/home/ada' } as const;
+    expect(hostManifestPlace(browser, ofUser, platform)).toEqual({ kind, path: user });
+  });
+
+  it('is a different one for each browser', () => {
+    for (const platform of ['linux', 'darwin', 'win32'] as const) {
+      const places = hostManifestBrowsers.flatMap((browser) =>
+        [{ scope: 'system' } as const, { scope: 'user', homeDirectory: '/h' } as const].map(
+          (of) => hostManifestPlace(browser, of, platform).path,
+        ),
+      );
+      expect(new Set(places).size).toBe(8);
+    }
   });
 });
