@@ -169,11 +169,12 @@ export function storeCertificate(
   const row = findCertificateByNumber(sql, certificateNumber);
   if (row === undefined) return undefined;
   if (row.certificate !== null) return row.certificate;
-  if (row.status !== 'intent') return undefined;
+  // One that was suspended before its signature came stays suspended.
+  if (row.status !== 'intent' && row.status !== 'suspended') return undefined;
   sql.exec(
-    `UPDATE certificates SET status = 'issued', certificate = ?, certificate_sha256 = ?,
-       to_be_signed = NULL
-     WHERE certificate_number = ? AND status = 'intent'`,
+    `UPDATE certificates SET status = CASE status WHEN 'intent' THEN 'issued' ELSE status END,
+       certificate = ?, certificate_sha256 = ?, to_be_signed = NULL
+     WHERE certificate_number = ? AND certificate IS NULL`,
     certificate,
     certificateSha256,
     certificateNumber,

@@ -33,4 +33,34 @@ export const organizationMigrations: readonly Migration[] = [
       ) WITHOUT ROWID;
     `,
   },
+  {
+    id: '002_tombstone_jobs',
+    sql: `
+      ALTER TABLE users ADD COLUMN epoch_since_ms INTEGER NOT NULL DEFAULT 0;
+      CREATE INDEX users_inactive ON users (user_id) WHERE active = 0;
+
+      CREATE TABLE tombstone_jobs (
+        job_id TEXT PRIMARY KEY,
+        user_id TEXT NOT NULL,
+        epoch INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        shards INTEGER NOT NULL,
+        completes_from_ms INTEGER NOT NULL,
+        completed_at_ms INTEGER
+      ) WITHOUT ROWID;
+      CREATE INDEX tombstone_jobs_by_user ON tombstone_jobs (user_id, epoch);
+      CREATE INDEX tombstone_jobs_running ON tombstone_jobs (completes_from_ms)
+        WHERE completed_at_ms IS NULL;
+
+      CREATE TABLE tombstone_deliveries (
+        job_id TEXT NOT NULL,
+        shard INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        due_at_ms INTEGER NOT NULL,
+        PRIMARY KEY (job_id, shard)
+      ) WITHOUT ROWID;
+      CREATE INDEX tombstone_deliveries_by_due ON tombstone_deliveries (due_at_ms);
+    `,
+  },
 ];

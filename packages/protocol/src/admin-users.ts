@@ -1,0 +1,55 @@
+import * as z from 'zod/mini';
+import { revocationInput } from './admin.ts';
+import { evaluationRequest } from './evaluation.ts';
+
+/**
+ * The admin API's part on users: `Authorization: Bearer <owner token>`. In paths a user id is one percent-encoded
+ * segment (RFC 3986 section 2.1, UTF-8); it is compared with `subject.id` of sign-ins character by character.
+ */
+export const userId = evaluationRequest.shape.subject.shape.id;
+
+/** `PUT /v1/admin/users/{id}`. Nobody inactive signs in; what was bound before is ended for ever. */
+export const userInput = z.strictObject({ active: z.boolean() });
+
+/** `POST /v1/admin/users/{id}/revoke`. */
+export const userRevocationInput = revocationInput;
+
+const jobStatus = z.enum(['pending', 'complete']);
+
+/** Answer to both: 202 while `pending`, 200 when `complete`. */
+export const userChangeAnswer = z.object({
+  user_id: z.string(),
+  active: z.boolean(),
+  /** Rises whenever bindings are ended. */
+  epoch: z.int(),
+  status: jobStatus,
+  /** What to ask for until it is complete; absent when there is nothing to wait for. */
+  job_id: z.optional(z.string()),
+});
+
+/** `GET /v1/admin/jobs/{job id}`: 202 while `pending`, 200 when `complete`. Times are RFC 3339. */
+export const jobAnswer = z.object({
+  job_id: z.string(),
+  status: jobStatus,
+  user_id: z.string(),
+  /** Bindings of this epoch and of older ones end. */
+  epoch: z.int(),
+  /** `deactivated`, or the reason of a revocation. */
+  reason: z.string(),
+  created_at: z.string(),
+  completed_at: z.optional(z.string()),
+  /** Shards that may hold a binding of the user, and how many of them have ended it on disk. */
+  shards: z.object({ total: z.int(), reached: z.int() }),
+});
+export type JobAnswer = z.infer<typeof jobAnswer>;
+
+/** `GET /v1/admin/users/{id}`. */
+export const userAnswer = z.object({
+  user_id: z.string(),
+  active: z.boolean(),
+  epoch: z.int(),
+  /** In how many shards a certificate may have been bound to this user. */
+  bound_shards: z.int(),
+  /** That are not complete, oldest first. */
+  jobs: z.array(jobAnswer),
+});

@@ -1,0 +1,54 @@
+import * as z from 'zod/mini';
+import { policyDocument } from '../policy/policy-document.ts';
+import {
+  type Application,
+  type OrganizationSnapshot,
+  type RegisteredClient,
+  registeredClient,
+} from './organization-snapshot.ts';
+import { readInactiveUsers } from './user-records.ts';
+
+/** Rows of the `OrganizationObject`, read with a schema: a row that does not fit is damage and fails closed. */
+
+export function readSetting(sql: SqlStorage, name: string): string | undefined {
+  return sql.exec<{ value: string }>('SELECT value FROM settings WHERE name = ?', name).toArray()[0]
+    ?.value;
+}
+
+export function readVersion(sql: SqlStorage): number {
+  return z.int().parse(Number(readSetting(sql, 'version')));
+}
+
+/** What snapshots hold has changed: every isolate reads again. */
+export function raiseVersion(sql: SqlStorage): number {
+  const version = readVersion(sql) + 1;
+  sql.exec(`UPDATE settings SET value = ? WHERE name = 'version'`, String(version));
+  return version;
+}
+
+export function readApplications(sql: SqlStorage): Map<string, Application> {
+  const rows = sql
+    .exec<{ application_id: string; name: string; policy: string }>(
+      'SELECT application_id, name, policy FROM applications',
+    )
+    .toArray();
+  return new Map(
+    rows.map((row) => [
+      row.application_id,
+      { ...row, policy: policyDocument.parse(JSON.parse(row.policy)) },
+    ]),
+  );
+}
+
+export function readSnapshot(sql: SqlStorage, version: number): OrganizationSnapshot {
+  const clients = sql
+    .exec<{ document: string }>('SELECT document FROM clients')
+    .toArray()
+    .map((row): RegisteredClient => registeredClient.parse(JSON.parse(row.document)));
+  return {
+    version,
+    applications: readApplications(sql),
+    clients: new Map(clients.map((client) => [client.client_id, client])),
+    inactiveUsers: readInactiveUsers(sql),
+  };
+}

@@ -1,0 +1,53 @@
+import * as z from 'zod/mini';
+
+/** Users as the organization knows them: those who have bound a certificate, or whom an administrator has changed. */
+
+export const userRow = z.object({
+  user_id: z.string(),
+  active: z.union([z.literal(0), z.literal(1)]),
+  epoch: z.int(),
+  epoch_since_ms: z.int(),
+});
+export type UserRow = z.infer<typeof userRow>;
+
+/** What holds for a user of whom nothing is on record. */
+export const unknownUser = (userId: string): UserRow => ({
+  user_id: userId,
+  active: 1,
+  epoch: 1,
+  epoch_since_ms: 0,
+});
+
+export function findUser(sql: SqlStorage, userId: string): UserRow | undefined {
+  const [row] = sql
+    .exec('SELECT user_id, active, epoch, epoch_since_ms FROM users WHERE user_id = ?', userId)
+    .toArray();
+  return row === undefined ? undefined : userRow.parse(row);
+}
+
+export function storeUser(sql: SqlStorage, user: UserRow): void {
+  sql.exec(
+    `INSERT INTO users (user_id, active, epoch, epoch_since_ms) VALUES (?, ?, ?, ?)
+     ON CONFLICT (user_id) DO UPDATE SET active = excluded.active, epoch = excluded.epoch,
+       epoch_since_ms = excluded.epoch_since_ms`,
+    user.user_id,
+    user.active,
+    user.epoch,
+    user.epoch_since_ms,
+  );
+}
+
+export function readInactiveUsers(sql: SqlStorage): Set<string> {
+  const rows = sql.exec('SELECT user_id FROM users WHERE active = 0').toArray();
+  return new Set(rows.map((row) => z.string().parse(row.user_id)));
+}
+
+/** In how many shards a certificate may have been bound to this user. */
+export function countReservedShards(sql: SqlStorage, userId: string): number {
+  return sql
+    .exec<{ count: number }>(
+      'SELECT COUNT(*) AS count FROM binding_reservations WHERE user_id = ?',
+      userId,
+    )
+    .one().count;
+}
