@@ -25,7 +25,8 @@ const encrypt = (text: string, changes: object = {}) =>
 const open = (jwe: string) => decryptResponse(jwe, [{ kid, privateKey: keys.privateKey }]);
 const openWithJose = (jwe: string) =>
   compactDecrypt(jwe, keys.privateKey).then(
-    ({ plaintext }) => new TextDecoder('utf-8', { ignoreBOM: true }).decode(plaintext),
+    ({ plaintext }) =>
+      new TextDecoder('utf-8', { fatal: false, ignoreBOM: true }).decode(plaintext),
     () => undefined,
   );
 
