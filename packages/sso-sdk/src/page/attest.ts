@@ -1,6 +1,7 @@
 import { packEvidence, type UnavailableCode } from '@countersign/protocol';
 import { askExtension } from './ask-extension.ts';
 import { requestChallenge } from './request-challenge.ts';
+import { requestMtlsEvidence } from './request-mtls-evidence.ts';
 
 export type AttestOptions = {
   /** The broker's public URL, for example `https://countersign.example.com`. */
@@ -23,7 +24,8 @@ export type Attestation = {
 };
 
 /**
- * Asks this browser to prove the device that it runs on. To be called when the person submits the sign-in form, because
+ * Asks this browser to prove the device that it runs on: through the extension and, where the broker has an mTLS
+ * address, with its client certificate at the same time. To be called when the person submits the sign-in form, because
  * a challenge lives for 60 seconds.
  *
  * Once there is a challenge it resolves, whatever the extension does: post the evidence in every case and let the
@@ -32,25 +34,32 @@ export type Attestation = {
  */
 export async function attest(options: AttestOptions): Promise<Attestation> {
   const { brokerUrl, clientId, transaction, timeoutMs = 15_000, signal } = options;
-  const challenge = await requestChallenge(
+  const { challenge, mtlsUrl } = await requestChallenge(
     brokerUrl,
     { client_id: clientId, transaction },
     timeoutMs,
     signal,
   );
-  const answer = await askExtension(challenge, timeoutMs, signal);
-  return answer.ok
-    ? {
-        evidence: packEvidence({
-          unverifiedChallenge: challenge,
-          unverifiedResponse: answer.response,
-        }),
-      }
-    : {
-        evidence: packEvidence({
-          unverifiedChallenge: challenge,
-          reportedUnavailable: answer.code,
-        }),
-        unavailable: answer.code,
-      };
+  const mtls = mtlsUrl === undefined ? undefined : requestMtlsEvidence(mtlsUrl, challenge);
+  const stop = () => mtls?.stop();
+  signal?.addEventListener('abort', stop);
+  try {
+    const answer = await askExtension(challenge, timeoutMs, signal);
+    if (answer.ok) mtls?.hurry();
+    const unverifiedMtlsEvidence = await mtls?.evidence;
+    signal?.throwIfAborted();
+    const evidence = packEvidence({
+      unverifiedChallenge: challenge,
+      ...(answer.ok
+        ? { unverifiedResponse: answer.response }
+        : { reportedUnavailable: answer.code }),
+      ...(unverifiedMtlsEvidence === undefined ? {} : { unverifiedMtlsEvidence }),
+    });
+    return answer.ok || unverifiedMtlsEvidence !== undefined
+      ? { evidence }
+      : { evidence, unavailable: answer.code };
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    stop();
+  }
 }

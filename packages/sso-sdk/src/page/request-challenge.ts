@@ -4,6 +4,12 @@ import { AttestError } from './attest-error.ts';
 /** Base64url parts with dots between them, as every compact JWS and JWE is (RFC 7515, RFC 7516). */
 export const compactText = /^[\w.-]+$/;
 
+export type ChallengeAnswer = {
+  readonly challenge: string;
+  /** Where the browser may present its device certificate, as the broker says it. */
+  readonly mtlsUrl: string | undefined;
+};
+
 /**
  * `POST /v1/challenges`. Rejects with `AttestError`, or with the reason of `signal`.
  *
@@ -15,7 +21,7 @@ export async function requestChallenge(
   body: { readonly client_id: string; readonly transaction: string },
   timeoutMs: number,
   signal: AbortSignal | undefined,
-): Promise<string> {
+): Promise<ChallengeAnswer> {
   signal?.throwIfAborted();
   // By hand, because AbortSignal.any() is missing from browsers that people still sign in with.
   const controller = new AbortController();
@@ -42,16 +48,16 @@ export async function requestChallenge(
   }
 }
 
-function readAnswer(status: number, text: string): string {
+function readAnswer(status: number, text: string): ChallengeAnswer {
   let answer: Record<string, unknown> = {};
   try {
     answer = Object(JSON.parse(text));
   } catch {
     // What is not JSON has none of the members looked for below.
   }
-  const { challenge, code, user_text: userText } = answer;
+  const { challenge, mtls_url: mtlsUrl, code, user_text: userText } = answer;
   if (status === 200 && typeof challenge === 'string' && compactText.test(challenge)) {
-    return challenge;
+    return { challenge, mtlsUrl: typeof mtlsUrl === 'string' ? mtlsUrl : undefined };
   }
   const problem = status < 400 ? undefined : problemCodes.find((known) => known === code);
   throw new AttestError(problem ?? 'broker_answer_malformed', {
