@@ -27,6 +27,8 @@ export type BrowserApi = {
   readonly runtime: {
     sendNativeMessage(application: string, message: object): Promise<unknown>;
     sendMessage(message: object): Promise<unknown>;
+    /** Absent in a content script whose extension was updated or removed under the open page. */
+    readonly id?: string | undefined;
     getManifest(): { readonly version: string };
     readonly onMessage: Listening<
       (message: unknown, sender: object) => Promise<unknown> | undefined
@@ -47,5 +49,23 @@ export type BrowserApi = {
     registerContentScripts(scripts: ContentScript[]): Promise<void>;
     updateContentScripts(scripts: ContentScript[]): Promise<void>;
     unregisterContentScripts(filter: { ids: string[] }): Promise<void>;
+    executeScript(injection: {
+      target: { tabId: number };
+      files: string[];
+      injectImmediately: boolean;
+    }): Promise<unknown>;
+  };
+  readonly tabs: {
+    /** Tabs without an address that the extension may know of have no `url`. */
+    query(filter: {
+      url: string[];
+    }): Promise<{ readonly id?: number | undefined; readonly url?: string | undefined }[]>;
+  };
+  /** The button in the toolbar. */
+  readonly action: {
+    setIcon(details: { path: Record<number, string> }): Promise<void>;
+    setTitle(details: { title: string }): Promise<void>;
+    setBadgeText(details: { text: string }): Promise<void>;
+    setBadgeBackgroundColor(details: { color: string }): Promise<void>;
   };
 };

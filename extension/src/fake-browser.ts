@@ -13,6 +13,10 @@ export type FakeBrowser = BrowserApi & {
   readonly nativeMessages: NativeRequest[];
   readonly localItems: Map<string, unknown>;
   readonly scripts: Map<string, ContentScript>;
+  /** Open pages; `loaded` counts how often the bridge was put into each. */
+  readonly openTabs: { readonly id: number; readonly url: string; loaded: number }[];
+  /** What the button in the toolbar shows. */
+  readonly toolbar: { icon: string; title: string; badge: string };
   /** What policy sets. `setByPolicy` also fires `storage.onChanged`, as a late policy does. */
   setByPolicy(items: Record<string, unknown>): void;
   install(): void;
@@ -29,6 +33,8 @@ export function createFakeBrowser(host: FakeHost = healthyHost()): FakeBrowser {
   const localItems = new Map<string, unknown>();
   const scripts = new Map<string, ContentScript>();
   const nativeMessages: NativeRequest[] = [];
+  const openTabs: FakeBrowser['openTabs'] = [];
+  const toolbar = { icon: '', title: '', badge: '' };
   const installed = createEvent<[]>();
   const started = createEvent<[]>();
   const changed = createEvent<[Record<string, unknown>, string]>();
@@ -38,6 +44,8 @@ export function createFakeBrowser(host: FakeHost = healthyHost()): FakeBrowser {
     nativeMessages,
     localItems,
     scripts,
+    openTabs,
+    toolbar,
     setByPolicy(items) {
       managedItems = items;
       changed.fire({}, 'managed');
@@ -88,12 +96,33 @@ export function createFakeBrowser(host: FakeHost = healthyHost()): FakeBrowser {
       },
       onChanged: changed,
     },
-    scripting: createScripting(scripts),
+    scripting: createScripting(scripts, openTabs),
+    tabs: {
+      async query({ url }) {
+        await turn();
+        // Chromium's match patterns, as far as the extension uses them: scheme, host, any port, any path.
+        return openTabs.filter((tab) => url.includes(patternOf(tab.url)));
+      },
+    },
+    action: {
+      setIcon: async ({ path }) => void Object.assign(toolbar, { icon: path[16] }),
+      setTitle: async ({ title }) => void Object.assign(toolbar, { title }),
+      setBadgeText: async ({ text }) => void Object.assign(toolbar, { badge: text }),
+      setBadgeBackgroundColor: async () => undefined,
+    },
   };
 }
 
+function patternOf(url: string): string {
+  const { protocol, hostname } = new URL(url);
+  return `${protocol}//${hostname}/*`;
+}
+
 /** Refuses what Chromium refuses, with its words, after a turn in which another call may come in between. */
-function createScripting(scripts: Map<string, ContentScript>): BrowserApi['scripting'] {
+function createScripting(
+  scripts: Map<string, ContentScript>,
+  openTabs: FakeBrowser['openTabs'],
+): BrowserApi['scripting'] {
   const requireKnown = (id: string) => {
     if (!scripts.has(id)) throw new Error(`Nonexistent script ID '${id}'`);
   };
@@ -122,6 +151,12 @@ function createScripting(scripts: Map<string, ContentScript>): BrowserApi['scrip
         requireKnown(id);
         scripts.delete(id);
       }
+    },
+    async executeScript({ target }) {
+      await turn();
+      const tab = openTabs.find(({ id }) => id === target.tabId);
+      if (tab === undefined) throw new Error(`No tab with id: ${target.tabId}.`);
+      tab.loaded += 1;
     },
   };
 }

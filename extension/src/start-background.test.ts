@@ -5,7 +5,6 @@ import {
   fakeChallenge,
   fakeResponse,
   healthyHost,
-  turn,
 } from './fake-browser.ts';
 import { createNativeHost } from './native-host/native-host.ts';
 import { startBackground } from './start-background.ts';
@@ -21,7 +20,8 @@ function startIn(browser = createFakeBrowser()) {
 }
 
 async function settle() {
-  for (let count = 0; count < 20; count++) await turn();
+  // Timers that are due count, too.
+  for (let count = 0; count < 20; count++) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
 describe('the background', () => {
@@ -149,6 +149,74 @@ describe('the background', () => {
   ])('does not take a message with %s', async (_, message) => {
     const { browser } = startIn();
     expect(browser.deliver(message, sso)).toBeUndefined();
+  });
+
+  it('puts the script into pages that were open before the policy came, and into no other', async () => {
+    const { browser } = startIn();
+    browser.openTabs.push(
+      { id: 1, url: 'https://sso.corp.test/login?next=1', loaded: 0 },
+      { id: 2, url: 'https://sso.corp.test:8443/', loaded: 0 },
+      { id: 3, url: 'https://news.test/', loaded: 0 },
+    );
+    browser.setByPolicy({ origins: ['https://sso.corp.test'] });
+    await settle();
+    expect(browser.openTabs.map(({ loaded }) => loaded)).toEqual([1, 0, 0]);
+  });
+
+  it('shows in the toolbar what is missing, and that it is mended', async () => {
+    let program = failingHost('Specified native messaging host not found.');
+    const { browser } = startIn(createFakeBrowser((request) => program(request)));
+    browser.setByPolicy({ origins: ['https://sso.corp.test'] });
+    await settle();
+    expect(browser.toolbar).toEqual({
+      icon: '/toolbar/off-16.png',
+      title: 'Countersign: The Countersign program is missing',
+      badge: '!',
+    });
+    program = healthyHost();
+    const again = startIn(browser);
+    again.browser.start();
+    await settle();
+    expect(browser.toolbar).toEqual({
+      icon: '/icon/16.png',
+      title: 'Countersign: This computer can prove itself',
+      badge: '',
+    });
+  });
+
+  it('remembers what became of the last challenge, for the popup alone', async () => {
+    const { browser } = startIn();
+    browser.setByPolicy({ origins: ['https://sso.corp.test'] });
+    await settle();
+    await browser.deliver(attest, sso);
+    await settle();
+    expect(browser.localItems.get('last_answer')).toEqual({
+      at: expect.stringMatching(/^20\d\d-.*Z$/),
+      origin: 'https://sso.corp.test',
+    });
+  });
+
+  it.each([
+    ['a frame', { ...sso, frameId: 3 }],
+    ['another origin', { ...sso, origin: 'https://evil.test' }],
+  ])('remembers nothing of %s', async (_, sender) => {
+    const { browser } = startIn();
+    browser.setByPolicy({ origins: ['https://sso.corp.test'] });
+    await settle();
+    await browser.deliver(attest, sender);
+    await settle();
+    expect(browser.localItems.has('last_answer')).toBe(false);
+  });
+
+  it('looks at the host once for many challenges of a page', async () => {
+    const { browser } = startIn();
+    browser.setByPolicy({ origins: ['https://sso.corp.test'] });
+    await settle();
+    const looks = () => browser.nativeMessages.filter(({ type }) => type === 'status').length;
+    const before = looks();
+    for (let count = 0; count < 20; count++) await browser.deliver(attest, sso);
+    await settle();
+    expect(looks() - before).toBeLessThanOrEqual(1);
   });
 
   it('hides its storage from content scripts where the browser can', async () => {

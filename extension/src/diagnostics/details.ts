@@ -33,11 +33,14 @@ export function detailsOf(
     ['Device', status?.device_id],
     ['Certificate', status?.certificate?.fingerprint_sha256],
     ['Issued by', status?.certificate?.issuer],
+    ['Valid from', status?.certificate?.not_before],
     ['Valid until', status?.certificate?.not_after],
     ['Key is kept in', status?.key_protection && keyProtections[status.key_protection]],
     ['Configuration', status === undefined ? undefined : configurationOf(status.development)],
+    ['Last asked', lastAsked(facts)],
     ['Host version', status?.host_version],
     ['Extension version', facts.extensionVersion],
+    ['Looked at', facts.now.toISOString()],
   ];
   return rows.flatMap(([label, value]) =>
     value === undefined || value === '' ? [] : [{ label, value }],
@@ -47,6 +50,12 @@ export function detailsOf(
 function originList(origins: readonly string[] | undefined): string | undefined {
   if (origins === undefined) return undefined;
   return origins.length === 0 ? 'none' : origins.join('\n');
+}
+
+function lastAsked({ lastAnswer }: BrowserFacts): string | undefined {
+  if (lastAnswer === undefined) return undefined;
+  const { at, origin, code = 'answered' } = lastAnswer;
+  return `${at.toISOString()}\n${origin}\n${code}`;
 }
 
 function configurationOf(development: boolean): string {

@@ -1,4 +1,4 @@
-import { unavailableCodes } from '@countersign/protocol';
+import { type UnavailableCode, unavailableCodes } from '@countersign/protocol';
 import { describe, expect, it } from 'vitest';
 import { createFakeBrowser, failingHost, healthyHost, healthyStatus } from '../fake-browser.ts';
 import { createSynchronizer } from '../managed-config/create-synchronizer.ts';
@@ -15,6 +15,7 @@ const healthy: BrowserFacts = {
   host: { ok: true, status: healthyStatus },
   applied: { origins: [origin], source: 'managed_storage' },
   registeredPatterns: [`${origin}/*`],
+  lastAnswer: undefined,
 };
 
 const withStatus = (status: object): BrowserFacts => ({
@@ -29,12 +30,37 @@ describe('the diagnosis', () => {
     expect(diagnose(healthy)).toMatchObject({ state: 'ready', whoFixesIt: 'nobody' });
     expect(detailOf(healthy, 'Code')).toBeUndefined();
     expect(detailOf(healthy, 'Sign-in pages')).toBe(origin);
+    expect(diagnose(healthy).summary).toEqual([
+      { label: 'Sign-in pages', value: 'sso.corp.test' },
+      { label: 'Certificate', value: 'Valid until 1 January 2027' },
+      { label: 'Last proof given', value: 'Not yet' },
+    ]);
+  });
+
+  it('does not claim to know what the broker decides', () => {
+    const { headline, explanation } = diagnose(healthy);
+    expect(`${headline} ${explanation}`).not.toMatch(/trusted/i);
+    expect(explanation).toContain('decides at each sign-in');
+  });
+
+  it('says when the device proved itself last, and for which page', () => {
+    const lastAnswer = { at: healthy.now, origin };
+    const last = (facts: BrowserFacts) => diagnose(facts).summary.at(-1)?.value;
+    expect(last({ ...healthy, lastAnswer })).toMatch(/^Today, \d\d:\d\d, for sso\.corp\.test$/);
+    const at = new Date('2026-05-03T12:00:00Z');
+    expect(last({ ...healthy, lastAnswer: { at, origin } })).toMatch(/^3 May 2026, \d\d:\d\d, for /);
+  });
+
+  it('names few of many pages', () => {
+    const origins = Array.from({ length: 5 }, (_, index) => `https://sso${index}.corp.test`);
+    const facts = { ...healthy, applied: { origins, source: 'managed_storage' } as const };
+    expect(diagnose(facts).summary[0]?.value).toBe('sso0.corp.test\nsso1.corp.test\nand 3 more');
   });
 
   it('says plainly that a development configuration is in use', () => {
     const facts = withStatus({ development: true });
-    expect(diagnose(facts)).toMatchObject({ state: 'development', whoFixesIt: 'nobody' });
-    expect(diagnose(facts).headline).toContain('development');
+    expect(diagnose(facts)).toMatchObject({ state: 'development', whoFixesIt: 'it_support' });
+    expect(diagnose(facts).headline).toContain('test configuration');
     expect(detailOf(facts, 'Configuration')).toContain('development');
   });
 
@@ -96,6 +122,74 @@ describe('the diagnosis', () => {
     expect(diagnose(facts)).toMatchObject({ state: 'not_ready', whoFixesIt: who });
     expect(detailOf(facts, 'Code')).toBe(code);
     expect(diagnose(facts).explanation).not.toBe('');
+    expect(diagnose(facts).nextStep).not.toBe('');
+  });
+
+  it.each<[left: string, notBefore: string, notAfter: string, now: string, warned: boolean]>([
+    ['15 days of a year', '2026-01-01', '2027-01-01', '2026-12-17', false],
+    ['14 days of a year', '2026-01-01', '2027-01-01', '2026-12-18', true],
+    ['8 days of 30', '2026-06-01', '2026-07-01', '2026-06-23', false],
+    ['7 days of 30', '2026-06-01', '2026-07-01', '2026-06-24', true],
+    ['2 days of 7', '2026-06-01', '2026-06-08', '2026-06-06', false],
+    ['1 day of 7', '2026-06-01', '2026-06-08', '2026-06-07', true],
+  ])('warns of the end with %s left', (_, notBefore, notAfter, now, warned) => {
+    const facts: BrowserFacts = {
+      ...withStatus({
+        certificate: {
+          ...healthyStatus.certificate,
+          not_before: `${notBefore}T00:00:00Z`,
+          not_after: `${notAfter}T00:00:00Z`,
+        },
+      }),
+      now: new Date(`${now}T00:00:00Z`),
+    };
+    expect(detailOf(facts, 'Code')).toBe(warned ? 'certificate_expires_soon' : undefined);
+    if (!warned) return;
+    const diagnosis = diagnose(facts);
+    expect(diagnosis).toMatchObject({ state: 'attention', whoFixesIt: 'it_support' });
+    expect(diagnosis.headline).toMatch(/expires on \d+ (January|July|June) 202[67]$/);
+    expect(diagnosis.nextStep).toContain(diagnosis.headline.split(' on ')[1]);
+  });
+
+  it('waits for a policy that the browser holds back, if there never was one', () => {
+    const managedStorage = { state: 'pending' } as const;
+    const facts: BrowserFacts = { ...healthy, managedStorage, applied: undefined };
+    expect(diagnose(facts)).toMatchObject({ state: 'attention', whoFixesIt: 'nobody' });
+    expect(detailOf(facts, 'Code')).toBe('policy_pending');
+    expect(diagnose({ ...healthy, managedStorage })).toMatchObject({ state: 'ready' });
+  });
+
+  describe('of a last sign-in without proof', () => {
+    const failed = (code: UnavailableCode, at = healthy.now): BrowserFacts => ({
+      ...healthy,
+      lastAnswer: { at, origin, code },
+    });
+
+    it.each([
+      ['clock_skew', 'you'],
+      ['key_unavailable', 'it_support'],
+      ['origin_not_allowed', 'it_support'],
+      ['challenge_wrong_audience', 'it_support'],
+    ] as const)('warns after %s', (code, whoFixesIt) => {
+      const facts = failed(code);
+      expect(diagnose(facts)).toMatchObject({ state: 'attention', whoFixesIt });
+      expect(diagnose(facts).explanation).toContain('sso.corp.test');
+      expect(detailOf(facts, 'Code')).toBe(code);
+      expect(detailOf(facts, 'Last asked')).toContain(code);
+    });
+
+    it('is silent a day later', () => {
+      expect(diagnose(failed('clock_skew', new Date('2026-05-30T23:59:59Z'))).state).toBe('ready');
+    });
+
+    it('is silent about what the program itself shows to be mended', () => {
+      expect(diagnose(failed('host_not_installed')).state).toBe('ready');
+    });
+
+    it('comes after what keeps every sign-in from working', () => {
+      const host = { ok: false, code: 'host_not_installed', detail: '' } as const;
+      expect(detailOf({ ...failed('clock_skew'), host }, 'Code')).toBe('host_not_installed');
+    });
   });
 
   it('names the field of a malformed policy, under which the older origins go on working', () => {
@@ -130,6 +224,7 @@ describe('the diagnosis', () => {
     const diagnosis = diagnose(facts);
     expect(diagnosis.state).toBe('not_ready');
     expect(diagnosis.whoFixesIt).not.toBe('nobody');
+    expect(diagnosis.nextStep).not.toBe('');
     expect(detailOf(facts, 'Code')).toBe(code);
     expect(detailOf(facts, 'Reported')).toBe('the words');
   });

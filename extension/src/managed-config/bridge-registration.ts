@@ -41,6 +41,29 @@ export async function applyBridgeRegistration(
   else await scripting.updateContentScripts([script]);
 }
 
+/**
+ * Puts the script into the pages that are open already: they were loaded before the list was known, or have the script
+ * of a version that an update has cut off. A page that has a working one keeps it (see `bridge.content.ts`).
+ */
+export async function bridgeOpenPages(
+  { scripting, tabs }: Pick<BrowserApi, 'scripting' | 'tabs'>,
+  origins: readonly string[],
+): Promise<void> {
+  if (origins.length === 0) return;
+  const open = await tabs.query({ url: matchPatternsFor(origins) });
+  const injections = open.map(async ({ id, url }) => {
+    // The exact origin: other ports of the host are other sites, which only the pattern could not tell apart.
+    if (id === undefined || url === undefined || !origins.includes(new URL(url).origin)) return;
+    await scripting.executeScript({
+      target: { tabId: id },
+      files: [bridgeScriptFile],
+      injectImmediately: true,
+    });
+  });
+  // A tab that was closed or has gone elsewhere meanwhile needs nothing.
+  await Promise.allSettled(injections);
+}
+
 /** Patterns on which the browser says it injects the script now. */
 export async function registeredPatterns(
   scripting: Pick<BrowserApi['scripting'], 'getRegisteredContentScripts'>,

@@ -1,7 +1,7 @@
 import type { BrowserApi } from '../browser-api.ts';
 import type { NativeHost } from '../native-host/native-host.ts';
 import { writeAppliedOrigins } from './applied-origins.ts';
-import { applyBridgeRegistration } from './bridge-registration.ts';
+import { applyBridgeRegistration, bridgeOpenPages } from './bridge-registration.ts';
 import { chooseOrigins, type OriginsChoice } from './choose-origins.ts';
 import { readManagedStorage } from './read-managed-storage.ts';
 
@@ -14,7 +14,7 @@ export type Synchronize = () => Promise<OriginsChoice>;
  * arrive while one waits share it. When no list of origins can be had, nothing is changed.
  */
 export function createSynchronizer(
-  api: Pick<BrowserApi, 'storage' | 'scripting'>,
+  api: Pick<BrowserApi, 'storage' | 'scripting' | 'tabs'>,
   host: Pick<NativeHost, 'status'>,
 ): Synchronize {
   let running: Promise<unknown> = Promise.resolve();
@@ -26,6 +26,7 @@ export function createSynchronizer(
     // First the list, then the scripts: a page must not meet a script whose challenge would still be refused.
     await writeAppliedOrigins(api.storage, choice);
     await applyBridgeRegistration(api.scripting, choice.origins);
+    await bridgeOpenPages(api, choice.origins);
     return choice;
   }
 

@@ -1,5 +1,6 @@
 import {
   createHash,
+  createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
   type KeyObject,
@@ -17,15 +18,26 @@ export type ExtensionPackage = {
   readonly bytes: Uint8Array;
 };
 
-/**
- * Packs a built extension as CRX3 (the format of Chromium's components/crx_file/crx3.proto) under a key that is thrown
- * away afterwards. The manifest's own `key` is left out, since it would contradict the signature.
- */
-export function packExtension(folder: string): ExtensionPackage {
+/** A new key to sign packages with, PEM. The extension's id follows from it. */
+export function createPackageKey(): string {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+}
+
+/**
+ * Packs a built extension as CRX3 (the format of Chromium's components/crx_file/crx3.proto), under another `version`
+ * than its own if one is given. The manifest's own `key` is left out, since it would contradict the signature.
+ */
+export function packExtension(
+  folder: string,
+  packageKey: string,
+  version?: string,
+): ExtensionPackage {
+  const privateKey = createPrivateKey(packageKey);
   const files = readFolder(folder);
   const manifest = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8'));
   delete manifest.key;
+  if (version !== undefined) manifest.version = version;
   files['manifest.json'] = Buffer.from(JSON.stringify(manifest));
   const { id, bytes } = signCrx3(zipSync(files), privateKey);
   return { id, version: String(manifest.version), bytes };
@@ -47,7 +59,7 @@ export type PublishedExtension = { readonly id: string; readonly updateUrl: stri
 
 /** Lays the package and its update description into `folder`, from where a browser installs it without a server. */
 export function publishExtension(packed: ExtensionPackage, folder: string): PublishedExtension {
-  const packageFile = join(folder, 'countersign.crx');
+  const packageFile = join(folder, `countersign-${packed.version}.crx`);
   const updateFile = join(folder, 'update.xml');
   mkdirSync(folder, { recursive: true });
   writeFileSync(packageFile, packed.bytes);

@@ -13,7 +13,12 @@ import { findFreePort } from '../free-port.ts';
 import { TestBroker } from '../test-broker.ts';
 import { startAttackerSite } from './attacker-site.ts';
 import { buildExtension, builtExtension } from './build-extension.ts';
-import { type PublishedExtension, packExtension, publishExtension } from './crx3-package.ts';
+import {
+  createPackageKey,
+  type PublishedExtension,
+  packExtension,
+  publishExtension,
+} from './crx3-package.ts';
 import { createTlsAuthority } from './tls-authority.ts';
 
 /** One company with everything running, as plain data that tests in other processes can use. */
@@ -33,6 +38,8 @@ export type SignInWorld = {
     readonly inPolicyAndHost: string;
   };
   readonly extension: PublishedExtension;
+  /** PEM; for newer versions of the extension. */
+  readonly packageKey: string;
   /** Base64 of DER. */
   readonly webAuthority: string;
   /** PEM, for clients that are no browser. */
@@ -68,7 +75,11 @@ export async function startSignInWorld(): Promise<RunningWorld> {
   };
   try {
     await buildExtension();
-    const extension = publishExtension(packExtension(builtExtension), join(scratch, 'extension'));
+    const packageKey = createPackageKey();
+    const extension = publishExtension(
+      packExtension(builtExtension, packageKey),
+      join(scratch, 'extension'),
+    );
     const broker = await TestBroker.start({ shardCount: 2 });
     undo.push(() => broker.stop());
     folders.push(broker.dataDirectory);
@@ -119,6 +130,7 @@ export async function startSignInWorld(): Promise<RunningWorld> {
       ssoOrigin,
       attacker,
       extension,
+      packageKey,
       webAuthority: Buffer.from(authority.certificateDer).toString('base64'),
       webAuthorityPem: authority.certificatePem,
       enrolledHost,

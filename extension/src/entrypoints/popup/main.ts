@@ -3,21 +3,38 @@ import type { ExtensionMessage } from '../../challenge/extension-messages.ts';
 import { gatherFacts } from '../../diagnostics/browser-facts.ts';
 import { detailsAsText } from '../../diagnostics/details.ts';
 import { type Diagnosis, diagnose, diagnosisOfFailure } from '../../diagnostics/diagnose.ts';
+import { readManagedStorage } from '../../managed-config/read-managed-storage.ts';
 import { messageOf } from '../../native-host/browser-errors.ts';
 import { createNativeHost } from '../../native-host/native-host.ts';
+import { showInToolbar } from '../../toolbar/show-in-toolbar.ts';
 import { elementOf, showChecking, showDiagnosis } from './show-diagnosis.ts';
 
 const host = createNativeHost(browserApi.runtime, () => crypto.randomUUID());
+const patienceMs = 2_000;
 let latest: Diagnosis | undefined;
+let checks = 0;
 
+/** Looks at everything and shows it, unless a later look was begun meanwhile. */
 async function check(): Promise<void> {
-  latest = await diagnosisNow();
-  showDiagnosis(document, latest);
+  checks += 1;
+  const thisCheck = checks;
+  const diagnosis = await diagnosisNow();
+  if (thisCheck !== checks) return;
+  latest = diagnosis;
+  showDiagnosis(document, diagnosis);
+  await showInToolbar(browserApi.action, diagnosis).catch((error: unknown) =>
+    console.warn(`the toolbar shows what it showed before: ${messageOf(error)}`),
+  );
 }
 
 async function diagnosisNow(): Promise<Diagnosis> {
   try {
-    return diagnose(await gatherFacts(browserApi, host, new Date()));
+    const facts = await gatherFacts(browserApi, host, new Date());
+    // Policy that has not changed since the last start arrives without an event.
+    if (facts.managedStorage.state === 'pending') {
+      void readManagedStorage(browserApi.storage).then(check);
+    }
+    return diagnose(facts);
   } catch (error) {
     return diagnosisOfFailure(messageOf(error));
   }
@@ -26,8 +43,11 @@ async function diagnosisNow(): Promise<Diagnosis> {
 async function checkAgain(): Promise<void> {
   showChecking(document);
   const message: ExtensionMessage = { type: 'synchronize' };
-  // Should the background not answer, the facts below show what that left undone.
-  await browserApi.runtime.sendMessage(message).catch(() => undefined);
+  // Should the background not answer, or wait for a policy that is held back, the facts show what that left undone.
+  await Promise.race([
+    browserApi.runtime.sendMessage(message).catch(() => undefined),
+    new Promise((resolve) => setTimeout(resolve, patienceMs)),
+  ]);
   await check();
 }
 
@@ -37,9 +57,13 @@ async function copyDetails(): Promise<void> {
     .writeText(detailsAsText(latest.headline, latest.details))
     .then(() => true)
     .catch(() => false);
-  elementOf(document, 'copied').textContent = copied ? 'Copied' : 'The browser refused to copy.';
+  elementOf(document, 'copied').textContent = copied
+    ? 'Copied. Paste it into a message to them.'
+    : 'The browser refused to copy.';
 }
 
 elementOf(document, 'check-again').addEventListener('click', () => void checkAgain());
 elementOf(document, 'copy-details').addEventListener('click', () => void copyDetails());
+// Policy that arrives while the popup is open, and what the background makes of it.
+browserApi.storage.onChanged.addListener(() => void check());
 void check();

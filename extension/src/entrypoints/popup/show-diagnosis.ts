@@ -1,52 +1,65 @@
+import type { Detail } from '../../diagnostics/details.ts';
 import type { Diagnosis } from '../../diagnostics/diagnose.ts';
+import type { DiagnosisState } from '../../diagnostics/finding.ts';
 
-/** Colour is never the only signal: each state has its own stroke inside the circle. */
-const signStrokes: Readonly<Record<Diagnosis['state'] | 'checking', string>> = {
-  ready: 'M15 25l6 6 12-13',
-  development: 'M15 25l6 6 12-13',
-  attention: 'M24 14v12M24 33v.2',
-  not_ready: 'M17 17l14 14M31 17l-14 14',
-  checking: 'M16 24h.2M24 24h.2M32 24h.2',
+/** Colour is never the only signal: each state has its own stroke and its own word. */
+const looks: Readonly<Record<DiagnosisState | 'checking', { stroke: string; label: string }>> = {
+  ready: { stroke: 'M6 10.4l2.8 2.8L14.2 7.6', label: 'Ready' },
+  development: { stroke: 'M6 10.4l2.8 2.8L14.2 7.6', label: 'Test setup' },
+  attention: { stroke: 'M10 5.4v5.4M10 14.3v.1', label: 'Needs attention' },
+  not_ready: { stroke: 'M6.8 6.8l6.4 6.4M13.2 6.8l-6.4 6.4', label: 'Not trusted' },
+  checking: { stroke: 'M6 10h.1M10 10h.1M14 10h.1', label: 'Checking' },
 };
 
 const whoFixesItTexts: Readonly<Record<Diagnosis['whoFixesIt'], string>> = {
-  nobody: '',
-  you: 'Try this yourself first.',
-  it_support: 'Your IT support can mend this.',
+  nobody: 'Nobody has to',
+  you: 'You',
+  it_support: 'Your IT support',
 };
 
-export function elementOf(page: Document, id: string): Element {
+export function elementOf(page: Document, id: string): HTMLElement {
   const element = page.getElementById(id);
   if (element === null) throw new Error(`the popup has no element ${id}`);
   return element;
 }
 
+/** Until the answer is known. What was said before stays to be read. */
 export function showChecking(page: Document): void {
   setState(page, 'checking');
-  elementOf(page, 'headline').textContent = 'Checking this browser …';
-  elementOf(page, 'explanation').textContent = '';
-  elementOf(page, 'who-fixes-it').textContent = '';
   elementOf(page, 'copied').textContent = '';
 }
 
 export function showDiagnosis(page: Document, diagnosis: Diagnosis): void {
-  elementOf(page, 'headline').textContent = diagnosis.headline;
-  elementOf(page, 'explanation').textContent = diagnosis.explanation;
-  elementOf(page, 'who-fixes-it').textContent = whoFixesItTexts[diagnosis.whoFixesIt];
-  elementOf(page, 'details').replaceChildren(
-    ...diagnosis.details.flatMap(({ label, value }) => {
-      const term = page.createElement('dt');
-      term.textContent = label;
-      const description = page.createElement('dd');
-      description.textContent = value;
-      return [term, description];
-    }),
-  );
-  setState(page, diagnosis.state);
+  const { state, headline, explanation, whoFixesIt, nextStep, summary, details } = diagnosis;
+  elementOf(page, 'headline').textContent = headline;
+  elementOf(page, 'explanation').textContent = explanation;
+  const mending = [
+    { label: 'Who can fix this', value: whoFixesItTexts[whoFixesIt] },
+    { label: 'Next step', value: nextStep },
+  ];
+  showRows(page, 'card', nextStep === '' ? summary : mending);
+  showRows(page, 'details', details);
+  page.body.dataset.next = whoFixesIt;
+  setState(page, state);
 }
 
-function setState(page: Document, state: Diagnosis['state'] | 'checking'): void {
+function showRows(page: Document, id: string, rows: readonly Detail[]): void {
+  const elements = rows.map(({ label, value }) => {
+    // A group keeps a name and its value together for those who hear the page.
+    const group = page.createElement('div');
+    const term = page.createElement('dt');
+    term.textContent = label;
+    const description = page.createElement('dd');
+    description.textContent = value;
+    group.append(term, description);
+    return group;
+  });
+  elementOf(page, id).replaceChildren(...elements);
+}
+
+function setState(page: Document, state: DiagnosisState | 'checking'): void {
   page.body.dataset.state = state;
-  elementOf(page, 'sign-stroke').setAttribute('d', signStrokes[state]);
+  elementOf(page, 'sign-stroke').setAttribute('d', looks[state].stroke);
+  elementOf(page, 'state-label').textContent = looks[state].label;
   elementOf(page, 'finding').setAttribute('aria-busy', String(state === 'checking'));
 }
