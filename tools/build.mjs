@@ -5,6 +5,7 @@ import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'n
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
+import { compileProgram, programBanner, programFooter } from './compile-program.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const cacheFile = join(root, 'dist', '.build-cache.json');
@@ -16,8 +17,15 @@ const cacheFile = join(root, 'dist', '.build-cache.json');
  * @typedef {object} Bundle
  * @property {string} entry
  * @property {string} output
- * @property {boolean} [executable]
+ * @property {Starter} [starter] what runs the output, which it finds compiled beside it
  * @property {BuildOptions} options
+ */
+
+/**
+ * @typedef {object} Starter
+ * @property {string} entry
+ * @property {string} output made executable
+ * @property {string} compiled the compiled form of the bundle
  */
 
 /** @type {Record<BundleName, Bundle>} */
@@ -38,12 +46,21 @@ const bundles = {
   },
   'native-host': {
     entry: 'packages/native-host/src/main.ts',
-    output: 'dist/native-host/countersign.mjs',
-    executable: true,
+    output: 'dist/native-host/countersign-program.js',
+    starter: {
+      entry: 'packages/native-host/src/start.ts',
+      output: 'dist/native-host/countersign.cjs',
+      compiled: 'dist/native-host/countersign-program.compiled',
+    },
+    // The host starts for every sign-in. Less text is a faster start; CommonJS loads each module when it is used.
     options: {
       platform: 'node',
       target: 'node22',
-      // Less text to parse is a faster start, and the host starts for every sign-in.
+      format: 'cjs',
+      charset: 'ascii',
+      supported: { 'dynamic-import': false },
+      banner: { js: programBanner },
+      footer: { js: programFooter },
       minify: true,
     },
   },
@@ -71,8 +88,9 @@ const bundles = {
 /**
  * @typedef {object} BuildResult
  * @property {BundleName} name
- * @property {string} path absolute
- * @property {number} bytes
+ * @property {string} path absolute; of what is started or loaded
+ * @property {string} output absolute; of the bundle itself
+ * @property {number} bytes of the bundle
  * @property {number} gzipBytes
  * @property {boolean} unchanged nothing had to be built
  */
@@ -109,8 +127,8 @@ function readCache() {
 
 /** Options, this file, and the versions of everything installed. @param {Bundle} bundle */
 function howMade(bundle) {
-  const [self, lock] = [hashOf('tools/build.mjs'), hashOf('pnpm-lock.yaml')];
-  return sha256(JSON.stringify([bundle, self, lock]));
+  const files = ['tools/build.mjs', 'tools/compile-program.mjs', 'pnpm-lock.yaml'].map(hashOf);
+  return sha256(JSON.stringify([bundle, files, process.version]));
 }
 
 /** @param {CachedBundle | undefined} cached @param {Bundle} bundle */
@@ -136,34 +154,80 @@ function esbuildOptions(bundle) {
     metafile: true,
     write: false,
     logLevel: 'silent',
-    ...(bundle.executable ? { banner: { js: '#!/usr/bin/env node' } } : {}),
     ...bundle.options,
+  };
+}
+
+/** The program that is started, which is too small for a source map. @param {Starter} starter @returns {BuildOptions} */
+const starterOptions = ({ entry, output }) => ({
+  absWorkingDir: root,
+  entryPoints: [entry],
+  outfile: output,
+  bundle: true,
+  format: 'cjs',
+  platform: 'node',
+  target: 'node22',
+  minify: true,
+  banner: { js: '#!/usr/bin/env node' },
+  metafile: true,
+  write: false,
+  logLevel: 'silent',
+});
+
+/** @param {BuildOptions} options */
+async function runEsbuild(options) {
+  const { build, formatMessages } = await import('esbuild');
+  const result = await build(options).catch(async (error) => {
+    const messages = await formatMessages(error.errors ?? [], { kind: 'error' });
+    throw new Error(`${options.outfile} cannot be built:\n${messages.join('\n') || error.message}`);
+  });
+  return {
+    files: (result.outputFiles ?? []).map(({ path, contents }) => ({
+      path: relative(root, path),
+      contents,
+    })),
+    inputs: Object.keys(result.metafile?.inputs ?? {}),
+  };
+}
+
+/** The bundle last, and after it what starts it: when one is there, what it refers to is there too. @param {Bundle} bundle */
+async function makeFiles(bundle) {
+  const made = await runEsbuild(esbuildOptions(bundle));
+  const program = made.files.find(({ path }) => path === bundle.output);
+  if (program === undefined) throw new Error(`${bundle.output} was not built`);
+  const beside = made.files.filter((file) => file !== program);
+  if (bundle.starter === undefined) return { files: [...beside, program], inputs: made.inputs };
+  const started = await runEsbuild(starterOptions(bundle.starter));
+  const { tagged, compiled } = compileProgram(program.contents);
+  return {
+    files: [
+      ...beside,
+      { path: bundle.output, contents: tagged },
+      { path: bundle.starter.compiled, contents: compiled },
+      ...started.files,
+    ],
+    inputs: [...made.inputs, ...started.inputs],
   };
 }
 
 /** @param {Bundle} bundle @returns {Promise<CachedBundle>} */
 async function buildOne(bundle) {
-  const { build: runEsbuild, formatMessages } = await import('esbuild');
   const made = howMade(bundle);
-  const result = await runEsbuild(esbuildOptions(bundle)).catch(async (error) => {
-    const messages = await formatMessages(error.errors ?? [], { kind: 'error' });
-    throw new Error(`${bundle.output} cannot be built:\n${messages.join('\n') || error.message}`);
-  });
+  const { files, inputs: inputPaths } = await makeFiles(bundle);
   /** @type {Record<string, BuiltFile>} */
   const outputs = {};
-  // The bundle itself goes last: when it is there, what it refers to is there too.
-  for (const { path, contents } of (result.outputFiles ?? []).toReversed()) {
-    replaceFile(path, contents);
-    outputs[relative(root, path)] = {
+  for (const { path, contents } of files) {
+    replaceFile(join(root, path), contents);
+    outputs[path] = {
       sha256: sha256(contents),
       bytes: contents.length,
       gzipBytes: path.endsWith('.map') ? 0 : gzipSync(contents).length,
     };
   }
-  if (bundle.executable) chmodSync(join(root, bundle.output), 0o755);
+  if (bundle.starter !== undefined) chmodSync(join(root, bundle.starter.output), 0o755);
   /** @type {Record<string, string>} */
   const inputs = {};
-  for (const path of Object.keys(result.metafile?.inputs ?? {})) inputs[path] = hashOf(path) ?? '';
+  for (const path of inputPaths) inputs[path] = hashOf(path) ?? '';
   return { made, inputs, outputs };
 }
 
@@ -185,7 +249,9 @@ export async function build(names = bundleNames) {
       const entry = unchanged ? cached : await buildOne(bundle);
       if (!unchanged) rebuilt[name] = entry;
       const { bytes = 0, gzipBytes = 0 } = entry.outputs[bundle.output] ?? {};
-      return { name, path: join(root, bundle.output), bytes, gzipBytes, unchanged };
+      const output = join(root, bundle.output);
+      const path = bundle.starter === undefined ? output : join(root, bundle.starter.output);
+      return { name, path, output, bytes, gzipBytes, unchanged };
     }),
   );
   if (Object.keys(rebuilt).length > 0) {
@@ -201,9 +267,9 @@ export const bundleNames = ['worker', 'native-host', 'attest'];
 export const sourceFolders = ['worker/src', 'packages'].map((path) => join(root, path));
 
 /** @param {BuildResult} result */
-export function describeBuild({ path, bytes, gzipBytes, unchanged }) {
+export function describeBuild({ output, bytes, gzipBytes, unchanged }) {
   const kilobytes = (/** @type {number} */ count) => `${(count / 1000).toFixed(1)} KB`.padStart(9);
-  const file = relative(root, path).padEnd(34);
+  const file = relative(root, output).padEnd(39);
   return `${file} ${kilobytes(bytes)} ${kilobytes(gzipBytes)} gzip${unchanged ? '  unchanged' : ''}`;
 }
 

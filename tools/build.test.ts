@@ -12,10 +12,10 @@ const tools = dirname(fileURLToPath(import.meta.url));
 describe('build', () => {
   it('makes every bundle, with its source map beside it, and says how large it is', async () => {
     for (const result of await build()) {
-      const content = readFileSync(result.path);
+      const content = readFileSync(result.output);
       expect(result.bytes).toBe(content.length);
       expect(result.gzipBytes).toBe(gzipSync(content).length);
-      expect(statSync(`${result.path}.map`).size).toBeGreaterThan(0);
+      expect(statSync(`${result.output}.map`).size).toBeGreaterThan(0);
       expect(content.toString()).not.toContain(dirname(tools));
       expect(describeBuild(result)).toContain(`${(result.bytes / 1000).toFixed(1)} KB`);
     }

@@ -24,7 +24,7 @@ function spawnMs(command: string, args: readonly string[], input?: Buffer): Prom
 
 /** The native host's start: spawn to the first answer, against Node starting and doing nothing. */
 export async function measureHostStart(directory: string): Promise<Figure[]> {
-  const host = fileURLToPath(new URL('../../dist/native-host/countersign.mjs', import.meta.url));
+  const host = fileURLToPath(new URL('../../dist/native-host/countersign.cjs', import.meta.url));
   const configuration = join(directory, 'host.json');
   mkdirSync(join(directory, 'state'), { mode: 0o700 });
   const settings = {

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 const repository = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const outputs = {
   worker: 'dist/worker/index.js',
-  'native-host': 'dist/native-host/countersign.mjs',
+  'native-host': 'dist/native-host/countersign.cjs',
 } as const;
 
 const builds = new Map<string, Promise<string>>();

@@ -1,8 +1,7 @@
-import { attest, refreshKeySetIfDue } from './attest/attest.ts';
 import { loadConfiguration } from './configuration/load-configuration.ts';
+import { readStandardInput, writeStandardOutput } from './framing/standard-streams.ts';
 import { answerMessage, type Purposes } from './messages/answer-message.ts';
 import { serveNativeMessaging } from './messages/serve-native-messaging.ts';
-import { readHostStatus } from './status/read-host-status.ts';
 
 /** Standard output carries frames and nothing else, so all diagnostics go here. They hold no secrets. */
 function log(line: string): void {
@@ -17,7 +16,8 @@ const nowSeconds = () => Math.floor(Date.now() / 1000);
 
 /**
  * Speaks native messaging on standard input and output until the browser closes the port. Configuration and enrollment
- * are read anew for each message: a port may stay open for days.
+ * are read anew for each message: a port may stay open for days. What only one kind of message needs is loaded when the
+ * first of that kind comes, since a browser starts the host for one message as a rule.
  *
  * @returns exit code: 0, or 1 after input that was not a sequence of frames
  */
@@ -26,29 +26,33 @@ export async function runNativeMessaging(configurationPath: string): Promise<num
     async attest(request) {
       const configuration = loadConfiguration(configurationPath);
       if (!configuration.ok) return configuration;
+      const { attest } = await import('./attest/attest.ts');
       return attest(request, configuration.value, nowSeconds());
     },
-    status() {
+    async status() {
       const configuration = loadConfiguration(configurationPath);
-      return configuration.ok ? readHostStatus(configuration.value) : configuration;
+      if (!configuration.ok) return configuration;
+      const { readHostStatus } = await import('./status/read-host-status.ts');
+      return readHostStatus(configuration.value);
     },
   };
   let refreshing: Promise<void> | undefined;
   const refresh = async () => {
     const configuration = loadConfiguration(configurationPath);
     if (!configuration.ok) return;
+    const { refreshKeySetIfDue } = await import('./attest/attest.ts');
     const refreshed = await refreshKeySetIfDue(configuration.value, nowSeconds());
     if (!refreshed.ok && refreshed.reason !== 'not_enrolled') {
       log(`${refreshed.reason}: ${refreshed.detail}`);
     }
   };
 
-  // A browser that has gone is noticed by the write that fails; without a listener it would end the process at once.
-  process.stdout.on('error', () => undefined);
+  let hasAnswered = false;
   const end = await serveNativeMessaging(
-    { input: process.stdin, write: writeToBrowser },
+    { input: readStandardInput(() => !hasAnswered), write: writeStandardOutput },
     async (message) => {
       const answer = await answerMessage(message, purposes, logDefect);
+      hasAnswered = true;
       if (answer.type === 'error') log(`${answer.code}: ${answer.detail}`);
       // Begins after this answer is on its way, and holds up no other one.
       refreshing ??= new Promise((resolve) => setImmediate(resolve))
@@ -63,10 +67,4 @@ export async function runNativeMessaging(configurationPath: string): Promise<num
   if (end === 'cut') log('the input ended in the middle of a message');
   await refreshing;
   return end === 'closed' ? 0 : 1;
-}
-
-function writeToBrowser(frame: Uint8Array): Promise<void> {
-  return new Promise((resolve, reject) => {
-    process.stdout.write(frame, (error) => (error ? reject(error) : resolve()));
-  });
 }

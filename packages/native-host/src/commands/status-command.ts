@@ -13,7 +13,7 @@ export type StatusCommandInput = { readonly configurationPath: string; readonly 
 export async function statusCommand(input: StatusCommandInput, output: Output): Promise<ExitCode> {
   const configuration = loadConfiguration(input.configurationPath);
   if (!configuration.ok) return printFailure(output, configuration);
-  const status = readHostStatus(configuration.value);
+  const status = await readHostStatus(configuration.value);
   if (!status.ok) return printFailure(output, status);
   const keyProblem = await findKeyProblem(configuration.value);
   if (input.json) {

@@ -1,10 +1,7 @@
 import type { KeyProtection } from '../keystore/keystore.ts';
 import { fail, type Result, succeed } from '../result.ts';
-import {
-  type CertificateSummary,
-  type Enrollment,
-  summarizeCertificate,
-} from './enrollment-record.ts';
+import type { Enrollment } from './enrollment-record.ts';
+import { type CertificateSummary, summarizeCertificate } from './summarize-certificate.ts';
 
 export type EnrollmentOutcome = {
   /** True when the device was enrolled before, and nothing was done. */

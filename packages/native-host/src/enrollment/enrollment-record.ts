@@ -1,7 +1,5 @@
-import { createHash, X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { decodeBase64url, encodeBase64url } from '@countersign/protocol';
-import type { HostStatus } from '@countersign/protocol/native-messages';
 import { base64urlBetween, parseFields } from '@countersign/protocol/schemas';
 import * as z from 'zod/mini';
 import { keyId } from '../keystore/key-id.ts';
@@ -146,21 +144,4 @@ export function isSameEnrollment(one: Enrollment, other: Enrollment): boolean {
 
 export function removeEnrollment(stateDirectory: string): Result<undefined, PrivateFileReason> {
   return removePrivateFile(pathIn(stateDirectory));
-}
-
-export type CertificateSummary = NonNullable<HostStatus['certificate']>;
-
-/** What people need to know of a certificate; fingerprint in base64url, times in RFC 3339. `undefined` when it is not one. */
-export function summarizeCertificate(der: Uint8Array): CertificateSummary | undefined {
-  try {
-    const certificate = new X509Certificate(der);
-    return {
-      fingerprint_sha256: createHash('sha256').update(certificate.raw).digest('base64url'),
-      not_before: certificate.validFromDate.toISOString(),
-      not_after: certificate.validToDate.toISOString(),
-      issuer: certificate.issuer,
-    };
-  } catch {
-    return undefined;
-  }
 }

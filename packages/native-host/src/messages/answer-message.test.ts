@@ -16,7 +16,7 @@ function purposes(changes: Partial<Purposes> = {}) {
       asked.push(request);
       return succeed('a.b.c.d.e');
     },
-    status: () => succeed(status),
+    status: async () => succeed(status),
     ...changes,
   };
   return { asked, all };
@@ -47,7 +47,7 @@ describe('a message is answered by its purpose', () => {
   it('with the reason when it cannot be', async () => {
     const refusing = purposes({
       attest: async () => fail('origin_not_allowed', 'not on the list'),
-      status: () => fail('host_configuration_invalid', 'does not exist'),
+      status: async () => fail('host_configuration_invalid', 'does not exist'),
     });
     expect((await answer(attest, refusing)).answered).toEqual({
       version: 1,

@@ -14,7 +14,7 @@ import { parseStrictJsonBytes } from '../strict-json.ts';
 /** One function for each purpose that an extension may have. There is none that signs what it is given. */
 export type Purposes = {
   readonly attest: (request: AttestRequest) => Promise<Result<string, UnavailableCode>>;
-  readonly status: () => Result<HostStatus, UnavailableCode>;
+  readonly status: () => Promise<Result<HostStatus, UnavailableCode>>;
 };
 
 const longestId = 64;
@@ -60,7 +60,7 @@ async function answerRequest(request: NativeRequest, purposes: Purposes): Promis
         : errorAnswer(id, response.reason, response.detail);
     }
     case 'status': {
-      const status = purposes.status();
+      const status = await purposes.status();
       return status.ok
         ? { ...envelope, type, status: status.value }
         : errorAnswer(id, status.reason, status.detail);

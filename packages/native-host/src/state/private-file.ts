@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   constants,
@@ -79,7 +78,7 @@ export function writePrivateFile(
   bytes: Uint8Array,
   { keepExisting = false } = {},
 ): Result<{ readonly wasKept: boolean }, PrivateFileReason> {
-  const unfinished = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  const unfinished = `${path}.${newSuffix()}.tmp`;
   try {
     const file = openSync(unfinished, 'wx', privateFileMode);
     try {
@@ -119,6 +118,12 @@ export function listPrivateFolder(path: string): Result<readonly string[], Priva
   } catch (error) {
     return failureOf(path, error);
   }
+}
+
+/** No other process, and this one at no other time, has this suffix: only hexadecimal digits. */
+function newSuffix(): string {
+  // Not random, because node:crypto alone would take a good part of the host's start. Nobody else writes in the folder.
+  return process.pid.toString(16) + process.hrtime.bigint().toString(16);
 }
 
 /** True when `target` was made; false when it was there. */

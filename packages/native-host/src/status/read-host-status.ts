@@ -1,15 +1,15 @@
 import type { HostStatus } from '@countersign/protocol/native-messages';
 import type { Configuration } from '../configuration/configuration.ts';
-import { readEnrollment, summarizeCertificate } from '../enrollment/enrollment-record.ts';
+import { readEnrollment } from '../enrollment/enrollment-record.ts';
 import { hostVersion } from '../host-version.ts';
 import type { KeyProtection } from '../keystore/keystore.ts';
 import { fail, type Result, succeed } from '../result.ts';
 
 /** What the popup and `countersign status` show. Reads files only: nothing is asked of key or broker. */
-export function readHostStatus(
+export async function readHostStatus(
   configuration: Configuration,
   keyProtection: KeyProtection = 'file',
-): Result<HostStatus, 'key_unavailable'> {
+): Promise<Result<HostStatus, 'key_unavailable'>> {
   const enrollment = readEnrollment(configuration.stateDirectory);
   if (!enrollment.ok) return fail('key_unavailable', enrollment.detail);
   const base = {
@@ -19,6 +19,7 @@ export function readHostStatus(
   };
   if (enrollment.value === undefined) return succeed({ ...base, enrolled: false });
   const { brokerUrl, deviceId, leafCertificate } = enrollment.value;
+  const { summarizeCertificate } = await import('../enrollment/summarize-certificate.ts');
   const certificate = summarizeCertificate(leafCertificate);
   if (certificate === undefined) {
     return fail('key_unavailable', 'the certificate of the enrollment is damaged');
