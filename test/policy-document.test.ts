@@ -1,6 +1,10 @@
 // policy-model.md says in which order reasons are looked at, and what each effect comes to.
 import { describe, expect, it } from 'vitest';
-import { deviceTrust, type TrustFacts } from '../worker/src/policy/device-trust.ts';
+import {
+  type CertificateFacts,
+  deviceTrust,
+  type TrustFacts,
+} from '../worker/src/policy/device-trust.ts';
 import { evaluatePolicy } from '../worker/src/policy/evaluate.ts';
 import { policyDocument } from '../worker/src/policy/policy-document.ts';
 import { nameIn, readDocument, tableRows } from './support/documents.ts';
@@ -19,11 +23,14 @@ const nowMs = 1_800_000_000_000;
 describe('the order of reasons', () => {
   const everythingWrong: TrustFacts = {
     evidenceFailure: 'evidence_missing',
-    challengeExpiresAtMs: nowMs - 1,
-    certificate: undefined,
+    challengeExpired: true,
+    mtlsEvidenceExpired: true,
+    certificates: [undefined],
+    lineageMismatch: true,
     subject: 'ada',
     subjectAuthenticated: false,
-    bindingRefused: 'subject_inactive',
+    tombstoneEpoch: 1,
+    reservation: { ok: false, reason: 'subject_inactive' },
   };
   const worstCertificate = {
     status: 'revoked',
@@ -31,23 +38,28 @@ describe('the order of reasons', () => {
     notAfterMs: nowMs - 1,
     issuerActive: false,
     boundUser: 'bob',
+    boundEpoch: 1,
   } as const;
 
   it('is that of the code', () => {
     let facts = everythingWrong;
-    let certificate: NonNullable<TrustFacts['certificate']> = worstCertificate;
+    let certificate: CertificateFacts = worstCertificate;
     const repairs: (() => void)[] = [
       () => Object.assign(facts, { evidenceFailure: undefined }),
-      () => Object.assign(facts, { challengeExpiresAtMs: nowMs }),
-      () => Object.assign(facts, { certificate }),
+      () => Object.assign(facts, { challengeExpired: false }),
+      () => Object.assign(facts, { mtlsEvidenceExpired: false }),
+      () => Object.assign(facts, { certificates: [certificate] }),
+      () => Object.assign(certificate, { status: 'suspended' }),
       () => Object.assign(certificate, { status: 'superseded' }),
       () => Object.assign(certificate, { status: 'issued' }),
       () => Object.assign(certificate, { notBeforeMs: nowMs }),
       () => Object.assign(certificate, { notAfterMs: nowMs }),
       () => Object.assign(certificate, { issuerActive: true }),
+      () => Object.assign(facts, { lineageMismatch: false }),
+      () => Object.assign(certificate, { boundUser: 'ada' }),
       () => Object.assign(certificate, { boundUser: undefined }),
       () => Object.assign(facts, { subjectAuthenticated: true }),
-      () => Object.assign(facts, { bindingRefused: undefined }),
+      () => Object.assign(facts, { reservation: undefined }),
     ];
     facts = { ...facts };
     certificate = { ...certificate };
@@ -77,11 +89,15 @@ it.each(tableAfter('| effect | device |'))(
       const policy = policyDocument.parse({
         version: 1,
         enforcement: each,
-        rules: [{ id: 'all', when: {}, effect }],
+        rules: [
+          effect === 'step_up'
+            ? { id: 'all', when: {}, effect, factor: { acr_values: ['phr'], amr_values: [] } }
+            : { id: 'all', when: {}, effect },
+        ],
         otherwise: effect === 'allow' ? 'deny' : 'allow',
       });
-      expect(evaluatePolicy(policy, trust)).toEqual({
-        decision: decision === 'allow',
+      expect(evaluatePolicy(policy, trust)).toMatchObject({
+        effect: decision === 'pending' ? 'step_up' : decision,
         reason: nameIn(reason) || 'host_exited',
         rule: 'all',
       });

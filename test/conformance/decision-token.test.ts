@@ -208,7 +208,10 @@ describe('the SDK against the broker', () => {
       subjectAuthenticated: true,
       acr: 'phr',
     };
-    await expect(sdk.complete(input)).rejects.toMatchObject({ code: 'not_pending' });
+    expect(await sdk.complete(input)).toMatchObject({
+      decision: false,
+      reasonCode: 'evidence_missing',
+    });
   });
 
   it('says that its secret is wrong', async () => {

@@ -57,7 +57,7 @@ describe('the first binding', () => {
       'the subject is not authenticated',
       () => client,
       { subjectAuthenticated: false },
-      { decision: false, reason: 'subject_not_authenticated' },
+      { decision: false, reason: 'authentication_required' },
     ],
     [
       'the subject is not authenticated and the application monitors',
@@ -159,7 +159,11 @@ describe('the first binding', () => {
         device.deviceId ?? '',
       ),
     ).toEqual([{ bound_epoch: 7 }]);
-    expect(await organizationObject().reserveBinding(user, shard)).toEqual({ ok: true, epoch: 7 });
+    expect(await organizationObject().reserveBinding(user, shard)).toEqual({
+      ok: true,
+      epoch: 7,
+      sinceMs: 0,
+    });
     const reservations = await runInOrganization((state) =>
       state.storage.sql
         .exec('SELECT shard, epoch FROM binding_reservations WHERE user_id = ?', user)

@@ -4,10 +4,11 @@ import { randomText, type TestClient } from '@countersign/testkit/broker-client'
 import { evidenceWithoutResponse, FakeDevice } from '@countersign/testkit/fake-device';
 import { firstBrokenRow } from '@countersign/testkit/verify-chain';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { decide, type SignIn } from '../../worker/src/device/decide.ts';
+import { decide } from '../../worker/src/device/decide.ts';
 import { readChainHead } from '../../worker/src/device/decision-record.ts';
 import { DeviceObject } from '../../worker/src/device/device-object.ts';
 import { RefusalLimit } from '../../worker/src/device/refusal-limit.ts';
+import type { SignIn } from '../../worker/src/device/sign-in.ts';
 import { OrganizationObject } from '../../worker/src/directory/organization-object.ts';
 import { KeyObject } from '../../worker/src/enrollment/key-object.ts';
 import { broker } from './test-broker.ts';
@@ -39,6 +40,8 @@ async function signInOf(device: FakeDevice, change: Partial<SignIn> = {}): Promi
     shardOfCertificate: true,
     evidence: {
       ok: true,
+      mtls: undefined,
+      reportedUnavailable: undefined,
       response: {
         certificateSha256: new Uint8Array(
           await crypto.subtle.digest('SHA-256', new Uint8Array(certificate)),
@@ -73,7 +76,7 @@ async function besideTheObject<Result>(
   }
 }
 
-const reserved = { ok: true, epoch: 1 } as const;
+const reserved = { ok: true, epoch: 1, sinceMs: 0 } as const;
 
 describe('the snapshot', () => {
   const ages: ReadonlyArray<[ageMs: number, kind: string]> = [

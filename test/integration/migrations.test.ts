@@ -1,4 +1,5 @@
 import { env, evictDurableObject, runInDurableObject } from 'cloudflare:test';
+import { applicationInput } from '@countersign/protocol/admin';
 import { describe, expect, it } from 'vitest';
 import { type Migration, migrate } from '../../worker/src/storage/migrations.ts';
 import { organizationObject, shardObject } from './test-objects.ts';
@@ -151,7 +152,7 @@ describe('an object whose database is of a newer version', () => {
     const deployment = { shardCount: 8, deviceIdKeyFingerprint: 'x' };
     expect(await organization.snapshot(deployment, 0)).toEqual(unavailable);
     expect(await organization.reserveBinding('ada', 0)).toEqual(unavailable);
-    const input = { name: 'x', enforcement: 'enforce' as const };
+    const input = applicationInput.parse({ name: 'x', enforcement: 'enforce' });
     expect(await organization.putApplication('x', input)).toEqual(unavailable);
   });
 });
@@ -190,7 +191,9 @@ describe('the schema on disk', () => {
           created_at_ms INTEGER NOT NULL ) WITHOUT ROWID;
         CREATE TABLE enrollment_tokens ( token_sha256 BLOB PRIMARY KEY, device_id TEXT NOT NULL,
           expires_at_ms INTEGER NOT NULL, spent_by_spki_sha256 BLOB ) WITHOUT ROWID;
-        CREATE TABLE schema_migrations (position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE)`),
+        CREATE TABLE schema_migrations (position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
+        CREATE TABLE user_tombstones ( user_id TEXT PRIMARY KEY,
+          epoch INTEGER NOT NULL ) WITHOUT ROWID`),
     );
   });
 

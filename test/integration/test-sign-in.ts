@@ -1,6 +1,6 @@
 import { encodeBase64url } from '@countersign/protocol';
 import type { TestClient } from '@countersign/testkit/broker-client';
-import type { SignIn } from '../../worker/src/device/decide.ts';
+import type { SignIn } from '../../worker/src/device/sign-in.ts';
 import { trustedDevicesOnly } from '../../worker/src/policy/policy-document.ts';
 
 /** 16 random bytes, as challenges and decisions are named. */
@@ -18,6 +18,8 @@ export function signInWithoutEvidence(client: TestClient, change: Partial<SignIn
     subjectAuthenticated: true,
     transactionHash: randomId(),
     requestHash: randomId(),
+    evidenceHash: randomId(),
+    completion: undefined,
     challenge: { id: randomId(), expiresAtMs: Date.now() + 60_000 },
     shardOfCertificate: false,
     evidence: { ok: false, reason: 'evidence_missing' },

@@ -1,5 +1,5 @@
 import {
-  type ApplicationInput,
+  type ApplicationRequest,
   type ClientInput,
   changeAnswer,
   decisionPage,
@@ -61,7 +61,7 @@ export function createBrokerClient(brokerUrl: string, ownerToken: string) {
   });
 
   return {
-    putApplication: (id: string, input: ApplicationInput) =>
+    putApplication: (id: string, input: ApplicationRequest) =>
       call('application', `/v1/admin/applications/${id}`, admin('PUT', input), changeAnswer),
     putClient: (id: string, input: ClientInput) =>
       call('client', `/v1/admin/clients/${id}`, admin('PUT', input), changeAnswer),

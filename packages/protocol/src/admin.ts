@@ -1,7 +1,14 @@
 import * as z from 'zod/mini';
 import { hardwareId } from './enrollment.ts';
 import { maxOriginsCharacters, maxOriginsPerClient } from './limits.ts';
-import { base64urlOf, chosenId, p256PublicJwk, secureWebOrigin, sha256Text } from './schemas.ts';
+import {
+  base64urlOf,
+  chosenId,
+  factor,
+  p256PublicJwk,
+  secureWebOrigin,
+  sha256Text,
+} from './schemas.ts';
 
 /** The admin API: `Authorization: Bearer <owner token>`. Every PUT is idempotent. */
 
@@ -11,8 +18,23 @@ import { base64urlOf, chosenId, p256PublicJwk, secureWebOrigin, sha256Text } fro
 export const applicationInput = z.strictObject({
   name: z.string().check(z.minLength(1), z.maxLength(128)),
   enforcement: z.enum(['enforce', 'monitor']),
+  /** What a trusted device may do: sign in, or sign in with a further factor. */
+  trusted_devices: z._default(z.enum(['allow', 'step_up']), 'allow'),
+  /** What every other device may do. */
+  other_devices: z._default(z.enum(['deny', 'step_up']), 'deny'),
+  /** The further factor. Phishing-resistant by default (OpenID Connect EAP ACR Values 1.0). */
+  factor: z._default(
+    factor.check(
+      z.refine(({ acr_values, amr_values }) => acr_values.length + amr_values.length > 0, {
+        error: 'must name at least one acr or amr value',
+      }),
+    ),
+    { acr_values: ['phr', 'phrh'], amr_values: [] },
+  ),
 });
 export type ApplicationInput = z.infer<typeof applicationInput>;
+/** What a request may leave out. */
+export type ApplicationRequest = z.input<typeof applicationInput>;
 
 /** `PUT /v1/admin/clients/{id}`. The secret itself never reaches the broker: 32 random bytes, SHA-256 of their base64url text. */
 export const clientInput = z.strictObject({
@@ -56,7 +78,14 @@ export const enrollmentTokenAnswer = z.object({
   expires_at: z.string(),
 });
 
-export const certificateStatuses = ['intent', 'issued', 'bound', 'superseded', 'revoked'] as const;
+export const certificateStatuses = [
+  'intent',
+  'issued',
+  'bound',
+  'superseded',
+  'suspended',
+  'revoked',
+] as const;
 
 /** `GET /v1/admin/devices/{device id}`. */
 export const deviceAnswer = z.object({

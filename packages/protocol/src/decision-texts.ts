@@ -17,6 +17,11 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
     administrator: 'A rule of the policy allows this sign-in without a trusted device.',
     person: 'You are signed in.',
   },
+  step_up_completed: {
+    administrator:
+      'A rule of the policy asks for a further factor, and the sign-in server says that it was given.',
+    person: 'You are signed in.',
+  },
 
   extension_not_installed: {
     administrator:
@@ -233,10 +238,85 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
       'A newer certificate replaced this one and the overlap has ended. Restart the browser so that it takes the new one.',
     person: restart,
   },
+  certificate_suspended: {
+    administrator:
+      'The certificate was never signed in with and is suspended, because a user of this device was deactivated or had all certificates revoked. Run `countersign enroll --replace` with a new enrollment token on the device.',
+    person: 'This computer must be set up again before you can sign in. Ask your IT support.',
+  },
   issuer_not_active: {
     administrator:
       'The issuing certificate authority of this certificate is no longer active. Run `countersign enroll --replace` with a new enrollment token on the device.',
     person: "This computer's certificate must be replaced. Ask your IT support.",
+  },
+
+  mtls_evidence_undecryptable: {
+    administrator:
+      "The mTLS evidence is not encrypted to one of the broker's current keys, or was changed on its way.",
+    person: tryAgain,
+  },
+  mtls_evidence_malformed: {
+    administrator: 'The mTLS evidence is not of the form that the mTLS endpoint gives.',
+    person: tryAgain,
+  },
+  mtls_evidence_key_unknown: {
+    administrator:
+      'The mTLS evidence is signed with a key that this broker does not use, or no longer.',
+    person: tryAgain,
+  },
+  mtls_evidence_signature_invalid: {
+    administrator: "The signature of the mTLS evidence is not the broker's.",
+    person: tryAgain,
+  },
+  mtls_evidence_wrong_challenge: {
+    administrator:
+      'The mTLS evidence was given for another challenge than the one it was sent with.',
+    person: tryAgain,
+  },
+  mtls_evidence_wrong_audience: {
+    administrator: 'The mTLS evidence was given by another broker, or for another organization.',
+    person: notOurPage,
+  },
+  mtls_evidence_wrong_origin: {
+    administrator:
+      'The mTLS evidence was given to a page whose origin is not registered for this client, or not to the one that the extension saw. This is how a phishing page looks.',
+    person: notOurPage,
+  },
+  mtls_evidence_expired: {
+    administrator: 'The mTLS evidence had expired when the decision was asked for.',
+    person: 'That took too long. Reload the sign-in page and try again.',
+  },
+  evidence_lineage_mismatch: {
+    administrator:
+      'Alarm: extension and TLS connection named certificates that do not belong together. A certificate was copied to another device, or two devices take part in one sign-in.',
+    person: 'This sign-in looks unusual and was stopped. Ask your IT support.',
+  },
+
+  not_pending: {
+    administrator:
+      'No sign-in with this evidence waits for a further factor: it was never pending, or has been completed or decided.',
+    person: tryAgain,
+  },
+  step_up_expired: {
+    administrator:
+      'More than 10 minutes passed between the request for a factor and its completion.',
+    person: 'That took too long. Reload the sign-in page and try again.',
+  },
+  step_up_wrong_subject: {
+    administrator: 'The completion names another user than the pending sign-in.',
+    person: tryAgain,
+  },
+  step_up_wrong_application: {
+    administrator: 'The completion names another application or action than the pending sign-in.',
+    person: tryAgain,
+  },
+  step_up_wrong_evidence: {
+    administrator: 'The completion came with other evidence than the pending sign-in.',
+    person: tryAgain,
+  },
+  step_up_insufficient: {
+    administrator:
+      'The acr and amr that the sign-in server asserted, or its word on the primary authentication, are not what the pending sign-in asked for.',
+    person: 'Your company asks for another way to confirm that it is you. Try that one.',
   },
 
   application_unknown: {
@@ -264,10 +344,25 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
     administrator: 'The user is deactivated.',
     person: 'Your account is not active. Ask your IT support.',
   },
+  user_revoked: {
+    administrator:
+      'The user was deactivated, or had all certificates revoked, after this certificate was bound to them. It stays refused also when the user is active again: run `countersign enroll --replace` with a new enrollment token on the device.',
+    person: 'This computer must be set up again before you can sign in. Ask your IT support.',
+  },
   certificate_bound_to_other_user: {
     administrator:
       'Another user signed in with this certificate first; it stays theirs. To set the device up for this user, run `countersign enroll --replace` with a new enrollment token on it.',
     person: 'This computer is set up for another person. Ask your IT support to set it up for you.',
+  },
+  authentication_required: {
+    administrator:
+      'Nobody has signed in with this certificate yet, so the sign-in waits until the sign-in server asserts that the user is authenticated, and completes it.',
+    person: 'Sign in with your password first.',
+  },
+  step_up_required: {
+    administrator:
+      'A rule of the policy asks for a further factor; the sign-in waits until the sign-in server completes it.',
+    person: 'Confirm that it is you, as this page asks, and try again.',
   },
   policy_denied: {
     administrator: 'A rule of the policy denies this sign-in.',

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { maxEvidenceBytes } from './limits.ts';
-import { base64urlBetween } from './schemas.ts';
+import { base64urlBetween, factor } from './schemas.ts';
 
 /**
  * `POST /access/v1/evaluation` (AuthZEN Authorization API 1.0). Unknown members are ignored, as the standard asks.
@@ -54,20 +54,38 @@ export const evaluationAnswer = z.object({
     device_trusted: z.boolean(),
     /** Why the device is not trusted, where `reason_code` says something else: who would be denied under `enforce`. */
     untrusted_reason: z.optional(z.string()),
+    /**
+     * Present on a pending decision: what the sign-in server has to see to before it completes the decision with the
+     * same evidence. One of each list that is not empty must be asserted.
+     */
+    step_up: z.optional(
+      z.extend(factor, {
+        /** True when the completion must assert that the subject's primary authentication has succeeded. */
+        subject_authenticated: z.boolean(),
+        /** RFC 3339. */
+        expires_at: z.string(),
+      }),
+    ),
     /** Present on final decisions that a challenge was opened for. */
     decision_token: z.optional(z.string()),
   }),
 });
 export type EvaluationAnswer = z.infer<typeof evaluationAnswer>;
 
-/** `POST /v1/completions`: finishes a pending decision after a step-up. */
-export const completionRequest = z.object({
-  subject: evaluationRequest.shape.subject,
-  resource: evaluationRequest.shape.resource,
-  context: evaluationRequest.shape.context,
-  acr: z.optional(z.string().check(z.maxLength(256))),
-  amr: z.optional(z.array(z.string().check(z.maxLength(64))).check(z.maxLength(16))),
+/**
+ * `POST /v1/completions`: finishes a pending decision after a step-up, with the same subject, resource, action, evidence
+ * and transaction. Answered like an evaluation.
+ */
+export const completionRequest = z.extend(evaluationRequest, {
+  /** How the subject was authenticated, as the sign-in server asserts it: Authentication Context Class Reference. */
+  acr: z.optional(z.string().check(z.minLength(1), z.maxLength(256))),
+  /** Authentication Method References (RFC 8176). */
+  amr: z._default(
+    z.array(z.string().check(z.minLength(1), z.maxLength(64))).check(z.maxLength(16)),
+    [],
+  ),
 });
+export type CompletionRequest = z.infer<typeof completionRequest>;
 
 export const authzenMetadata = z.object({
   policy_decision_point: z.url(),

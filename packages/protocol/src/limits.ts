@@ -4,6 +4,8 @@
 export const challengeTtlSeconds = 60;
 /** A host signs while its own clock and the challenge's `iat` differ by no more than this. */
 export const maxClockSkewSeconds = 600;
+/** A pending decision may be completed for this long. */
+export const stepUpTtlSeconds = 600;
 /** A decision token lives this long. */
 export const decisionTokenTtlSeconds = 60;
 /** Policy and clients are read through a snapshot no older than this. */

@@ -59,7 +59,23 @@ export const verificationCodes = [
   'certificate_expired',
   'certificate_revoked',
   'certificate_superseded',
+  'certificate_suspended',
   'issuer_not_active',
+  'mtls_evidence_undecryptable',
+  'mtls_evidence_malformed',
+  'mtls_evidence_key_unknown',
+  'mtls_evidence_signature_invalid',
+  'mtls_evidence_wrong_challenge',
+  'mtls_evidence_wrong_audience',
+  'mtls_evidence_wrong_origin',
+  'mtls_evidence_expired',
+  'evidence_lineage_mismatch',
+  'not_pending',
+  'step_up_expired',
+  'step_up_wrong_subject',
+  'step_up_wrong_application',
+  'step_up_wrong_evidence',
+  'step_up_insufficient',
 ] as const;
 export type VerificationCode = (typeof verificationCodes)[number];
 
@@ -71,14 +87,22 @@ export const policyDenialCodes = [
   'subject_type_unknown',
   'subject_not_authenticated',
   'subject_inactive',
+  'user_revoked',
   'certificate_bound_to_other_user',
+  'authentication_required',
+  'step_up_required',
   'policy_denied',
   'revoked',
 ] as const;
 export type PolicyDenialCode = (typeof policyDenialCodes)[number];
 
 /** Why a sign-in was allowed. */
-export const allowCodes = ['trusted_device', 'monitor_only', 'policy_allowed'] as const;
+export const allowCodes = [
+  'trusted_device',
+  'monitor_only',
+  'policy_allowed',
+  'step_up_completed',
+] as const;
 export type AllowCode = (typeof allowCodes)[number];
 
 /** Every reason that a decision can carry. */
@@ -97,7 +121,6 @@ export const problemCodes = [
   'client_unknown',
   'origin_not_registered',
   'rate_limited',
-  'not_pending',
   'hardware_id_invalid',
   'hardware_id_placeholder',
   'hardware_id_duplicate',
@@ -113,6 +136,8 @@ export const problemCodes = [
   'certificate_not_found',
   'device_not_found',
   'application_not_found',
+  'user_not_found',
+  'job_not_found',
   'snapshot_unavailable',
   'storage_unavailable',
   'deployment_mismatch',

@@ -49,10 +49,6 @@ export const refusalTexts: Readonly<Record<ProblemCode | CommandCode, ReasonText
     administrator: 'Too many refused requests in a short time; see Retry-After.',
     person: 'Too many attempts. Wait a minute and try again.',
   },
-  not_pending: {
-    administrator: 'There is no pending decision for this evidence.',
-    person: tryAgain,
-  },
   hardware_id_invalid: {
     administrator:
       'A serial number needs 4 to 64 letters or digits, a hardware UUID 32 hexadecimal digits; between them only spaces and the separators . / _ : { } - are allowed.',
@@ -119,6 +115,15 @@ export const refusalTexts: Readonly<Record<ProblemCode | CommandCode, ReasonText
   application_not_found: {
     administrator:
       'A client names an application that does not exist; create the application first.',
+    person: askSupport,
+  },
+  user_not_found: {
+    administrator:
+      'No user with this id has ever signed in with a bound certificate or was changed by an administrator. Ids are compared character by character.',
+    person: askSupport,
+  },
+  job_not_found: {
+    administrator: 'No job with this id exists.',
     person: askSupport,
   },
   snapshot_unavailable: {

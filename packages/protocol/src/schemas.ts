@@ -73,6 +73,14 @@ export const p256PublicJwk = z.object({
   y: base64urlOf(32),
 });
 
+const factorValues = z
+  .array(z.string().check(z.minLength(1), z.maxLength(256)))
+  .check(z.maxLength(16));
+
+/** A further factor: one of each list that is not empty must be asserted (OpenID Connect `acr`, RFC 8176 `amr`). */
+export const factor = z.strictObject({ acr_values: factorValues, amr_values: factorValues });
+export type Factor = z.infer<typeof factor>;
+
 /** One broken rule of a message, named by its field. */
 export type FieldProblem = { readonly field: string; readonly detail: string };
 

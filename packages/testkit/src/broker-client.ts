@@ -1,12 +1,13 @@
 import { encodeBase64url } from '@countersign/protocol';
 import {
-  type ApplicationInput,
+  type ApplicationRequest,
   type ClientInput,
   changeAnswer,
   decisionPage,
   deviceAnswer,
   enrollmentTokenAnswer,
 } from '@countersign/protocol/admin';
+import { jobAnswer, userAnswer, userChangeAnswer } from '@countersign/protocol/admin-users';
 import { challengeAnswer } from '@countersign/protocol/challenge';
 import { enrollmentAnswer, type HardwareId } from '@countersign/protocol/enrollment';
 import { type EvaluationAnswer, evaluationAnswer } from '@countersign/protocol/evaluation';
@@ -31,6 +32,8 @@ export async function sha256Base64url(text: string): Promise<string> {
 
 export const randomText = (bytes = 32) =>
   encodeBase64url(crypto.getRandomValues(new Uint8Array(bytes)));
+
+const userPath = (userId: string) => `/v1/admin/users/${encodeURIComponent(userId)}`;
 
 /** Calls the broker as each of its users does. Throws on an unexpected status, with the body in the message. */
 export class BrokerClient {
@@ -68,7 +71,7 @@ export class BrokerClient {
     });
   }
 
-  async putApplication(id: string, input: ApplicationInput) {
+  async putApplication(id: string, input: ApplicationRequest) {
     return await read(await this.admin('PUT', `/v1/admin/applications/${id}`, input), changeAnswer);
   }
 
@@ -78,12 +81,13 @@ export class BrokerClient {
 
   /** Registers an application and a client of it, with fresh names. */
   async registerClient(
-    options: { enforcement?: 'enforce' | 'monitor'; origin?: string; name?: string } = {},
+    options: Partial<ApplicationRequest> & { origin?: string } = {},
   ): Promise<TestClient> {
     const name = options.name ?? `t${randomText(8).toLowerCase().replaceAll('_', '-')}`;
     const origin = options.origin ?? 'https://sso.example.com';
     const clientSecret = randomText();
-    await this.putApplication(name, { name, enforcement: options.enforcement ?? 'enforce' });
+    const { origin: _, ...choices } = options;
+    await this.putApplication(name, { enforcement: 'enforce', ...choices, name });
     await this.putClient(name, {
       name,
       origins: [origin],
@@ -182,6 +186,28 @@ export class BrokerClient {
     const path = `/v1/admin/devices/${deviceId}/certificates/${fingerprintSha256}/revoke`;
     const response = await this.admin('POST', path, { reason: 'keyCompromise' });
     if (!response.ok) throw new Error(`revoke: ${response.status} ${await response.text()}`);
+  }
+
+  /** Deactivates or reactivates a user, or says that they are as active as that already. */
+  async putUser(userId: string, active: boolean) {
+    return await read(await this.admin('PUT', userPath(userId), { active }), userChangeAnswer);
+  }
+
+  /** Ends every binding of the user. */
+  async revokeUser(userId: string) {
+    const body = { reason: 'unspecified' };
+    return await read(
+      await this.admin('POST', `${userPath(userId)}/revoke`, body),
+      userChangeAnswer,
+    );
+  }
+
+  async user(userId: string) {
+    return await read(await this.admin('GET', userPath(userId)), userAnswer);
+  }
+
+  async job(jobId: string) {
+    return await read(await this.admin('GET', `/v1/admin/jobs/${jobId}`), jobAnswer);
   }
 
   /** All decision rows of a shard, oldest first, with the head that was there at the end. */

@@ -3,6 +3,7 @@ import type { DecisionReason, ProblemCode } from '@countersign/protocol';
 import { packEvidence, unpackEvidence } from '@countersign/protocol';
 import { challengeAnswer, challengeRequest } from '@countersign/protocol/challenge';
 import {
+  completionRequest,
   type EvaluationAnswer,
   type EvaluationRequest,
   evaluationRequest,
@@ -114,6 +115,13 @@ export async function startFakeBroker(settings: FakeBrokerSettings): Promise<Fak
     sendJson(response, 200, await decide(request.value, received.body));
   };
 
+  /** Nothing is ever pending here. */
+  const complete: Handler = async (received, response) => {
+    const request = parseFields(completionRequest, parseJson(received.body));
+    if (!request.ok) return sendProblem(response, 400, 'field_invalid', request.field);
+    sendJson(response, 200, await answerWith('not_pending', request.value));
+  };
+
   const decide = async (
     request: EvaluationRequest,
     clientBody: string,
@@ -178,7 +186,7 @@ export async function startFakeBroker(settings: FakeBrokerSettings): Promise<Fak
   const routes: Record<string, Handler> = {
     'POST /v1/challenges': issueChallenge,
     'POST /access/v1/evaluation': evaluate,
-    'POST /v1/completions': (_, response) => sendProblem(response, 409, 'not_pending'),
+    'POST /v1/completions': complete,
     'GET /.well-known/jwks.json': (_, response) => sendJson(response, 200, keys.jwks),
   };
 

@@ -1,9 +1,7 @@
 import { evaluationRequest } from '@countersign/protocol/evaluation';
-import { p256PublicJwk } from '@countersign/protocol/schemas';
-import { exportJWK } from 'jose';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { DecideResult, SignIn } from '../device/decide.ts';
 import type { DecisionRecord } from '../device/decision-record.ts';
+import type { DecideResult, SignIn } from '../device/sign-in.ts';
 import {
   type OrganizationSnapshot,
   type ReadSnapshot,
@@ -11,7 +9,7 @@ import {
 } from '../directory/organization-snapshot.ts';
 import { trustedDevicesOnly } from '../policy/policy-document.ts';
 import { ecdhKeys, ecdsaKeys } from '../testing/generate-keys.ts';
-import { type TokenKey, thumbprint } from '../token/token-key.ts';
+import { signingKeysOf, tokenKeyOf } from '../testing/token-keys.ts';
 import { type EvaluateContext, evaluateSignIn } from './evaluate-sign-in.ts';
 import { IssuedChallenges } from './issued-challenges.ts';
 import { PresentedCertificates } from './presented-certificate.ts';
@@ -35,6 +33,7 @@ const snapshotOf = (version: number, clients = [client]): OrganizationSnapshot =
     ]),
   ),
   clients: new Map(clients.map((each) => [each.client_id, each])),
+  inactiveUsers: new Set(['gone']),
 });
 
 const record: DecisionRecord = {
@@ -64,29 +63,23 @@ const record: DecisionRecord = {
   bound_now: false,
 };
 
-async function tokenKey({ privateKey, publicKey }: CryptoKeyPair): Promise<TokenKey> {
-  const publicJwk = p256PublicJwk.parse(await exportJWK(publicKey));
-  return { kid: await thumbprint(publicJwk), publicJwk, privateKey };
-}
-
 type Answer = Awaited<ReturnType<EvaluateContext['decide']>>;
 let base: Omit<EvaluateContext, 'decide' | 'reserveBinding' | 'refreshSnapshot'>;
 let asked: { readonly shard: number; readonly signIn: SignIn }[];
 let reserved: [user: string, shard: number][];
 
 beforeAll(async () => {
-  const signing = await ecdsaKeys();
   base = {
     brokerUrl: 'https://broker.example.com',
     organizationId: 'org',
     shardCount: 8,
     activeIssuerIds: ['issuer'],
-    challengeKey: await tokenKey(signing),
-    challengePublicKey: signing.publicKey,
-    responseKey: await tokenKey(await ecdhKeys()),
+    challengeKeys: await signingKeysOf(await ecdsaKeys()),
+    mtlsEvidenceKeys: await signingKeysOf(await ecdsaKeys()),
+    responseKeys: [await tokenKeyOf(await ecdhKeys())],
+    decisionKeys: await signingKeysOf(await ecdsaKeys()),
     presentedCertificates: new PresentedCertificates(),
     issuedChallenges: new IssuedChallenges(),
-    decisionKey: await tokenKey(await ecdsaKeys()),
   };
 });
 beforeEach(() => {
@@ -108,7 +101,7 @@ const contextWith = (
   },
   reserveBinding: async (user, shard) => {
     reserved.push([user, shard]);
-    return { ok: true, epoch: 4 };
+    return { ok: true, epoch: 4, sinceMs: 0 };
   },
   refreshSnapshot: async () => ({ snapshot: snapshotOf(2), readAtMs: 2000 }),
   ...change,
@@ -173,8 +166,8 @@ describe('evaluateSignIn', () => {
     expect(reserved).toEqual([['ada', asked[0]?.shard]]);
     expect(asked.map(({ signIn }) => [signIn.reservation, signIn.snapshot.version])).toEqual([
       [undefined, 1],
-      [{ ok: true, epoch: 4 }, 1],
-      [{ ok: true, epoch: 4 }, 2],
+      [{ ok: true, epoch: 4, sinceMs: 0 }, 1],
+      [{ ok: true, epoch: 4, sinceMs: 0 }, 2],
     ]);
     expect(new Set(asked.map(({ shard }) => shard)).size).toBe(1);
   });
@@ -216,6 +209,7 @@ describe('evaluateSignIn', () => {
     ['client_not_allowed_for_application', { resource: { type: 'application', id: 'other' } }],
     ['subject_type_unknown', { subject: { type: 'x', id: 'x' }, action: { name: 'x' } }],
     ['action_unknown', { action: { name: 'x' }, resource: { type: 'application', id: 'x' } }],
+    ['subject_inactive', { subject: { type: 'user', id: 'gone' } }],
   ])('finds %s, which no evidence can mend', async (denial, change) => {
     await evaluate(contextWith([decided]), change);
     expect(asked[0]?.signIn.structuralDenial).toBe(denial);

@@ -8,21 +8,22 @@ import {
   subjectTypeUser,
 } from '@countersign/protocol/evaluation';
 import canonicalize from 'canonicalize';
-import type { DecideResult, SignIn } from '../device/decide.ts';
 import type { DecisionRecord } from '../device/decision-record.ts';
 import { shardOfBytes, shardOfId } from '../device/placement.ts';
+import type { DecideResult, Evidence, SignIn } from '../device/sign-in.ts';
 import type {
   OrganizationSnapshot,
   ReadSnapshot,
   RegisteredClient,
 } from '../directory/organization-snapshot.ts';
+import type { AssertedFactor } from '../policy/evaluate.ts';
 import type { StorageUnavailable } from '../storage/durable-store.ts';
 import { encodeHeader, signCompactJws } from '../token/compact-jws.ts';
-import type { TokenKey } from '../token/token-key.ts';
+import type { SigningKeys, TokenKey } from '../token/token-key.ts';
 import { hashTransaction } from './issue-challenge.ts';
 import type { IssuedChallenges } from './issued-challenges.ts';
 import type { PresentedCertificates } from './presented-certificate.ts';
-import { verifyEvidence } from './verify-evidence.ts';
+import { type VerifiedEvidence, verifyEvidence } from './verify-evidence.ts';
 
 /** `ok: false` when the shard could not record anything. */
 type DecideAnswer = DecideResult | StorageUnavailable;
@@ -33,18 +34,18 @@ export type EvaluateContext = {
   readonly organizationId: string;
   readonly shardCount: number;
   readonly activeIssuerIds: readonly string[];
-  readonly challengeKey: TokenKey;
-  readonly challengePublicKey: CryptoKey;
-  readonly responseKey: TokenKey;
+  readonly challengeKeys: SigningKeys;
+  readonly mtlsEvidenceKeys: SigningKeys;
+  readonly responseKeys: readonly TokenKey[];
+  readonly decisionKeys: SigningKeys;
   readonly presentedCertificates: PresentedCertificates;
   readonly issuedChallenges: IssuedChallenges;
-  readonly decisionKey: TokenKey;
   readonly decide: (shard: number, signIn: SignIn) => Promise<DecideAnswer>;
   readonly reserveBinding: (
     userId: string,
     shard: number,
   ) => Promise<
-    | { readonly ok: true; readonly epoch: number }
+    | { readonly ok: true; readonly epoch: number; readonly sinceMs: number }
     | { readonly ok: false; readonly code: 'subject_inactive' | 'storage_unavailable' }
   >;
   /** A newer snapshot; `undefined` when none can be had. */
@@ -76,29 +77,53 @@ function findStructuralDenial(
   }
   if (request.action.name !== actionSignIn) return 'action_unknown';
   if (!snapshot.applications.has(request.resource.id)) return 'application_unknown';
-  return client.applications.includes(request.resource.id)
-    ? undefined
-    : 'client_not_allowed_for_application';
+  if (!client.applications.includes(request.resource.id)) {
+    return 'client_not_allowed_for_application';
+  }
+  return snapshot.inactiveUsers.has(request.subject.id) ? 'subject_inactive' : undefined;
 }
 
-/** SHA-256 of the request's canonical form (RFC 8785): two requests are the same when this is the same. */
-function hashRequest(request: EvaluationRequest): string {
-  const text = canonicalize(request) ?? '';
+function sha256Text(text: string): string {
   return createHash('sha256').update(text, 'utf8').digest('base64url');
+}
+
+/** What was verified, as the shard takes it: without what only the verification needed. */
+function evidenceOf({ evidence }: VerifiedEvidence): Evidence {
+  if (!evidence.ok) return evidence;
+  const { response, mtls, reportedUnavailable } = evidence;
+  return {
+    ok: true,
+    response:
+      response === undefined
+        ? undefined
+        : { certificateSha256: response.presented.sha256, claims: response.claims },
+    mtls:
+      mtls === undefined
+        ? undefined
+        : {
+            certificateSha256: mtls.certificateSha256,
+            origin: mtls.origin,
+            expiresAtMs: mtls.expiresAtMs,
+          },
+    reportedUnavailable,
+  };
 }
 
 /**
  * One sign-in: verify the evidence, have it decided and recorded in the shard that it belongs to, sign the outcome.
  *
- * The shard follows from the certificate's device id where the response verified and the certificate is on record there,
+ * The shard follows from the certificate's device id where evidence verified and the certificate is on record there,
  * from the challenge id where the challenge opened, and from the client where nothing did. A client that was
  * unregistered between two snapshots is the caller's to refuse.
+ *
+ * @param completion present when the request completes a pending decision (its members are part of what a retry repeats)
  */
 export async function evaluateSignIn(
   context: EvaluateContext,
   client: RegisteredClient,
   request: EvaluationRequest,
   read: ReadSnapshot,
+  completion?: AssertedFactor,
 ): Promise<EvaluateResult> {
   const transactionHash = hashTransaction(request.context.transaction);
   const verified = await verifyEvidence(
@@ -108,23 +133,37 @@ export async function evaluateSignIn(
       organizationId: context.organizationId,
       clientId: client.client_id,
       transactionHash,
-      keyId: context.challengeKey.kid,
-      publicKey: context.challengePublicKey,
+      keys: context.challengeKeys.accepted,
       issuedChallenges: context.issuedChallenges,
     },
-    [context.responseKey],
-    context.presentedCertificates,
+    {
+      responseKeys: context.responseKeys,
+      mtlsEvidenceKeys: context.mtlsEvidenceKeys.accepted,
+      certificates: context.presentedCertificates,
+    },
   );
-  const { challenge, evidence } = verified;
-  const shardOfCertificate = evidence.ok
-    ? shardOfId(evidence.response.presented.claimedDeviceId, context.shardCount)
+  const { challenge } = verified;
+  const evidence = evidenceOf(verified);
+  const claimedDeviceId = verified.evidence.ok
+    ? (verified.evidence.response?.presented.claimedDeviceId ??
+      verified.evidence.mtls?.claimedDeviceId)
     : undefined;
+  const shardOfCertificate =
+    claimedDeviceId === undefined ? undefined : shardOfId(claimedDeviceId, context.shardCount);
   const shardWithout =
     (challenge === undefined ? undefined : shardOfId(challenge.jti, context.shardCount)) ??
     shardOfBytes(
       createHash('sha256').update(client.client_id, 'utf8').digest(),
       context.shardCount,
     );
+  const origin = evidence.ok
+    ? (evidence.response?.claims.origin ?? evidence.mtls?.origin)
+    : undefined;
+  // RFC 8785: two requests are the same when their canonical forms are.
+  const requestHash = sha256Text(
+    canonicalize(completion === undefined ? request : { ...request, ...completion }) ?? '',
+  );
+  const evidenceHash = sha256Text(request.context.evidence ?? '');
 
   const signInWith = ({ snapshot, readAtMs }: ReadSnapshot): SignIn => {
     const registered = snapshot.clients.get(client.client_id) ?? {
@@ -141,22 +180,16 @@ export async function evaluateSignIn(
       action: request.action.name,
       subjectAuthenticated: request.context.subject_authenticated,
       transactionHash,
-      requestHash: hashRequest(request),
+      requestHash,
+      evidenceHash,
+      completion,
       challenge:
         challenge === undefined
           ? undefined
           : { id: challenge.jti, expiresAtMs: challenge.exp * 1000 },
       shardOfCertificate: shardOfCertificate !== undefined,
-      evidence: evidence.ok
-        ? {
-            ok: true,
-            response: {
-              certificateSha256: evidence.response.presented.sha256,
-              claims: evidence.response.claims,
-            },
-          }
-        : evidence,
-      originRegistered: evidence.ok && registered.origins.includes(evidence.response.claims.origin),
+      evidence,
+      originRegistered: origin !== undefined && registered.origins.includes(origin),
       snapshot: { version: snapshot.version, readAtMs },
       policy: snapshot.applications.get(request.resource.id)?.policy,
       structuralDenial: findStructuralDenial(request, registered, snapshot),
@@ -235,7 +268,8 @@ async function signDecision(
   record: DecisionRecord,
 ): Promise<string | undefined> {
   if (record.token === undefined) return undefined;
-  const header = encodeHeader(decisionTokenTyp, context.decisionKey.kid);
+  const { active } = context.decisionKeys;
+  const header = encodeHeader(decisionTokenTyp, active.kid);
   return await signCompactJws(
     header,
     {
@@ -251,6 +285,6 @@ async function signDecision(
       device_trusted: record.device_trusted,
       decision_id: `${record.shard}.${record.sequence}`,
     },
-    context.decisionKey.privateKey,
+    active.privateKey,
   );
 }

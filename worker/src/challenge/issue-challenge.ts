@@ -3,15 +3,15 @@ import { encodeBase64url } from '@countersign/protocol';
 import { type ChallengeClaims, challengeTyp } from '@countersign/protocol/challenge';
 import { challengeTtlSeconds } from '@countersign/protocol/limits';
 import { encodeHeader, signCompactJws } from '../token/compact-jws.ts';
-import type { TokenKey } from '../token/token-key.ts';
+import type { SigningKeys, TokenKey } from '../token/token-key.ts';
 import type { IssuedChallenges } from './issued-challenges.ts';
 
 /** What the broker signs challenges with and says about itself in them. */
 export type ChallengeIssuer = {
   readonly brokerUrl: string;
   readonly organizationId: string;
-  readonly challengeKey: TokenKey;
-  readonly responseKey: TokenKey;
+  readonly challengeKeys: SigningKeys;
+  readonly responseKeys: readonly TokenKey[];
   readonly issuedChallenges?: IssuedChallenges;
 };
 
@@ -37,6 +37,9 @@ export async function issueChallenge(
   nowMs: number,
 ): Promise<string> {
   const iat = Math.floor(nowMs / 1000);
+  const { active } = issuer.challengeKeys;
+  const [offered] = issuer.responseKeys;
+  if (offered === undefined) throw new TypeError('settings always hold a response key');
   const claims: ChallengeClaims = {
     iss: issuer.brokerUrl,
     aud: issuer.organizationId,
@@ -46,10 +49,10 @@ export async function issueChallenge(
     client_id: input.clientId,
     transaction_hash: hashTransaction(input.transaction),
     origins: [...input.origins],
-    response_encryption: { kid: issuer.responseKey.kid, jwk: issuer.responseKey.publicJwk },
+    response_encryption: { kid: offered.kid, jwk: offered.publicJwk },
   };
-  const header = encodeHeader(challengeTyp, issuer.challengeKey.kid);
-  const challenge = await signCompactJws(header, claims, issuer.challengeKey.privateKey);
+  const header = encodeHeader(challengeTyp, active.kid);
+  const challenge = await signCompactJws(header, claims, active.privateKey);
   issuer.issuedChallenges?.remember(challenge, claims);
   return challenge;
 }

@@ -1,11 +1,9 @@
 import { createHash } from 'node:crypto';
 import { encodeBase64url, type VerificationCode } from '@countersign/protocol';
 import { type ChallengeClaims, challengeTyp } from '@countersign/protocol/challenge';
-import { p256PublicJwk } from '@countersign/protocol/schemas';
-import { exportJWK } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ecdhKeys, ecdsaKeys } from '../testing/generate-keys.ts';
-import { thumbprint } from '../token/token-key.ts';
+import { signingKeysOf, tokenKeyOf } from '../testing/token-keys.ts';
 import { hashTransaction, issueChallenge } from './issue-challenge.ts';
 import { IssuedChallenges } from './issued-challenges.ts';
 import { type ExpectedChallenge, openChallenge } from './open-challenge.ts';
@@ -31,26 +29,19 @@ beforeAll(async () => {
   keys = await ecdsaKeys();
   foreign = await ecdsaKeys();
   const response = await ecdhKeys();
-  const publicJwk = p256PublicJwk.parse(await exportJWK(keys.publicKey));
-  const responseJwk = p256PublicJwk.parse(await exportJWK(response.publicKey));
-  kid = await thumbprint(publicJwk);
   issuer = {
     brokerUrl: 'https://broker.example.com',
     organizationId: `org_${'a'.repeat(22)}`,
-    challengeKey: { kid, publicJwk, privateKey: keys.privateKey },
-    responseKey: {
-      kid: await thumbprint(responseJwk),
-      publicJwk: responseJwk,
-      privateKey: response.privateKey,
-    },
+    challengeKeys: await signingKeysOf(keys),
+    responseKeys: [await tokenKeyOf(response)],
   };
+  kid = issuer.challengeKeys.active.kid;
   expected = {
     brokerUrl: issuer.brokerUrl,
     organizationId: issuer.organizationId,
     clientId: 'sso',
     transactionHash: hashTransaction(transaction),
-    keyId: kid,
-    publicKey: keys.publicKey,
+    keys: issuer.challengeKeys.accepted,
   };
 });
 
@@ -82,7 +73,10 @@ describe('issueChallenge', () => {
       client_id: 'sso',
       transaction_hash: createHash('sha256').update(transaction).digest('base64url'),
       origins: input.origins,
-      response_encryption: { kid: issuer.responseKey.kid, jwk: issuer.responseKey.publicJwk },
+      response_encryption: {
+        kid: issuer.responseKeys[0]?.kid,
+        jwk: issuer.responseKeys[0]?.publicJwk,
+      },
     });
   });
 

@@ -7,6 +7,7 @@ import {
 import { maxChallengeBytes } from '@countersign/protocol/limits';
 import * as z from 'zod/mini';
 import { headerMatches, parseCompactJws, verifyCompactJws } from '../token/compact-jws.ts';
+import { findKey, type SigningKeys } from '../token/token-key.ts';
 import type { IssuedChallenges } from './issued-challenges.ts';
 
 /** What a challenge must have been made for. */
@@ -15,8 +16,8 @@ export type ExpectedChallenge = {
   readonly organizationId: string;
   readonly clientId: string;
   readonly transactionHash: string;
-  readonly keyId: string;
-  readonly publicKey: CryptoKey;
+  /** The broker's challenge keys, by kid. */
+  readonly keys: SigningKeys['accepted'];
   /** Spares the verification of what this isolate has signed itself. */
   readonly issuedChallenges?: IssuedChallenges;
 };
@@ -37,8 +38,9 @@ async function verifyChallenge(
   if (!headerMatches(jws.unverifiedHeader, { alg: 'ES256', typ: challengeTyp }, ['kid'])) {
     return refuse('challenge_malformed');
   }
-  if (jws.unverifiedHeader.kid !== expected.keyId) return refuse('challenge_key_unknown');
-  if (!(await verifyCompactJws(jws, expected.publicKey, 'ES256'))) {
+  const key = findKey(expected.keys, jws.unverifiedHeader.kid);
+  if (key === undefined) return refuse('challenge_key_unknown');
+  if (!(await verifyCompactJws(jws, key.publicKey, 'ES256'))) {
     return refuse('challenge_signature_invalid');
   }
   const parsed = z.safeParse(challengeClaims, jws.unverifiedPayload);

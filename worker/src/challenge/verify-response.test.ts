@@ -1,12 +1,11 @@
 import { packEvidence, type VerificationCode } from '@countersign/protocol';
 import type { ChallengeClaims } from '@countersign/protocol/challenge';
-import { p256PublicJwk } from '@countersign/protocol/schemas';
 import { FakeDevice, type ResponseChanges } from '@countersign/testkit/fake-device';
 import { FakeOrganization } from '@countersign/testkit/fake-organization';
-import { exportJWK } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ecdhKeys, ecdsaKeys } from '../testing/generate-keys.ts';
-import { type TokenKey, thumbprint } from '../token/token-key.ts';
+import { signingKeysOf, tokenKeyOf } from '../testing/token-keys.ts';
+import type { SigningKeys, TokenKey } from '../token/token-key.ts';
 import { hashTransaction, issueChallenge } from './issue-challenge.ts';
 import { openChallenge } from './open-challenge.ts';
 import { PresentedCertificates } from './presented-certificate.ts';
@@ -20,25 +19,18 @@ const transaction = 'A'.repeat(43);
 
 let organization: FakeOrganization;
 let device: FakeDevice;
-let challengeKey: TokenKey;
-let publicKey: CryptoKey;
+let challengeKeys: SigningKeys;
 let responseKey: TokenKey;
 let otherResponseKey: { readonly kid: string; readonly jwk: JsonWebKey };
 let challenge: string;
 let claims: ChallengeClaims;
-
-async function tokenKey({ privateKey, publicKey: half }: CryptoKeyPair): Promise<TokenKey> {
-  const publicJwk = p256PublicJwk.parse(await exportJWK(half));
-  return { kid: await thumbprint(publicJwk), publicJwk, privateKey };
-}
 
 const expectedChallenge = () => ({
   brokerUrl: organization.brokerUrl,
   organizationId: organization.organizationId,
   clientId: 'sso',
   transactionHash: hashTransaction(transaction),
-  keyId: challengeKey.kid,
-  publicKey,
+  keys: challengeKeys.accepted,
 });
 
 const issueFor = (clientId: string, transactionText = transaction) =>
@@ -46,8 +38,8 @@ const issueFor = (clientId: string, transactionText = transaction) =>
     {
       brokerUrl: organization.brokerUrl,
       organizationId: organization.organizationId,
-      challengeKey,
-      responseKey,
+      challengeKeys,
+      responseKeys: [responseKey],
     },
     { clientId, transaction: transactionText, origins: [origin, 'https://other.example.com'] },
     nowMs,
@@ -57,11 +49,9 @@ beforeAll(async () => {
   organization = await FakeOrganization.create();
   device = await FakeDevice.create();
   device.certificate = await organization.issueCertificate(device.publicKey.spki, deviceId);
-  const keys = await ecdsaKeys();
-  publicKey = keys.publicKey;
-  challengeKey = await tokenKey(keys);
-  responseKey = await tokenKey(await ecdhKeys());
-  const other = await tokenKey(await ecdhKeys());
+  challengeKeys = await signingKeysOf(await ecdsaKeys());
+  responseKey = await tokenKeyOf(await ecdhKeys());
+  const other = await tokenKeyOf(await ecdhKeys());
   otherResponseKey = { kid: other.kid, jwk: other.publicJwk };
   challenge = await issueFor('sso');
   const opened = await openChallenge(challenge, expectedChallenge());
@@ -226,8 +216,11 @@ describe('verifyEvidence', () => {
     const { challenge: opened, evidence: verified } = await verifyEvidence(
       evidence,
       expectedChallenge(),
-      [responseKey],
-      new PresentedCertificates(),
+      {
+        responseKeys: [responseKey],
+        mtlsEvidenceKeys: challengeKeys.accepted,
+        certificates: new PresentedCertificates(),
+      },
     );
     return [opened !== undefined, verified.ok ? 'ok' : verified.reason];
   };
@@ -275,7 +268,7 @@ describe('verifyEvidence', () => {
     ]);
     expect(await evidenceOutcome(pack({ unverifiedMtlsEvidence: 'a.b.c' }))).toEqual([
       true,
-      'evidence_malformed',
+      'mtls_evidence_undecryptable',
     ]);
   });
 

@@ -21,6 +21,7 @@ export type Environment = {
   readonly PUBLIC_KEYS: string;
   readonly ISSUER_KEY: CryptoKey | string;
   readonly CHALLENGE_KEY: CryptoKey | string;
+  readonly MTLS_EVIDENCE_KEY: CryptoKey | string;
   readonly DECISION_KEY: CryptoKey | string;
   readonly RESPONSE_KEY: CryptoKey | string;
   readonly DEVICE_ID_KEY: CryptoKey | string;

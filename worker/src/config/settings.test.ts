@@ -9,6 +9,7 @@ const pkcs8 = (key: KeyObject) => key.export({ format: 'der', type: 'pkcs8' }).t
 const pem = (der: Uint8Array) => encodePem('CERTIFICATE', der);
 
 const decisionKey = makeTestKey();
+const mtlsEvidenceKey = makeTestKey();
 let organization: FakeOrganization;
 let foreign: FakeOrganization;
 let good: Record<string, unknown>;
@@ -29,6 +30,7 @@ async function environmentOf(source: FakeOrganization): Promise<Record<string, u
     PUBLIC_KEYS: publicKeys(source),
     ISSUER_KEY: pkcs8(source.issuer.privateKey),
     CHALLENGE_KEY: pkcs8(source.challengeKey.privateKey),
+    MTLS_EVIDENCE_KEY: pkcs8(mtlsEvidenceKey.privateKey),
     DECISION_KEY: pkcs8(decisionKey.privateKey),
     RESPONSE_KEY: pkcs8(source.responseKey.privateKey),
     DEVICE_ID_KEY: Buffer.alloc(32, 7).toString('base64url'),
@@ -37,9 +39,10 @@ async function environmentOf(source: FakeOrganization): Promise<Record<string, u
 
 const publicKeys = (source: FakeOrganization, change: Record<string, unknown> = {}) =>
   JSON.stringify({
-    challenge: source.challengeKey.publicJwk,
-    decision: decisionKey.publicJwk,
-    response_encryption: source.responseKey.publicJwk,
+    challenge: [source.challengeKey.publicJwk],
+    mtls_evidence: [mtlsEvidenceKey.publicJwk],
+    decision: [decisionKey.publicJwk],
+    response_encryption: [source.responseKey.publicJwk],
     ...change,
   });
 
@@ -66,9 +69,10 @@ describe('readSettings', () => {
       leafCommonName: 'Countersign device',
       rootCertificate: organization.root.certificate.der,
       issuerCertificate: organization.issuer.certificate.der,
-      challengeKey: { kid: organization.challengeKey.kid },
-      decisionKey: { kid: decisionKey.kid },
-      responseKey: { kid: organization.responseKey.kid },
+      challengeKeys: { active: { kid: organization.challengeKey.kid } },
+      mtlsEvidenceKeys: { active: { kid: mtlsEvidenceKey.kid } },
+      decisionKeys: { active: { kid: decisionKey.kid } },
+      responseKeys: [{ kid: organization.responseKey.kid }],
     });
     expect(settings.issuerId).toBe(
       createHash('sha256').update(organization.issuer.certificate.der).digest('base64url'),
@@ -76,7 +80,7 @@ describe('readSettings', () => {
     for (const key of [
       settings.issuerKey,
       settings.deviceIdKey,
-      settings.challengeKey.privateKey,
+      settings.challengeKeys.active.privateKey,
     ]) {
       expect(key.extractable).toBe(false);
     }
@@ -101,6 +105,7 @@ describe('readSettings', () => {
     'PUBLIC_KEYS',
     'ISSUER_KEY',
     'CHALLENGE_KEY',
+    'MTLS_EVIDENCE_KEY',
     'DECISION_KEY',
     'RESPONSE_KEY',
     'DEVICE_ID_KEY',
@@ -164,25 +169,28 @@ describe('readSettings', () => {
   it('notices a private key whose public half is another', async () => {
     const other = makeTestKey();
     const wrongHalf = (name: string) => ['PUBLIC_KEYS', `does not hold the public half of ${name}`];
-    for (const name of ['CHALLENGE_KEY', 'DECISION_KEY', 'RESPONSE_KEY']) {
+    for (const name of ['CHALLENGE_KEY', 'MTLS_EVIDENCE_KEY', 'DECISION_KEY', 'RESPONSE_KEY']) {
       expect(await wrongSetting({ [name]: pkcs8(other.privateKey) })).toEqual(wrongHalf(name));
     }
     const table = {
       challenge: 'CHALLENGE_KEY',
+      mtls_evidence: 'MTLS_EVIDENCE_KEY',
       decision: 'DECISION_KEY',
       response_encryption: 'RESPONSE_KEY',
     };
     for (const [member, name] of Object.entries(table)) {
-      const PUBLIC_KEYS = publicKeys(organization, { [member]: other.publicJwk });
+      const PUBLIC_KEYS = publicKeys(organization, { [member]: [other.publicJwk] });
       expect(await wrongSetting({ PUBLIC_KEYS })).toEqual(wrongHalf(name));
       const { x } = other.publicJwk;
-      const offCurve = publicKeys(organization, { [member]: { ...other.publicJwk, y: x } });
-      expect(await wrongSetting({ PUBLIC_KEYS: offCurve })).toEqual(wrongHalf(name));
+      const offCurve = publicKeys(organization, { [member]: [{ ...other.publicJwk, y: x }] });
+      expect((await wrongSetting({ PUBLIC_KEYS: offCurve }))[0]).toBe('PUBLIC_KEYS');
     }
   });
 
   it('notices one key for two purposes', async () => {
-    const PUBLIC_KEYS = publicKeys(organization, { decision: organization.challengeKey.publicJwk });
+    const PUBLIC_KEYS = publicKeys(organization, {
+      decision: [organization.challengeKey.publicJwk],
+    });
     const DECISION_KEY = good.CHALLENGE_KEY;
     expect(await wrongSetting({ PUBLIC_KEYS, DECISION_KEY })).toEqual([
       'PUBLIC_KEYS',

@@ -20,7 +20,13 @@ import {
 import * as z from 'zod/mini';
 import { deviceIdKeyFingerprint } from '../device/hardware-id.ts';
 import { parseCompactJws } from '../token/compact-jws.ts';
-import { type P256PublicJwk, type TokenKey, thumbprint } from '../token/token-key.ts';
+import {
+  type P256PublicJwk,
+  type SigningKeys,
+  type TokenKey,
+  thumbprint,
+  type VerificationKey,
+} from '../token/token-key.ts';
 import type { Environment } from './environment.ts';
 import { importSecretKey, type KeyUse } from './import-key.ts';
 import { importSigningHalf, isAgreementPair, isSigningPair } from './key-pairs.ts';
@@ -38,10 +44,11 @@ export type Settings = {
   readonly issuerKey: CryptoKey;
   readonly leafCommonName: string;
   readonly keySet: string;
-  readonly challengeKey: TokenKey;
-  readonly challengePublicKey: CryptoKey;
-  readonly decisionKey: TokenKey;
-  readonly responseKey: TokenKey;
+  readonly challengeKeys: SigningKeys;
+  readonly mtlsEvidenceKeys: SigningKeys;
+  readonly decisionKeys: SigningKeys;
+  /** Responses are encrypted to the first one; all of them decrypt. */
+  readonly responseKeys: readonly TokenKey[];
   readonly deviceIdKey: CryptoKey;
   readonly deviceIdKeyFingerprint: string;
 };
@@ -59,10 +66,13 @@ class SettingError extends Error {
   }
 }
 
+/** The first key of each purpose is in use; what the others signed, or will sign, is accepted too. */
+const keysOfOnePurpose = z.array(p256PublicJwk).check(z.minLength(1), z.maxLength(4));
 const publicKeys = z.object({
-  challenge: p256PublicJwk,
-  decision: p256PublicJwk,
-  response_encryption: p256PublicJwk,
+  challenge: keysOfOnePurpose,
+  mtls_evidence: keysOfOnePurpose,
+  decision: keysOfOnePurpose,
+  response_encryption: keysOfOnePurpose,
 });
 
 const text = {
@@ -113,6 +123,7 @@ async function readKey(name: keyof typeof keyUses, raw: unknown): Promise<Crypto
 const keyUses = {
   ISSUER_KEY: 'sign-p256',
   CHALLENGE_KEY: 'sign-p256',
+  MTLS_EVIDENCE_KEY: 'sign-p256',
   DECISION_KEY: 'sign-p256',
   RESPONSE_KEY: 'derive-p256',
   DEVICE_ID_KEY: 'mac',
@@ -122,28 +133,42 @@ async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return encodeBase64url(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
 }
 
-async function signingKey(
-  name: 'CHALLENGE_KEY' | 'DECISION_KEY',
-  publicJwk: P256PublicJwk,
-  privateKey: CryptoKey,
-): Promise<TokenKey & { readonly publicKey: CryptoKey }> {
+async function verificationKey(publicJwk: P256PublicJwk): Promise<VerificationKey> {
   const publicKey = await importSigningHalf(publicJwk);
-  if (publicKey === undefined || !(await isSigningPair(publicKey, privateKey))) {
-    throw new SettingError('PUBLIC_KEYS', `does not hold the public half of ${name}`);
-  }
-  return { kid: await thumbprint(publicJwk), publicJwk, privateKey, publicKey };
+  if (publicKey === undefined) throw new SettingError('PUBLIC_KEYS', 'holds no point on the curve');
+  return { kid: await thumbprint(publicJwk), publicJwk, publicKey };
 }
 
-async function agreementKey(publicJwk: P256PublicJwk, privateKey: CryptoKey): Promise<TokenKey> {
-  if (!(await isAgreementPair(publicJwk, privateKey))) {
+async function signingKeys(
+  name: 'CHALLENGE_KEY' | 'MTLS_EVIDENCE_KEY' | 'DECISION_KEY',
+  publicJwks: readonly P256PublicJwk[],
+  privateKey: CryptoKey,
+): Promise<SigningKeys> {
+  const keys = await Promise.all(publicJwks.map(verificationKey));
+  const [active] = keys;
+  if (active === undefined || !(await isSigningPair(active.publicKey, privateKey))) {
+    throw new SettingError('PUBLIC_KEYS', `does not hold the public half of ${name}`);
+  }
+  const { kid, publicJwk } = active;
+  return {
+    active: { kid, publicJwk, privateKey },
+    accepted: new Map(keys.map((key) => [key.kid, key])),
+  };
+}
+
+async function agreementKey(
+  publicJwk: P256PublicJwk | undefined,
+  privateKey: CryptoKey,
+): Promise<TokenKey> {
+  if (publicJwk === undefined || !(await isAgreementPair(publicJwk, privateKey))) {
     throw new SettingError('PUBLIC_KEYS', 'does not hold the public half of RESPONSE_KEY');
   }
   return { kid: await thumbprint(publicJwk), publicJwk, privateKey };
 }
 
-/** Challenges, decisions and responses each have a key of their own: what one signs, none of the others may mean. */
-function assertDistinct(keys: readonly TokenKey[]): void {
-  if (new Set(keys.map((key) => key.kid)).size < keys.length) {
+/** Challenges, mTLS evidence, decisions and responses each have keys of their own: what one signs, none of the others may mean. */
+function assertDistinct(keyIds: readonly string[]): void {
+  if (new Set(keyIds).size < keyIds.length) {
     throw new SettingError('PUBLIC_KEYS', 'holds one key for two purposes');
   }
 }
@@ -178,7 +203,7 @@ function assertKeySet(settings: Settings): void {
   if (aud !== settings.organizationId) {
     throw new SettingError('KEY_SET', 'is of another ORGANIZATION_ID');
   }
-  if (!keys.some((key) => key.kid === settings.challengeKey.kid)) {
+  if (!keys.some((key) => key.kid === settings.challengeKeys.active.kid)) {
     throw new SettingError('KEY_SET', 'does not hold the public half of CHALLENGE_KEY');
   }
 }
@@ -207,21 +232,31 @@ async function readAll(environment: UncheckedEnvironment): Promise<Settings> {
   const keys = parseFields(publicKeys, rawPublicKeys.value);
   if (!keys.ok) throw new SettingError('PUBLIC_KEYS', `${keys.field}: ${keys.detail}`);
 
-  const { publicKey: challengePublicKey, ...challengeKey } = await signingKey(
+  const challengeKeys = await signingKeys(
     'CHALLENGE_KEY',
     keys.value.challenge,
     await readKey('CHALLENGE_KEY', environment.CHALLENGE_KEY),
   );
-  const { publicKey: _, ...decisionKey } = await signingKey(
+  const mtlsEvidenceKeys = await signingKeys(
+    'MTLS_EVIDENCE_KEY',
+    keys.value.mtls_evidence,
+    await readKey('MTLS_EVIDENCE_KEY', environment.MTLS_EVIDENCE_KEY),
+  );
+  const decisionKeys = await signingKeys(
     'DECISION_KEY',
     keys.value.decision,
     await readKey('DECISION_KEY', environment.DECISION_KEY),
   );
   const responseKey = await agreementKey(
-    keys.value.response_encryption,
+    keys.value.response_encryption[0],
     await readKey('RESPONSE_KEY', environment.RESPONSE_KEY),
   );
-  assertDistinct([challengeKey, decisionKey, responseKey]);
+  assertDistinct([
+    ...challengeKeys.accepted.keys(),
+    ...mtlsEvidenceKeys.accepted.keys(),
+    ...decisionKeys.accepted.keys(),
+    responseKey.kid,
+  ]);
 
   const issuerKey = await readKey('ISSUER_KEY', environment.ISSUER_KEY);
   const root = readCertificate('ROOT_CERTIFICATE', environment.ROOT_CERTIFICATE);
@@ -245,10 +280,10 @@ async function readAll(environment: UncheckedEnvironment): Promise<Settings> {
     issuerKey,
     leafCommonName,
     keySet: readText('KEY_SET', environment.KEY_SET),
-    challengeKey,
-    challengePublicKey,
-    decisionKey,
-    responseKey,
+    challengeKeys,
+    mtlsEvidenceKeys,
+    decisionKeys,
+    responseKeys: [responseKey],
     deviceIdKey,
     deviceIdKeyFingerprint: await deviceIdKeyFingerprint(deviceIdKey),
   };

@@ -1,81 +1,99 @@
 import type { DecisionReason } from '@countersign/protocol';
-import { encodeBase64url } from '@countersign/protocol';
-import type { DeviceResponseClaims } from '@countersign/protocol/device-response';
-import { decisionTokenTtlSeconds, maxSnapshotAgeMs } from '@countersign/protocol/limits';
-import type { ChainHead } from '../audit/hash-chain.ts';
-import { type CertificateFacts, certificateStanding, deviceTrust } from '../policy/device-trust.ts';
-import { evaluatePolicy, type PolicyOutcome } from '../policy/evaluate.ts';
-import type { PolicyDocument } from '../policy/policy-document.ts';
+import {
+  decisionTokenTtlSeconds,
+  maxSnapshotAgeMs,
+  stepUpTtlSeconds,
+} from '@countersign/protocol/limits';
+import { type DeviceTrust, deviceTrust, type TrustFacts } from '../policy/device-trust.ts';
+import { evaluatePolicy, meetsDemand, type PolicyOutcome } from '../policy/evaluate.ts';
+import { answerSpent } from './answer-spent.ts';
+import type { DecideBlock, DecideContext } from './decide-context.ts';
+import { requestFields } from './decision-fields.ts';
 import { appendDecision, type DecisionRecord, findDecision } from './decision-record.ts';
-import { type CertificateRow, findCertificate } from './device-records.ts';
-import type { RefusalLimit } from './refusal-limit.ts';
+import { type CertificateRow, findTombstone } from './device-records.ts';
+import { examineCompletion } from './examine-completion.ts';
+import {
+  certificateFacts,
+  findNamedCertificates,
+  type NamedCertificates,
+} from './named-certificates.ts';
+import { refuseSignIn } from './refuse-sign-in.ts';
+import type { SignIn } from './sign-in.ts';
 
-/** A device response whose signature has been verified with the key of the certificate it carries. */
-export type VerifiedResponse = {
-  /** SHA-256 of exactly the certificate bytes that the signature was verified with. */
-  readonly certificateSha256: Uint8Array;
-  readonly claims: DeviceResponseClaims;
-};
+/**
+ * The decision: one synchronous block from the first read to the last write.
+ *
+ * 1. the snapshot must be fresh, or nothing is written
+ * 2. certificates are looked up by their SHA-256; one that is absent is unknown, which the challenge's own shard decides
+ * 3. a spent challenge is answered from its row before anything else is judged
+ * 4. a completion must be the one that a pending row waits for
+ * 5. trust is computed from facts, then the policy decides
+ * 6. a first binding needs the organization's reservation, or nothing is written
+ * 7. the binding and the row are written together
+ */
+export function decide(context: DecideContext, signIn: SignIn): DecideBlock {
+  const { sql, nowMs, head } = context;
+  // A read time far ahead of this clock says nothing about an age, so it is no better than one far behind.
+  if (Math.abs(nowMs - signIn.snapshot.readAtMs) > maxSnapshotAgeMs) {
+    return { result: { kind: 'needs_snapshot' }, head };
+  }
 
-/** Everything that a decision rests on and that is not stored in the device's shard. */
-export type SignIn = {
-  readonly clientId: string;
-  readonly subjectType: string;
-  readonly subject: string;
-  readonly resourceType: string;
-  readonly application: string;
-  readonly action: string;
-  readonly subjectAuthenticated: boolean;
-  readonly transactionHash: string;
-  /** SHA-256 of the request's canonical body (RFC 8785); a retry has the same. */
-  readonly requestHash: string;
-  /** Present when the challenge opened for this client and transaction. */
-  readonly challenge: { readonly id: string; readonly expiresAtMs: number } | undefined;
-  /** False where the shard is the challenge's own, because the one that the certificate names does not know it. */
-  readonly shardOfCertificate: boolean;
-  readonly evidence:
-    | { readonly ok: true; readonly response: VerifiedResponse }
-    | { readonly ok: false; readonly reason: DecisionReason };
-  /** Whether the origin in the evidence is registered for the client now: its challenge may be older than a change. */
-  readonly originRegistered: boolean;
-  readonly snapshot: { readonly version: number; readonly readAtMs: number };
-  readonly policy: PolicyDocument | undefined;
-  /** A denial that no evidence can mend: unknown application, client not allowed for it, unknown action. */
-  readonly structuralDenial: DecisionReason | undefined;
-  readonly activeIssuerIds: readonly string[];
-  /** Answer of the organization to a reservation, on the second call. */
-  readonly reservation:
-    | { readonly ok: true; readonly epoch: number }
-    | { readonly ok: false; readonly reason: 'subject_inactive' }
-    | undefined;
-};
+  const { evidence, challenge, completion } = signIn;
+  const named = findNamedCertificates(sql, signIn);
+  if (challenge === undefined) {
+    const reason = evidence.ok ? 'challenge_malformed' : evidence.reason;
+    return refuseSignIn(context, signIn, named, signIn.structuralDenial ?? reason, undefined);
+  }
+  // Recorded here it would be one decision for each shard that an invented certificate can name.
+  if (evidence.ok && named.first === undefined && signIn.shardOfCertificate) {
+    return { result: { kind: 'certificate_not_here' }, head };
+  }
 
-export type DecideResult =
-  | { readonly kind: 'decided'; readonly record: DecisionRecord }
-  | { readonly kind: 'needs_snapshot' }
-  | { readonly kind: 'certificate_not_here' }
-  | { readonly kind: 'needs_reservation' }
-  | { readonly kind: 'rate_limited' };
+  const deviceId = named.first?.device_id ?? '';
+  const spent = findDecision(sql, challenge.id, deviceId, completion === undefined ? 0 : 1);
+  if (spent !== undefined) return answerSpent(context, signIn, named, spent);
 
-/** What the block needs of its object. `randomId` gives 16 random bytes as base64url. */
-export type DecideContext = {
-  readonly sql: SqlStorage;
-  readonly shard: number;
-  readonly head: ChainHead;
-  readonly nowMs: number;
-  readonly randomId: () => string;
-  readonly refusals: RefusalLimit;
-};
+  const pending =
+    completion === undefined ? undefined : findDecision(sql, challenge.id, deviceId, 0);
+  if (completion !== undefined) {
+    const refusal = examineCompletion(signIn, completion, pending, nowMs);
+    if (refusal !== undefined) {
+      return refuseSignIn(context, signIn, named, refusal, challenge.id);
+    }
+  }
 
-type Block = { readonly result: DecideResult; readonly head: ChainHead };
+  const trust = deviceTrust(
+    trustFacts(context, signIn, named, pending?.recorded_at_ms ?? nowMs),
+    nowMs,
+  );
+  const outcome = judge(signIn, trust);
+  if (outcome === 'step_up_insufficient') {
+    return refuseSignIn(context, signIn, named, outcome, challenge.id);
+  }
+  return recordOutcome(context, signIn, named, { id: challenge.id, trust, outcome });
+}
 
-function certificateFacts(row: CertificateRow, signIn: SignIn): CertificateFacts {
+/** @param beganAtMs when the sign-in was first asked about: what was in time then is not late because it had to wait */
+function trustFacts(
+  context: DecideContext,
+  signIn: SignIn,
+  named: NamedCertificates,
+  beganAtMs: number,
+): TrustFacts {
+  const { evidence, challenge, reservation } = signIn;
+  const mtlsExpiresAtMs = evidence.ok ? evidence.mtls?.expiresAtMs : undefined;
+  // A wait that began under an older epoch ends with it, although the user may be active again.
+  const epochIsNewer = reservation?.ok === true && reservation.sinceMs > beganAtMs;
   return {
-    status: row.status,
-    notBeforeMs: row.not_before_ms,
-    notAfterMs: row.not_after_ms,
-    issuerActive: signIn.activeIssuerIds.includes(row.issuer_id),
-    boundUser: row.bound_user ?? undefined,
+    evidenceFailure: findEvidenceFailure(signIn),
+    challengeExpired: challenge === undefined || beganAtMs > challenge.expiresAtMs,
+    mtlsEvidenceExpired: mtlsExpiresAtMs !== undefined && beganAtMs > mtlsExpiresAtMs,
+    certificates: named.all.map((row) => certificateFacts(row, signIn.activeIssuerIds)),
+    lineageMismatch: named.lineageMismatch,
+    subject: signIn.subject,
+    subjectAuthenticated: signIn.subjectAuthenticated,
+    tombstoneEpoch: findTombstone(context.sql, signIn.subject),
+    reservation: epochIsNewer ? { ok: false, reason: 'user_revoked' } : reservation,
   };
 }
 
@@ -84,186 +102,92 @@ function findEvidenceFailure({ evidence, originRegistered }: SignIn): DecisionRe
   return originRegistered ? undefined : 'response_wrong_origin';
 }
 
-/** The part of a record that follows from the request alone. */
-function requestFields(context: DecideContext, signIn: SignIn, row: CertificateRow | undefined) {
-  const response = signIn.evidence.ok ? signIn.evidence.response : undefined;
-  return {
-    shard: context.shard,
-    recorded_at_ms: context.nowMs,
-    client_id: signIn.clientId,
-    subject_type: signIn.subjectType,
-    subject: signIn.subject,
-    resource_type: signIn.resourceType,
-    application: signIn.application,
-    action: signIn.action,
-    subject_authenticated: signIn.subjectAuthenticated,
-    transaction_hash: signIn.transactionHash,
-    request_hash: signIn.requestHash,
-    organization_version: signIn.snapshot.version,
-    policy_version: signIn.policy?.version ?? 0,
-    device_id: row?.device_id ?? '',
-    ...(row === undefined ? {} : { certificate_number: row.certificate_number }),
-    ...(response === undefined
-      ? {}
-      : {
-          certificate_sha256: encodeBase64url(response.certificateSha256),
-          response: {
-            origin: response.claims.origin,
-            device_time_seconds: response.claims.iat,
-            host_version: response.claims.host_version,
-            key_protection: response.claims.key_protection,
-            development: response.claims.development,
-            posture: response.claims.posture,
-          },
-        }),
-  };
+/** The policy's word; of a completion, with what was asserted in place of what the policy asks for. */
+function judge(signIn: SignIn, trust: DeviceTrust): PolicyOutcome | 'step_up_insufficient' {
+  const { policy, structuralDenial, completion, subjectAuthenticated } = signIn;
+  if (structuralDenial !== undefined || policy === undefined) {
+    const reason = structuralDenial ?? 'application_unknown';
+    return { effect: 'deny', reason, rule: 'none' };
+  }
+  const outcome = evaluatePolicy(policy, trust);
+  if (outcome.effect !== 'step_up' || completion === undefined) return outcome;
+  return meetsDemand(outcome.demand, subjectAuthenticated, completion)
+    ? { effect: 'allow', reason: 'step_up_completed', rule: outcome.rule }
+    : 'step_up_insufficient';
 }
 
-/**
- * Records a refusal that no challenge keys: under a fresh random id, never replayed, without a token, and no more
- * often than the client's allowance, since one challenge, or none, would do for any number of them.
- */
-function refuse(
+type Decided = {
+  /** The challenge's id. */
+  readonly id: string;
+  readonly trust: DeviceTrust;
+  readonly outcome: PolicyOutcome;
+};
+
+function recordOutcome(
   context: DecideContext,
   signIn: SignIn,
-  row: CertificateRow | undefined,
-  reason: DecisionReason,
-  spentId: string | undefined,
-): Block {
-  if (!context.refusals.take(signIn.clientId, context.nowMs)) {
-    return { result: { kind: 'rate_limited' }, head: context.head };
-  }
-  const { record, head } = appendDecision(context.sql, context.head, {
-    ...requestFields(context, signIn, row),
-    id: context.randomId(),
-    opened: false,
-    decision: false,
-    reason,
-    rule: 'none',
-    device_trusted: false,
-    bound_now: false,
-    ...(spentId === undefined ? {} : { spent_id: spentId }),
-  });
-  return { result: { kind: 'decided', record }, head };
-}
-
-/**
- * Answers a request whose challenge is spent: the recorded outcome to a retry of the same request while its token
- * lives and nothing it rested on has lost its standing; a refusal to everything else.
- */
-function answerSpent(
-  context: DecideContext,
-  signIn: SignIn,
-  row: CertificateRow | undefined,
-  spent: DecisionRecord,
-): Block {
-  const isRetry =
-    spent.client_id === signIn.clientId &&
-    spent.request_hash === signIn.requestHash &&
-    spent.token !== undefined &&
-    context.nowMs < spent.token.exp * 1000;
-  if (!isRetry) return refuse(context, signIn, row, 'challenge_already_used', spent.id);
-  // A recorded denial rests on no standing that could have been lost since.
-  if (spent.decision && spent.device_trusted) {
-    const facts = row === undefined ? undefined : certificateFacts(row, signIn);
-    const standing = certificateStanding(facts, context.nowMs);
-    const stillBound = row?.bound_user === spent.subject && row.bound_epoch === spent.epoch;
-    if (!standing.trusted || !stillBound) {
-      return refuse(context, signIn, row, 'revoked', spent.id);
-    }
-  }
-  return { result: { kind: 'decided', record: spent }, head: context.head };
-}
-
-/**
- * The decision: one synchronous block from the first read to the last write.
- *
- * 1. the snapshot must be fresh, or nothing is written
- * 2. the certificate is looked up by its SHA-256; absent means unknown, which the challenge's own shard decides
- * 3. a spent challenge is answered from its row before anything else is judged
- * 4. trust is computed from facts, then the policy decides
- * 5. a first binding needs the organization's reservation, or nothing is written
- * 6. the binding and the row are written together
- */
-export function decide(context: DecideContext, signIn: SignIn): Block {
-  const { sql, nowMs, head } = context;
-  // A read time far ahead of this clock says nothing about an age, so it is no better than one far behind.
-  if (Math.abs(nowMs - signIn.snapshot.readAtMs) > maxSnapshotAgeMs) {
-    return { result: { kind: 'needs_snapshot' }, head };
-  }
-
-  const evidence = signIn.evidence;
-  const row = evidence.ok ? findCertificate(sql, evidence.response.certificateSha256) : undefined;
-
-  if (signIn.challenge === undefined) {
-    const reason = evidence.ok ? 'challenge_malformed' : evidence.reason;
-    return refuse(context, signIn, row, signIn.structuralDenial ?? reason, undefined);
-  }
-  // Recorded here it would be one decision for each shard that an invented certificate can name.
-  if (evidence.ok && row === undefined && signIn.shardOfCertificate) {
-    return { result: { kind: 'certificate_not_here' }, head };
-  }
-
-  const spent = findDecision(sql, signIn.challenge.id, row?.device_id ?? '');
-  if (spent !== undefined) return answerSpent(context, signIn, row, spent);
-
-  const trust = deviceTrust(
-    {
-      evidenceFailure: findEvidenceFailure(signIn),
-      challengeExpiresAtMs: signIn.challenge.expiresAtMs,
-      certificate: row === undefined ? undefined : certificateFacts(row, signIn),
-      subject: signIn.subject,
-      subjectAuthenticated: signIn.subjectAuthenticated,
-      bindingRefused: signIn.reservation?.ok === false ? signIn.reservation.reason : undefined,
-    },
-    nowMs,
-  );
-  const outcome = decideByPolicy(signIn, trust);
-
+  named: NamedCertificates,
+  { id, trust, outcome }: Decided,
+): DecideBlock {
+  const { sql, head } = context;
   const binds =
-    outcome.decision && trust.trusted && row !== undefined && row.bound_user === null
-      ? row
-      : undefined;
-  if (binds !== undefined && signIn.reservation?.ok !== true) {
+    outcome.effect === 'allow' && trust.trusted
+      ? named.all.filter((row) => row !== undefined && row.bound_user === null)
+      : [];
+  if (binds.length > 0 && signIn.reservation?.ok !== true) {
     return { result: { kind: 'needs_reservation' }, head };
   }
-  const epoch = signIn.reservation?.ok === true ? signIn.reservation.epoch : undefined;
-  if (binds !== undefined && epoch !== undefined) {
-    sql.exec(
-      `UPDATE certificates SET status = 'bound', bound_user = ?, bound_epoch = ?
-       WHERE certificate_number = ? AND status = 'issued' AND bound_user IS NULL`,
-      signIn.subject,
-      epoch,
-      binds.certificate_number,
-    );
+  const reservedEpoch = signIn.reservation?.ok === true ? signIn.reservation.epoch : undefined;
+  if (reservedEpoch !== undefined) {
+    for (const row of binds) bind(sql, row, signIn.subject, reservedEpoch);
   }
-  const restsOnEpoch = binds !== undefined ? epoch : (row?.bound_epoch ?? undefined);
-
-  const nowSeconds = Math.floor(nowMs / 1000);
+  const restsOnEpoch = binds.length > 0 ? reservedEpoch : (named.first?.bound_epoch ?? undefined);
   const appended = appendDecision(sql, head, {
-    ...requestFields(context, signIn, row),
-    id: signIn.challenge.id,
+    ...requestFields(context, signIn, named),
+    id,
     opened: true,
-    decision: outcome.decision,
+    decision: outcome.effect === 'allow',
     reason: outcome.reason,
     rule: outcome.rule,
     device_trusted: trust.trusted,
-    bound_now: binds !== undefined,
+    bound_now: binds.length > 0,
     ...(trust.trusted && restsOnEpoch !== undefined ? { epoch: restsOnEpoch } : {}),
     ...(trust.trusted || trust.reason === outcome.reason ? {} : { untrusted_reason: trust.reason }),
-    token: {
-      jti: context.randomId(),
-      iat: nowSeconds,
-      exp: nowSeconds + decisionTokenTtlSeconds,
-    },
+    ...finalOrPending(context, signIn, outcome),
   });
   return { result: { kind: 'decided', record: appended.record }, head: appended.head };
 }
 
-function decideByPolicy(signIn: SignIn, trust: ReturnType<typeof deviceTrust>): PolicyOutcome {
-  if (signIn.structuralDenial !== undefined || signIn.policy === undefined) {
-    const reason = signIn.structuralDenial ?? 'application_unknown';
-    return { decision: false, reason, rule: 'none' };
+function bind(sql: SqlStorage, row: CertificateRow | undefined, user: string, epoch: number): void {
+  if (row === undefined) return;
+  sql.exec(
+    `UPDATE certificates SET status = 'bound', bound_user = ?, bound_epoch = ?
+     WHERE certificate_number = ? AND status = 'issued' AND bound_user IS NULL`,
+    user,
+    epoch,
+    row.certificate_number,
+  );
+}
+
+/** A final outcome has a token, whose claims a retry gets again; one that waits says for what. */
+function finalOrPending(
+  { nowMs, randomId }: DecideContext,
+  { evidenceHash }: SignIn,
+  outcome: PolicyOutcome,
+): Pick<DecisionRecord, 'pending' | 'token'> {
+  if (outcome.effect === 'step_up') {
+    const { factor, subjectAuthenticated } = outcome.demand;
+    return {
+      pending: {
+        ...(factor === undefined ? {} : { factor }),
+        subject_authenticated: subjectAuthenticated,
+        evidence_hash: evidenceHash,
+        expires_at_ms: nowMs + stepUpTtlSeconds * 1000,
+      },
+    };
   }
-  return evaluatePolicy(signIn.policy, trust);
+  const nowSeconds = Math.floor(nowMs / 1000);
+  return {
+    token: { jti: randomId(), iat: nowSeconds, exp: nowSeconds + decisionTokenTtlSeconds },
+  };
 }

@@ -1,3 +1,4 @@
+import { factor } from '@countersign/protocol/schemas';
 import canonicalize from 'canonicalize';
 import * as z from 'zod/mini';
 import { type ChainHead, extendChain } from '../audit/hash-chain.ts';
@@ -16,7 +17,8 @@ export const decisionRecord = z.object({
   id: z.string(),
   /** True when the challenge opened for this client and transaction and was unspent. */
   opened: z.boolean(),
-  stage: z.literal(0),
+  /** 0, or 1 where a pending decision was completed. */
+  stage: z.union([z.literal(0), z.literal(1)]),
   client_id: z.string(),
   subject_type: z.string(),
   subject: z.string(),
@@ -37,8 +39,16 @@ export const decisionRecord = z.object({
   /** `<challenge id>` of the row that a refusal on a spent challenge refers to. */
   spent_id: z.optional(z.string()),
   device_id: z.string(),
+  /** Which kinds of evidence named a device; absent where none did. */
+  channel: z.optional(z.enum(['extension', 'mtls', 'both'])),
+  /** What an administrator should look at, whatever was decided. */
+  alarm: z.optional(z.enum(['lineage_mismatch'])),
+  /** Why the client says that the extension gave no response, beside mTLS evidence. */
+  reported_unavailable: z.optional(z.string()),
   certificate_sha256: z.optional(z.string()),
   certificate_number: z.optional(z.int()),
+  /** The certificate of the TLS connection, where both kinds of evidence were given. */
+  mtls_certificate_sha256: z.optional(z.string()),
   /** The user epoch under which the certificate is bound, when this decision rested on a binding. */
   epoch: z.optional(z.int()),
   bound_now: z.boolean(),
@@ -52,6 +62,17 @@ export const decisionRecord = z.object({
       posture: z.object({ platform: z.string(), os_version: z.string() }),
     }),
   ),
+  /** What a pending decision waits for. It is neither an allow nor a final denial, and has no token. */
+  pending: z.optional(
+    z.object({
+      factor: z.optional(factor),
+      subject_authenticated: z.boolean(),
+      evidence_hash: z.string(),
+      expires_at_ms: z.int(),
+    }),
+  ),
+  /** Of a completion: what the sign-in server asserted. */
+  asserted: z.optional(z.object({ acr: z.optional(z.string()), amr: z.array(z.string()) })),
   token: z.optional(z.object({ jti: z.string(), iat: z.int(), exp: z.int() })),
 });
 export type DecisionRecord = z.infer<typeof decisionRecord>;
@@ -62,35 +83,38 @@ export type AppendedRow = { readonly record: DecisionRecord; readonly head: Chai
 export function appendDecision(
   sql: SqlStorage,
   head: ChainHead,
-  fields: Omit<DecisionRecord, 'v' | 'sequence' | 'stage'>,
+  fields: Omit<DecisionRecord, 'v' | 'sequence'>,
 ): AppendedRow {
-  const record: DecisionRecord = { v: 1, stage: 0, sequence: head.count + 1, ...fields };
+  const record: DecisionRecord = { v: 1, sequence: head.count + 1, ...fields };
   const text = canonicalize(record);
   if (text === undefined) throw new TypeError('a decision record is always serializable');
   const newHead = extendChain(head, text);
   sql.exec(
     `INSERT INTO decisions (sequence, challenge_id, device_id, stage, record, hash)
-     VALUES (?, ?, ?, 0, ?, ?)`,
+     VALUES (?, ?, ?, ?, ?, ?)`,
     record.sequence,
     record.id,
     record.device_id,
+    record.stage,
     text,
     newHead.hash,
   );
   return { record, head: newHead };
 }
 
-/** The row that already spent this challenge for this device, if there is one. */
+/** The row that already spent this challenge for this device at this stage, if there is one. */
 export function findDecision(
   sql: SqlStorage,
   challengeId: string,
   deviceId: string,
+  stage: DecisionRecord['stage'],
 ): DecisionRecord | undefined {
   const [row] = sql
     .exec<{ record: string }>(
-      'SELECT record FROM decisions WHERE challenge_id = ? AND device_id = ? AND stage = 0',
+      'SELECT record FROM decisions WHERE challenge_id = ? AND device_id = ? AND stage = ?',
       challengeId,
       deviceId,
+      stage,
     )
     .toArray();
   return row === undefined ? undefined : decisionRecord.parse(JSON.parse(row.record));

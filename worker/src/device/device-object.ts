@@ -13,7 +13,8 @@ import {
   type StorageUnavailable,
   storageUnavailable,
 } from '../storage/durable-store.ts';
-import { type DecideResult, decide, type SignIn } from './decide.ts';
+import { buryUser } from './bury-user.ts';
+import { decide } from './decide.ts';
 import { readChainHead, readDecisionPage } from './decision-record.ts';
 import {
   type CertificateRow,
@@ -33,6 +34,7 @@ import {
   storeCertificate,
 } from './issue-certificate.ts';
 import { RefusalLimit } from './refusal-limit.ts';
+import type { DecideResult, SignIn } from './sign-in.ts';
 
 type Failure = { readonly ok: false; readonly code: ProblemCode };
 
@@ -54,7 +56,11 @@ export class DeviceObject extends DurableObject<Environment> {
 
   constructor(state: DurableObjectState, environment: Environment) {
     super(state, environment);
-    this.#store = new DurableStore(state.storage, deviceMigrations, () => this.#readHeadAgain());
+    this.#store = new DurableStore(state.storage, deviceMigrations, () => {
+      this.#readHeadAgain();
+      // One that was set in what was undone is not set.
+      this.#alarmPending = false;
+    });
     this.#readHeadAgain();
   }
 
@@ -162,6 +168,16 @@ export class DeviceObject extends DurableObject<Environment> {
       }
       revokeCertificate(sql, row, reason, currentTimeMs());
       return { ok: true, spkiSha256: row.spki_sha256 } as const;
+    });
+  }
+
+  /** Writes a user's tombstone; see `bury-user.ts`. Answers once it is on disk: every later decision sees it. */
+  async buryUser(
+    userId: string,
+    epoch: number,
+  ): Promise<{ readonly ok: true; readonly suspended: number } | StorageUnavailable> {
+    return await this.#store.write((sql) => {
+      return { ok: true, suspended: buryUser(sql, userId, epoch) } as const;
     });
   }
 

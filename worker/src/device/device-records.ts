@@ -95,12 +95,23 @@ export function unfinishedIntents(
     .map((row) => row.certificate_number);
 }
 
+/** A suspended certificate may be released again, so it counts. */
+const unboundStatuses: ReadonlyArray<CertificateRow['status']> = ['intent', 'issued', 'suspended'];
+
+/** The user's bindings of this epoch and of older ones are void in this shard; 0 when none are. */
+export function findTombstone(sql: SqlStorage, userId: string): number {
+  const [row] = sql
+    .exec<{ epoch: number }>('SELECT epoch FROM user_tombstones WHERE user_id = ?', userId)
+    .toArray();
+  return row?.epoch ?? 0;
+}
+
 /**
  * Unbound certificates that could still be used: intents count from the moment they are stored, expired ones no longer.
  */
 export function countUnbound(certificates: readonly CertificateRow[], nowMs: number): number {
   return certificates.filter(
-    (row) => (row.status === 'intent' || row.status === 'issued') && row.not_after_ms >= nowMs,
+    (row) => unboundStatuses.includes(row.status) && row.not_after_ms >= nowMs,
   ).length;
 }
 

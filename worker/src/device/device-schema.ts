@@ -54,4 +54,13 @@ export const deviceMigrations: readonly Migration[] = [
       CREATE UNIQUE INDEX decisions_by_challenge ON decisions (challenge_id, device_id, stage);
     `,
   },
+  {
+    id: '002_user_tombstones',
+    sql: `
+      CREATE TABLE user_tombstones (
+        user_id TEXT PRIMARY KEY,
+        epoch INTEGER NOT NULL
+      ) WITHOUT ROWID;
+    `,
+  },
 ];

@@ -18,6 +18,8 @@ export type OrganizationSnapshot = {
   readonly version: number;
   readonly applications: ReadonlyMap<string, Application>;
   readonly clients: ReadonlyMap<string, RegisteredClient>;
+  /** Users that are deactivated now: whatever they show, they may not sign in. */
+  readonly inactiveUsers: ReadonlySet<string>;
 };
 
 /** A snapshot with the moment, by the reader's clock, at which its reading began. */

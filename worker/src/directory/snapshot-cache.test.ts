@@ -9,6 +9,7 @@ const snapshotOf = (version: number): OrganizationSnapshot => ({
   version,
   applications: new Map(),
   clients: new Map(),
+  inactiveUsers: new Set(),
 });
 
 /** An organization whose version can be raised, and whose next answers can be held back or replaced. */

@@ -50,6 +50,7 @@ beforeAll(async () => {
     version: 1,
     applications: new Map(),
     clients: new Map(clients.map((each) => [each.client_id, each])),
+    inactiveUsers: new Set(),
   };
 });
 

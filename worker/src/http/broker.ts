@@ -6,7 +6,7 @@ import type { OrganizationObject } from '../directory/organization-object.ts';
 import type { SnapshotCache } from '../directory/snapshot-cache.ts';
 import type { KeyObject } from '../enrollment/key-object.ts';
 import { type StorageUnavailable, storageUnavailable } from '../storage/durable-store.ts';
-import type { TokenKey } from '../token/token-key.ts';
+import type { SigningKeys, TokenKey } from '../token/token-key.ts';
 import { logEvent } from './route-context.ts';
 
 /** The broker as the routes see it: checked settings, objects, and the isolate's snapshot. Made by `index.ts`. */
@@ -19,10 +19,11 @@ export type Broker = {
   readonly issuerCertificate: Uint8Array;
   readonly issuerId: string;
   readonly keySet: string;
-  readonly challengeKey: TokenKey;
-  readonly challengePublicKey: CryptoKey;
-  readonly decisionKey: TokenKey;
-  readonly responseKey: TokenKey;
+  readonly challengeKeys: SigningKeys;
+  readonly mtlsEvidenceKeys: SigningKeys;
+  readonly decisionKeys: SigningKeys;
+  /** Responses are encrypted to the first one; all of them decrypt. */
+  readonly responseKeys: readonly TokenKey[];
   readonly deviceIdKey: CryptoKey;
   readonly presentedCertificates: PresentedCertificates;
   readonly issuedChallenges: IssuedChallenges;

@@ -9,6 +9,7 @@ import {
 } from './device-trust.ts';
 
 const now = 1_800_000_000_000;
+const statuses = ['intent', 'issued', 'bound', 'superseded', 'suspended', 'revoked'] as const;
 
 const goodCertificate: CertificateFacts = {
   status: 'bound',
@@ -16,17 +17,28 @@ const goodCertificate: CertificateFacts = {
   notAfterMs: now + 1000,
   issuerActive: true,
   boundUser: 'ada',
+  boundEpoch: 3,
 };
-const unbound = { ...goodCertificate, status: 'issued', boundUser: undefined } as const;
+const unbound: CertificateFacts = {
+  ...goodCertificate,
+  status: 'issued',
+  boundUser: undefined,
+  boundEpoch: undefined,
+};
 
 const goodFacts: TrustFacts = {
   evidenceFailure: undefined,
-  challengeExpiresAtMs: now + 60_000,
-  certificate: goodCertificate,
+  challengeExpired: false,
+  mtlsEvidenceExpired: false,
+  certificates: [goodCertificate],
+  lineageMismatch: false,
   subject: 'ada',
   subjectAuthenticated: true,
-  bindingRefused: undefined,
+  tombstoneEpoch: 2,
+  reservation: undefined,
 };
+
+const refused = { ok: false, reason: 'subject_inactive' } as const;
 
 /**
  * One fault for each reason, in the order in which they are given: whatever else is wrong as well, the first reason in
@@ -34,15 +46,18 @@ const goodFacts: TrustFacts = {
  */
 const faults: ReadonlyArray<readonly [DecisionReason, Partial<TrustFacts>]> = [
   ['response_signature_invalid', { evidenceFailure: 'response_signature_invalid' }],
-  ['challenge_malformed', { challengeExpiresAtMs: undefined }],
-  ['challenge_expired', { challengeExpiresAtMs: now - 1 }],
-  ['certificate_unknown', { certificate: undefined }],
+  ['challenge_expired', { challengeExpired: true }],
+  ['mtls_evidence_expired', { mtlsEvidenceExpired: true }],
+  ['certificate_unknown', { certificates: [undefined] }],
+  ['evidence_lineage_mismatch', { lineageMismatch: true }],
   ['certificate_bound_to_other_user', { subject: 'grace' }],
+  ['user_revoked', { tombstoneEpoch: 3 }],
 ];
 
 const certificateFaults: ReadonlyArray<readonly [DecisionReason, Partial<CertificateFacts>]> = [
   ['certificate_unknown', { status: 'intent' }],
   ['certificate_revoked', { status: 'revoked' }],
+  ['certificate_suspended', { status: 'suspended' }],
   ['certificate_superseded', { status: 'superseded' }],
   ['certificate_not_yet_valid', { notBeforeMs: now + 1 }],
   ['certificate_expired', { notAfterMs: now - 1 }],
@@ -77,9 +92,9 @@ describe('certificateStanding', () => {
   });
 
   it('gives the status before the dates, and the dates before the issuer', () => {
-    const [unknown, revoked, superseded, notYet, expired, inactive] = certificateFaults;
+    const [unknown, revoked, suspended, superseded, notYet, expired, inactive] = certificateFaults;
     const late = { ...expired?.[1], ...inactive?.[1] };
-    for (const [reason, fault] of [unknown, revoked, superseded].flatMap((one) =>
+    for (const [reason, fault] of [unknown, revoked, suspended, superseded].flatMap((one) =>
       one ? [one] : [],
     )) {
       expect(certificateStanding({ ...goodCertificate, ...late, ...fault }, now)).toEqual({
@@ -104,30 +119,52 @@ describe('deviceTrust', () => {
   });
 
   it('trusts an unbound certificate of an authenticated subject', () => {
-    expect(deviceTrust({ ...goodFacts, certificate: unbound }, now)).toEqual({ trusted: true });
+    expect(deviceTrust({ ...goodFacts, certificates: [unbound] }, now)).toEqual({ trusted: true });
   });
 
-  it('trusts in the last millisecond of the challenge', () => {
-    expect(deviceTrust({ ...goodFacts, challengeExpiresAtMs: now }, now)).toEqual({
-      trusted: true,
+  it('trusts two certificates of one lineage, bound to the subject or not yet', () => {
+    for (const certificates of [
+      [goodCertificate, goodCertificate],
+      [unbound, unbound],
+      [unbound, goodCertificate],
+    ]) {
+      expect(deviceTrust({ ...goodFacts, certificates }, now)).toEqual({ trusted: true });
+    }
+  });
+
+  it('trusts under an epoch that is newer than the tombstone', () => {
+    const reserved = { certificates: [unbound], reservation: { ok: true, epoch: 3 } } as const;
+    expect(deviceTrust({ ...goodFacts, ...reserved }, now)).toEqual({ trusted: true });
+    expect(deviceTrust({ ...goodFacts, ...reserved, tombstoneEpoch: 3 }, now)).toEqual({
+      trusted: false,
+      reason: 'user_revoked',
     });
   });
 
   it.each<[DecisionReason, Partial<TrustFacts>]>([
     ...faults.map(([reason, fault]): [DecisionReason, Partial<TrustFacts>] => [reason, fault]),
-    ['subject_not_authenticated', { certificate: unbound, subjectAuthenticated: false }],
-    ['subject_inactive', { certificate: unbound, bindingRefused: 'subject_inactive' }],
+    ['evidence_missing', { certificates: [] }],
+    ['subject_not_authenticated', { certificates: [unbound], subjectAuthenticated: false }],
+    ['subject_inactive', { certificates: [unbound], reservation: refused }],
     [
       'subject_not_authenticated',
-      { certificate: unbound, subjectAuthenticated: false, bindingRefused: 'subject_inactive' },
+      { certificates: [unbound], subjectAuthenticated: false, reservation: refused },
     ],
     ...certificateFaults.map(([reason, fault]): [DecisionReason, Partial<TrustFacts>] => [
       reason,
-      { certificate: { ...unbound, ...fault }, subjectAuthenticated: false },
+      { certificates: [goodCertificate, { ...goodCertificate, ...fault }] },
+    ]),
+    [
+      'certificate_bound_to_other_user',
+      { certificates: [unbound, { ...goodCertificate, boundUser: 'grace' }] },
+    ],
+    ...certificateFaults.map(([reason, fault]): [DecisionReason, Partial<TrustFacts>] => [
+      reason,
+      { certificates: [{ ...unbound, ...fault }], subjectAuthenticated: false },
     ]),
     ...certificateFaults.map(([reason, fault]): [DecisionReason, Partial<TrustFacts>] => [
       reason,
-      { certificate: { ...goodCertificate, ...fault }, subject: 'grace' },
+      { certificates: [{ ...goodCertificate, ...fault }], subject: 'grace' },
     ]),
   ])('gives %s', (reason, fault) => {
     expect(deviceTrust({ ...goodFacts, ...fault }, now)).toEqual({ trusted: false, reason });
@@ -152,48 +189,69 @@ describe('deviceTrust', () => {
     }
   });
 
-  it('trusts nothing but a live certificate of this subject or of nobody', () => {
+  it('trusts nothing but live certificates of this subject or of nobody', () => {
     const instant = fc.constantFrom(now - 10, now - 1, now, now + 1, now + 10);
+    const seldom = fc.constantFrom(false, false, false, true);
+    const certificate = fc.option(
+      fc.record({
+        status: fc.constantFrom(...statuses),
+        notBeforeMs: instant,
+        notAfterMs: instant,
+        issuerActive: fc.boolean(),
+        boundUser: fc.constantFrom(undefined, 'ada', 'grace'),
+        boundEpoch: fc.constantFrom(undefined, 1, 2, 3),
+      }),
+      { nil: undefined },
+    );
     const facts = fc.record({
-      evidenceFailure: fc.constantFrom<DecisionReason | undefined>(undefined, 'evidence_missing'),
-      challengeExpiresAtMs: fc.option(instant, { nil: undefined }),
-      certificate: fc.option(
-        fc.record({
-          status: fc.constantFrom(
-            'intent' as const,
-            'issued' as const,
-            'bound' as const,
-            'superseded' as const,
-            'revoked' as const,
-          ),
-          notBeforeMs: instant,
-          notAfterMs: instant,
-          issuerActive: fc.boolean(),
-          boundUser: fc.constantFrom(undefined, 'ada', 'grace'),
-        }),
-        { nil: undefined },
+      evidenceFailure: fc.constantFrom<DecisionReason | undefined>(
+        undefined,
+        undefined,
+        undefined,
+        'evidence_missing',
       ),
+      challengeExpired: seldom,
+      mtlsEvidenceExpired: seldom,
+      certificates: fc.array(certificate, { maxLength: 2 }),
+      lineageMismatch: seldom,
       subject: fc.constantFrom('ada', 'grace'),
       subjectAuthenticated: fc.boolean(),
-      bindingRefused: fc.constantFrom(undefined, 'subject_inactive' as const),
+      tombstoneEpoch: fc.constantFrom(0, 1, 2),
+      reservation: fc.constantFrom(
+        undefined,
+        refused,
+        { ok: true, epoch: 1 } as const,
+        { ok: true, epoch: 3 } as const,
+      ),
     });
     let trusted = 0;
     fc.assert(
       fc.property(facts, (given) => {
         if (!deviceTrust(given, now).trusted) return;
         trusted += 1;
-        const { certificate } = given;
         expect(given.evidenceFailure).toBeUndefined();
-        expect(given.challengeExpiresAtMs).toBeGreaterThanOrEqual(now);
-        expect(['issued', 'bound']).toContain(certificate?.status);
-        expect(certificate?.issuerActive).toBe(true);
-        expect(certificate?.notBeforeMs).toBeLessThanOrEqual(now);
-        expect(certificate?.notAfterMs).toBeGreaterThanOrEqual(now);
-        if (certificate?.boundUser === undefined) {
-          expect([given.subjectAuthenticated, given.bindingRefused]).toEqual([true, undefined]);
-        } else expect(certificate.boundUser).toBe(given.subject);
+        const { challengeExpired, mtlsEvidenceExpired, lineageMismatch } = given;
+        expect([challengeExpired, mtlsEvidenceExpired, lineageMismatch]).toEqual(
+          Array(3).fill(false),
+        );
+        expect(given.certificates.length).toBeGreaterThan(0);
+        for (const each of given.certificates) {
+          expect(['issued', 'bound']).toContain(each?.status);
+          expect(each?.issuerActive).toBe(true);
+          expect(each?.notBeforeMs).toBeLessThanOrEqual(now);
+          expect(each?.notAfterMs).toBeGreaterThanOrEqual(now);
+          if (each?.boundUser === undefined) continue;
+          expect(each.boundUser).toBe(given.subject);
+          expect(each.boundEpoch).toBeGreaterThan(given.tombstoneEpoch);
+        }
+        if (given.certificates[0]?.boundUser !== undefined) return;
+        expect(given.subjectAuthenticated).toBe(true);
+        expect(given.reservation?.ok).not.toBe(false);
+        if (given.reservation?.ok === true) {
+          expect(given.reservation.epoch).toBeGreaterThan(given.tombstoneEpoch);
+        }
       }),
-      { seed: 20_261_121, numRuns: 5000 },
+      { seed: 20_261_121, numRuns: 20_000 },
     );
     expect(trusted).toBeGreaterThan(20);
   });

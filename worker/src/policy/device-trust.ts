@@ -5,32 +5,45 @@ export type DeviceTrust =
   | { readonly trusted: true }
   | { readonly trusted: false; readonly reason: DecisionReason };
 
-/** What is on record about the certificate that signed, read in the same block that writes the decision. */
+/** What is on record about a certificate, read in the same block that writes the decision. */
 export type CertificateFacts = {
-  readonly status: 'intent' | 'issued' | 'bound' | 'superseded' | 'revoked';
+  readonly status: 'intent' | 'issued' | 'bound' | 'superseded' | 'suspended' | 'revoked';
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
   readonly issuerActive: boolean;
   readonly boundUser: string | undefined;
+  /** The user's epoch at the binding. */
+  readonly boundEpoch: number | undefined;
 };
 
 export type TrustFacts = {
   /** Why the evidence proves nothing, when it proves nothing. */
   readonly evidenceFailure: DecisionReason | undefined;
-  readonly challengeExpiresAtMs: number | undefined;
-  /** `undefined` when no certificate with these bytes is on record. */
-  readonly certificate: CertificateFacts | undefined;
+  readonly challengeExpired: boolean;
+  readonly mtlsEvidenceExpired: boolean;
+  /**
+   * The certificates that the evidence names: one, or two when both kinds were given. `undefined` stands for one that
+   * is not on record in this shard.
+   */
+  readonly certificates: ReadonlyArray<CertificateFacts | undefined>;
+  /** Two certificates were named, and they are not of one renewal lineage. */
+  readonly lineageMismatch: boolean;
   readonly subject: string;
   readonly subjectAuthenticated: boolean;
-  /** Why a first binding was refused, when it was. */
-  readonly bindingRefused: 'subject_inactive' | undefined;
+  /** Bindings of the subject from this epoch or an older one are void; 0 when none are. */
+  readonly tombstoneEpoch: number;
+  /** The organization's answer to the reservation of a first binding, once it was asked. */
+  readonly reservation:
+    | { readonly ok: true; readonly epoch: number }
+    | { readonly ok: false; readonly reason: 'subject_inactive' | 'user_revoked' }
+    | undefined;
 };
 
 const untrusted = (reason: DecisionReason): DeviceTrust => ({ trusted: false, reason });
 
 /**
- * Is the certificate itself in good standing? In this order: known, not revoked, not superseded, in its validity
- * period, issued by an authority that is still active.
+ * Is the certificate itself in good standing? In this order: known, not revoked, not suspended, not superseded, in its
+ * validity period, issued by an authority that is still active.
  */
 export function certificateStanding(
   certificate: CertificateFacts | undefined,
@@ -40,6 +53,7 @@ export function certificateStanding(
     return untrusted('certificate_unknown');
   }
   if (certificate.status === 'revoked') return untrusted('certificate_revoked');
+  if (certificate.status === 'suspended') return untrusted('certificate_suspended');
   if (certificate.status === 'superseded') return untrusted('certificate_superseded');
   if (nowMs < certificate.notBeforeMs) return untrusted('certificate_not_yet_valid');
   if (nowMs > certificate.notAfterMs) return untrusted('certificate_expired');
@@ -47,20 +61,40 @@ export function certificateStanding(
   return { trusted: true };
 }
 
+/** May this user use a certificate that is bound already? */
+function bindingStanding(certificate: CertificateFacts, facts: TrustFacts): DeviceTrust {
+  if (certificate.boundUser !== facts.subject) return untrusted('certificate_bound_to_other_user');
+  return (certificate.boundEpoch ?? 0) <= facts.tombstoneEpoch
+    ? untrusted('user_revoked')
+    : { trusted: true };
+}
+
 /** The one place that says what "trusted" means. The first reason that applies is the one given. */
 export function deviceTrust(facts: TrustFacts, nowMs: number): DeviceTrust {
   if (facts.evidenceFailure !== undefined) return untrusted(facts.evidenceFailure);
-  if (facts.challengeExpiresAtMs === undefined) return untrusted('challenge_malformed');
-  if (nowMs > facts.challengeExpiresAtMs) return untrusted('challenge_expired');
-  const standing = certificateStanding(facts.certificate, nowMs);
+  if (facts.challengeExpired) return untrusted('challenge_expired');
+  if (facts.mtlsEvidenceExpired) return untrusted('mtls_evidence_expired');
+  if (facts.certificates.length === 0) return untrusted('evidence_missing');
+  // Before the standing of the second one, which is not on record here when it belongs to another device.
+  const [first, ...others] = facts.certificates;
+  const standing = certificateStanding(first, nowMs);
   if (!standing.trusted) return standing;
-  const boundUser = facts.certificate?.boundUser;
-  if (boundUser !== undefined) {
-    return boundUser === facts.subject
-      ? { trusted: true }
-      : untrusted('certificate_bound_to_other_user');
+  if (facts.lineageMismatch) return untrusted('evidence_lineage_mismatch');
+  for (const other of others) {
+    const otherStanding = certificateStanding(other, nowMs);
+    if (!otherStanding.trusted) return otherStanding;
   }
+  for (const certificate of facts.certificates) {
+    if (certificate?.boundUser === undefined) continue;
+    const bound = bindingStanding(certificate, facts);
+    if (!bound.trusted) return bound;
+  }
+  if (first?.boundUser !== undefined) return { trusted: true };
   if (!facts.subjectAuthenticated) return untrusted('subject_not_authenticated');
-  if (facts.bindingRefused !== undefined) return untrusted(facts.bindingRefused);
+  const { reservation } = facts;
+  if (reservation?.ok === false) return untrusted(reservation.reason);
+  if (reservation !== undefined && reservation.epoch <= facts.tombstoneEpoch) {
+    return untrusted('user_revoked');
+  }
   return { trusted: true };
 }

@@ -13,7 +13,7 @@ const untrusted = (reason: DecisionReason): DeviceTrust => ({ trusted: false, re
 describe('evaluatePolicy with trusted devices only', () => {
   it.each(['enforce', 'monitor'] as const)('allows a trusted device under %s', (enforcement) => {
     expect(evaluatePolicy(trustedDevicesOnly(7, enforcement), trusted)).toEqual({
-      decision: true,
+      effect: 'allow',
       reason: 'trusted_device',
       rule: 'trusted-devices',
     });
@@ -22,7 +22,7 @@ describe('evaluatePolicy with trusted devices only', () => {
   it('denies every other with the reason why it is not trusted', () => {
     for (const reason of ['evidence_missing', 'certificate_revoked', 'subject_inactive'] as const) {
       expect(evaluatePolicy(trustedDevicesOnly(7, 'enforce'), untrusted(reason))).toEqual({
-        decision: false,
+        effect: 'deny',
         reason,
         rule: 'default',
       });
@@ -32,7 +32,7 @@ describe('evaluatePolicy with trusted devices only', () => {
   it('allows every other under monitor, and says that it only monitors', () => {
     expect(evaluatePolicy(trustedDevicesOnly(7, 'monitor'), untrusted('evidence_missing'))).toEqual(
       {
-        decision: true,
+        effect: 'allow',
         reason: 'monitor_only',
         rule: 'default',
       },
@@ -62,43 +62,43 @@ describe('evaluatePolicy', () => {
       'no rule and a default that denies',
       document({}),
       trusted,
-      { decision: false, reason: 'policy_denied', rule: 'default' },
+      { effect: 'deny', reason: 'policy_denied', rule: 'default' },
     ],
     [
       'no rule and a default that allows',
       document({ otherwise: 'allow' }),
       missing,
-      { decision: true, reason: 'policy_allowed', rule: 'default' },
+      { effect: 'allow', reason: 'policy_allowed', rule: 'default' },
     ],
     [
       'the first of two rules that match',
       document({ rules: [denyAll, allowAll] }),
       trusted,
-      { decision: false, reason: 'policy_denied', rule: 'none' },
+      { effect: 'deny', reason: 'policy_denied', rule: 'none' },
     ],
     [
       'the second rule where the first does not match',
       document({ rules: [allowUntrusted, denyAll] }),
       trusted,
-      { decision: false, reason: 'policy_denied', rule: 'none' },
+      { effect: 'deny', reason: 'policy_denied', rule: 'none' },
     ],
     [
       'a rule that allows what is not trusted',
       document({ rules: [allowUntrusted] }),
       missing,
-      { decision: true, reason: 'policy_allowed', rule: 'untrusted' },
+      { effect: 'allow', reason: 'policy_allowed', rule: 'untrusted' },
     ],
     [
       'a rule that denies what is not trusted, monitored',
       document({ rules: [denyAll], enforcement: 'monitor' }),
       missing,
-      { decision: true, reason: 'monitor_only', rule: 'none' },
+      { effect: 'allow', reason: 'monitor_only', rule: 'none' },
     ],
     [
       'a rule that denies a trusted device, monitored',
       document({ rules: [denyAll], enforcement: 'monitor' }),
       trusted,
-      { decision: false, reason: 'policy_denied', rule: 'none' },
+      { effect: 'deny', reason: 'policy_denied', rule: 'none' },
     ],
   ])('obeys %s', (_what, policy, trust, outcome) => {
     expect(evaluatePolicy(policy, trust)).toEqual(outcome);
@@ -134,7 +134,7 @@ describe('evaluatePolicy', () => {
           expect(['trusted_device', 'policy_denied']).toContain(outcome.reason);
         } else {
           expect(outcome.reason).not.toBe('trusted_device');
-          if (!outcome.decision) expect(outcome.reason).toBe(given.reason);
+          if (outcome.effect === 'deny') expect(outcome.reason).toBe(given.reason);
         }
         if (outcome.reason === 'monitor_only') expect(policy.enforcement).toBe('monitor');
       }),
@@ -147,8 +147,8 @@ describe('evaluatePolicy', () => {
       fc.property(known, trust, (policy, given) => {
         const enforced = evaluatePolicy({ ...policy, enforcement: 'enforce' }, given);
         const monitored = evaluatePolicy({ ...policy, enforcement: 'monitor' }, given);
-        if (enforced.decision || given.trusted) expect(monitored).toEqual(enforced);
-        else expect(monitored).toMatchObject({ decision: true, reason: 'monitor_only' });
+        if (enforced.effect === 'allow' || given.trusted) expect(monitored).toEqual(enforced);
+        else expect(monitored).toMatchObject({ effect: 'allow', reason: 'monitor_only' });
       }),
       { seed },
     );
@@ -169,9 +169,9 @@ describe('evaluatePolicy', () => {
             { id: 'unknown condition', when: { device_trust: condition }, effect: 'allow' },
           ],
         });
-        expect(evaluatePolicy(damaged, given).decision).toBe(false);
+        expect(evaluatePolicy(damaged, given).effect).toBe('deny');
         const onlyCondition = { ...damaged, rules: damaged.rules.slice(1) };
-        expect(evaluatePolicy(onlyCondition, given).decision).toBe(false);
+        expect(evaluatePolicy(onlyCondition, given).effect).toBe('deny');
       }),
       { seed },
     );

@@ -1,3 +1,5 @@
+import type { ApplicationInput } from '@countersign/protocol/admin';
+import { factor } from '@countersign/protocol/schemas';
 import * as z from 'zod/mini';
 
 /**
@@ -5,11 +7,14 @@ import * as z from 'zod/mini';
  * for want of a trusted device into a recorded allow. Conditions not named in a rule match everything, so rules can
  * gain conditions without a change of older documents.
  */
-export const policyRule = z.strictObject({
-  id: z.string(),
-  when: z.strictObject({ device_trust: z.optional(z.enum(['trusted', 'not_trusted'])) }),
-  effect: z.enum(['allow', 'deny']),
+const conditions = z.strictObject({
+  device_trust: z.optional(z.enum(['trusted', 'not_trusted'])),
 });
+export const policyRule = z.discriminatedUnion('effect', [
+  z.strictObject({ id: z.string(), when: conditions, effect: z.enum(['allow', 'deny']) }),
+  /** Allow, once the sign-in server asserts the factor. */
+  z.strictObject({ id: z.string(), when: conditions, effect: z.literal('step_up'), factor }),
+]);
 export type PolicyRule = z.infer<typeof policyRule>;
 
 export const policyDocument = z.strictObject({
@@ -20,15 +25,38 @@ export const policyDocument = z.strictObject({
 });
 export type PolicyDocument = z.infer<typeof policyDocument>;
 
+/** The policy of the choices that an administrator has today: trusted devices, other devices, and a factor. */
+export function policyOf(version: number, choices: Omit<ApplicationInput, 'name'>): PolicyDocument {
+  const rule = (
+    id: string,
+    deviceTrust: 'trusted' | 'not_trusted',
+    effect: 'allow' | 'step_up',
+  ): PolicyRule => {
+    const when = { device_trust: deviceTrust };
+    return effect === 'allow' ? { id, when, effect } : { id, when, effect, factor: choices.factor };
+  };
+  return {
+    version,
+    enforcement: choices.enforcement,
+    rules: [
+      rule('trusted-devices', 'trusted', choices.trusted_devices),
+      ...(choices.other_devices === 'step_up'
+        ? [rule('other-devices', 'not_trusted', choices.other_devices)]
+        : []),
+    ],
+    otherwise: 'deny',
+  };
+}
+
 /** Trusted devices may sign in, all others may not. */
 export function trustedDevicesOnly(
   version: number,
   enforcement: PolicyDocument['enforcement'],
 ): PolicyDocument {
-  return {
-    version,
+  return policyOf(version, {
     enforcement,
-    rules: [{ id: 'trusted-devices', when: { device_trust: 'trusted' }, effect: 'allow' }],
-    otherwise: 'deny',
-  };
+    trusted_devices: 'allow',
+    other_devices: 'deny',
+    factor: { acr_values: [], amr_values: [] },
+  });
 }

@@ -4,7 +4,7 @@ import type * as z from 'zod/mini';
 
 export type P256PublicJwk = z.infer<typeof p256PublicJwk>;
 
-/** One of the broker's token keys: for challenges, decisions, or the decryption of responses. Never shared between them. */
+/** One of the broker's token keys: for challenges, mTLS evidence, decisions, or decryption. Never shared between them. */
 export type TokenKey = {
   /** RFC 7638 thumbprint. */
   readonly kid: string;
@@ -12,6 +12,29 @@ export type TokenKey = {
   /** Non-extractable. */
   readonly privateKey: CryptoKey;
 };
+
+/** The public half of a signing key. */
+export type VerificationKey = {
+  /** RFC 7638 thumbprint. */
+  readonly kid: string;
+  readonly publicJwk: P256PublicJwk;
+  readonly publicKey: CryptoKey;
+};
+
+/** The keys of one purpose: one signs; what the others have signed, or will, is accepted too. */
+export type SigningKeys = {
+  readonly active: TokenKey;
+  /** By kid, the active one among them. */
+  readonly accepted: ReadonlyMap<string, VerificationKey>;
+};
+
+/** The key that a token's header names, when it is one of these. */
+export function findKey(
+  keys: SigningKeys['accepted'],
+  unverifiedKid: unknown,
+): VerificationKey | undefined {
+  return typeof unverifiedKid === 'string' ? keys.get(unverifiedKid) : undefined;
+}
 
 /** RFC 7638 thumbprint of a P-256 public key. */
 export async function thumbprint(jwk: P256PublicJwk): Promise<string> {

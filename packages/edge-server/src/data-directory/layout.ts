@@ -1,19 +1,13 @@
 import { join } from 'node:path';
+import type { TokenKeyPurpose } from '../rotation/token-keys.ts';
 
 /** What lies where in the data folder. Everything in it belongs to the server's user alone. */
 
 export const directoryMode = 0o700;
 export const fileMode = 0o600;
 
-/** Private keys, PKCS#8 PEM. */
-export const privateKeyNames = [
-  'root',
-  'issuer',
-  'key-set-signer',
-  'challenge',
-  'decision',
-  'response',
-] as const;
+/** Private keys of authorities, PKCS#8 PEM. Token keys have files of their own, because they come and go. */
+export const privateKeyNames = ['root', 'issuer', 'key-set-signer'] as const;
 export type PrivateKeyName = (typeof privateKeyNames)[number];
 
 export const certificateNames = ['root', 'issuer', 'key-set-signer'] as const;
@@ -26,6 +20,13 @@ export function dataPaths(directory: string) {
     keySet: join(directory, 'key-set.jws'),
     keys: join(directory, 'keys'),
     privateKey: (name: PrivateKeyName) => join(directory, 'keys', `${name}.pem`),
+    /** PKCS#8 PEM. */
+    tokenKey: (purpose: TokenKeyPurpose, kid: string) =>
+      join(directory, 'keys', `${purpose}-${kid}.pem`),
+    /** Which token key is for what. */
+    tokenKeys: join(directory, 'token-keys.json'),
+    /** For the server that runs on this folder, until it has seen to it. */
+    rotationRequest: join(directory, 'rotation-request.json'),
     /** 32 bytes: the HMAC key that turns a hardware id into a device id. */
     deviceIdKey: join(directory, 'keys', 'device-id.key'),
     certificates: join(directory, 'certificates'),
@@ -48,11 +49,12 @@ export type DataPaths = ReturnType<typeof dataPaths>;
 /** Folders that must exist, relative to the data folder. */
 export const requiredDirectories = ['.', 'keys', 'certificates', 'durable-objects'] as const;
 
-/** Files that must exist, relative to the data folder. */
+/** Files that must exist, relative to the data folder; and those of the token keys. */
 export const requiredFiles: readonly string[] = [
   'deployment.json',
   'owner-token',
   'key-set.jws',
+  'token-keys.json',
   'keys/device-id.key',
   ...privateKeyNames.map((name) => `keys/${name}.pem`),
   ...certificateNames.map((name) => `certificates/${name}.pem`),

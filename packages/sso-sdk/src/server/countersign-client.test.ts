@@ -241,9 +241,9 @@ describe('what the caller gets wrong', () => {
 describe('complete', () => {
   test('surfaces that nothing is pending', async () => {
     const input = { ...(await signIn()), acr: 'phr', amr: ['hwk'] };
-    await expect(client().complete(input)).rejects.toMatchObject({
-      code: 'not_pending',
-      status: 409,
+    expect(await client().complete(input)).toMatchObject({
+      decision: false,
+      reasonCode: 'not_pending',
     });
     const request = broker().requests.at(-1);
     expect(request?.path).toBe('/v1/completions');

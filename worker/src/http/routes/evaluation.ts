@@ -2,13 +2,16 @@ import type { DecisionReason } from '@countersign/protocol';
 import {
   completionRequest,
   type EvaluationAnswer,
+  type EvaluationRequest,
   evaluationRequest,
 } from '@countersign/protocol/evaluation';
 import { reasonTexts } from '@countersign/protocol/reason-texts';
+import type * as z from 'zod/mini';
 import { type EvaluateContext, evaluateSignIn } from '../../challenge/evaluate-sign-in.ts';
 import { currentTimeMs } from '../../clock.ts';
 import type { DecisionRecord } from '../../device/decision-record.ts';
 import type { ReadSnapshot, RegisteredClient } from '../../directory/organization-snapshot.ts';
+import type { AssertedFactor } from '../../policy/evaluate.ts';
 import { authenticateClient } from '../authenticate-client.ts';
 import { askObject, type Broker, deviceShard } from '../broker.ts';
 import { readBody } from '../read-body.ts';
@@ -20,12 +23,12 @@ function evaluateContext(broker: Broker): EvaluateContext {
     organizationId: broker.organizationId,
     shardCount: broker.shardCount,
     activeIssuerIds: [broker.issuerId],
-    challengeKey: broker.challengeKey,
-    challengePublicKey: broker.challengePublicKey,
-    responseKey: broker.responseKey,
+    challengeKeys: broker.challengeKeys,
+    mtlsEvidenceKeys: broker.mtlsEvidenceKeys,
+    responseKeys: broker.responseKeys,
+    decisionKeys: broker.decisionKeys,
     presentedCertificates: broker.presentedCertificates,
     issuedChallenges: broker.issuedChallenges,
-    decisionKey: broker.decisionKey,
     decide: (shard, signIn) => askObject(() => deviceShard(broker, shard).decide(shard, signIn)),
     reserveBinding: (userId, shard) =>
       askObject(() => broker.organization().reserveBinding(userId, shard)),
@@ -72,6 +75,16 @@ function isDecisionReason(reason: string): reason is DecisionReason {
   return Object.hasOwn(reasonTexts, reason);
 }
 
+function stepUpOf(pending: NonNullable<DecisionRecord['pending']>) {
+  const { acr_values = [], amr_values = [] } = pending.factor ?? {};
+  return {
+    acr_values,
+    amr_values,
+    subject_authenticated: pending.subject_authenticated,
+    expires_at: new Date(pending.expires_at_ms).toISOString(),
+  };
+}
+
 function answerOf(record: DecisionRecord, decisionToken: string | undefined): EvaluationAnswer {
   // A record written by a newer version may carry a reason without texts here; it still denies or allows as recorded.
   const texts = isDecisionReason(record.reason)
@@ -89,41 +102,59 @@ function answerOf(record: DecisionRecord, decisionToken: string | undefined): Ev
       ...(record.untrusted_reason === undefined
         ? {}
         : { untrusted_reason: record.untrusted_reason }),
+      ...(record.pending === undefined ? {} : { step_up: stepUpOf(record.pending) }),
       ...(decisionToken === undefined ? {} : { decision_token: decisionToken }),
     },
   };
 }
 
-/** `POST /access/v1/evaluation` (AuthZEN Authorization API 1.0). */
-export async function postEvaluation(broker: Broker, context: RouteContext): Promise<Response> {
+/** Has a sign-in decided and says so, once more to whoever reads the log where it was denied. */
+async function answerSignIn<Request extends EvaluationRequest>(
+  broker: Broker,
+  context: RouteContext,
+  schema: z.ZodMiniType<Request>,
+  completionOf: (request: Request) => AssertedFactor | undefined,
+): Promise<Response> {
   const authenticated = await authenticate(broker, context);
   if (!authenticated.ok) return authenticated.response;
-  const body = await readBody(context.request, evaluationRequest);
+  const body = await readBody(context.request, schema);
   if (!body.ok) return context.refuse(body.problem);
 
   const { client, read } = authenticated;
-  const evaluated = await evaluateSignIn(evaluateContext(broker), client, body.value, read);
+  const evaluated = await evaluateSignIn(
+    evaluateContext(broker),
+    client,
+    body.value,
+    read,
+    completionOf(body.value),
+  );
   if (!evaluated.ok) return context.refuse({ code: evaluated.code });
   const { record, decisionToken } = evaluated;
-  // Every decision is on record; the log is for those who look for a denial now.
-  if (!record.decision) {
-    logEvent('denied', {
-      request_id: context.requestId,
-      decision_id: `${record.shard}.${record.sequence}`,
-      client: record.client_id,
-      application: record.application,
-      reason: record.reason,
-      device_id: record.device_id,
-    });
-  }
+  logDecision(record, context.requestId);
   return Response.json(answerOf(record, decisionToken));
 }
 
-/** `POST /v1/completions`: there are no pending decisions in this version, so there is never one to complete. */
+/** Every decision is on record; the log is for those who look for a denial, or for an attack, now. */
+function logDecision(record: DecisionRecord, requestId: string): void {
+  const facts = {
+    request_id: requestId,
+    decision_id: `${record.shard}.${record.sequence}`,
+    client: record.client_id,
+    application: record.application,
+    reason: record.reason,
+    device_id: record.device_id,
+  };
+  if (record.alarm !== undefined) logEvent('alarm', { ...facts, alarm: record.alarm });
+  if (record.decision) return;
+  logEvent(record.pending === undefined ? 'denied' : 'pending', facts);
+}
+
+/** `POST /access/v1/evaluation` (AuthZEN Authorization API 1.0). */
+export async function postEvaluation(broker: Broker, context: RouteContext): Promise<Response> {
+  return await answerSignIn(broker, context, evaluationRequest, () => undefined);
+}
+
+/** `POST /v1/completions`: finishes a pending decision with what the sign-in server asserts. */
 export async function postCompletion(broker: Broker, context: RouteContext): Promise<Response> {
-  const authenticated = await authenticate(broker, context);
-  if (!authenticated.ok) return authenticated.response;
-  const body = await readBody(context.request, completionRequest);
-  if (!body.ok) return context.refuse(body.problem);
-  return context.refuse({ code: 'not_pending' });
+  return await answerSignIn(broker, context, completionRequest, ({ acr, amr }) => ({ acr, amr }));
 }

@@ -9,8 +9,10 @@ export function getKeySet(broker: Broker): Response {
 
 /** `GET /.well-known/jwks.json` (RFC 7517): the keys that decision tokens verify with. */
 export function getJwks(broker: Broker): Response {
-  const { publicJwk, kid } = broker.decisionKey;
-  return Response.json({ keys: [{ ...publicJwk, kid, alg: 'ES256', use: 'sig' }] });
+  const keys = [...broker.decisionKeys.accepted.values()];
+  return Response.json({
+    keys: keys.map(({ publicJwk, kid }) => ({ ...publicJwk, kid, alg: 'ES256', use: 'sig' })),
+  });
 }
 
 /** `GET /.well-known/authzen-configuration` (AuthZEN Authorization API 1.0, metadata). */

@@ -1,0 +1,60 @@
+import { certificateStanding } from '../policy/device-trust.ts';
+import type { DecideBlock, DecideContext } from './decide-context.ts';
+import type { DecisionRecord } from './decision-record.ts';
+import { findTombstone } from './device-records.ts';
+import { certificateFacts, type NamedCertificates } from './named-certificates.ts';
+import { refuseSignIn } from './refuse-sign-in.ts';
+import type { SignIn } from './sign-in.ts';
+
+/** Until when a row may be given as the answer again; 0 where it never may. */
+function answersUntilMs({ token, pending }: DecisionRecord): number {
+  return token === undefined ? (pending?.expires_at_ms ?? 0) : token.exp * 1000;
+}
+
+/** Do the certificates, their issuers, the binding and the user still carry the allow that was recorded? */
+function stillStands(
+  context: DecideContext,
+  signIn: SignIn,
+  named: NamedCertificates,
+  spent: DecisionRecord,
+): boolean {
+  // A recorded denial rests on no standing that could have been lost since.
+  if (!spent.decision) return true;
+  if (signIn.structuralDenial === 'subject_inactive') return false;
+  if (!spent.device_trusted) return true;
+  const tombstoneEpoch = findTombstone(context.sql, spent.subject);
+  return (
+    !named.lineageMismatch &&
+    named.all.length > 0 &&
+    named.all.every((row) => {
+      const facts = certificateFacts(row, signIn.activeIssuerIds);
+      return (
+        certificateStanding(facts, context.nowMs).trusted &&
+        row?.bound_user === spent.subject &&
+        row.bound_epoch === spent.epoch &&
+        (spent.epoch ?? 0) > tombstoneEpoch
+      );
+    })
+  );
+}
+
+/**
+ * Answers a request whose challenge is spent: the recorded outcome to a retry of the same request while its token, or
+ * its wait, lasts and nothing it rested on has lost its standing; a refusal to everything else.
+ */
+export function answerSpent(
+  context: DecideContext,
+  signIn: SignIn,
+  named: NamedCertificates,
+  spent: DecisionRecord,
+): DecideBlock {
+  const isRetry =
+    spent.client_id === signIn.clientId &&
+    spent.request_hash === signIn.requestHash &&
+    context.nowMs < answersUntilMs(spent);
+  if (!isRetry) return refuseSignIn(context, signIn, named, 'challenge_already_used', spent.id);
+  if (!stillStands(context, signIn, named, spent)) {
+    return refuseSignIn(context, signIn, named, 'revoked', spent.id);
+  }
+  return { result: { kind: 'decided', record: spent }, head: context.head };
+}

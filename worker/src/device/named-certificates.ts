@@ -1,0 +1,40 @@
+import type { CertificateFacts } from '../policy/device-trust.ts';
+import { type CertificateRow, findCertificate } from './device-records.ts';
+import type { SignIn } from './sign-in.ts';
+
+/** The records of the certificates that a sign-in's evidence names, as far as this shard has them. */
+export type NamedCertificates = {
+  /** The one that names the device: the extension's, where both kinds of evidence were given. */
+  readonly first: CertificateRow | undefined;
+  readonly all: ReadonlyArray<CertificateRow | undefined>;
+  /** Two were named, and they are not of one renewal lineage of one device. */
+  readonly lineageMismatch: boolean;
+};
+
+/** Looks certificates up by the SHA-256 of their bytes; nothing that is written in them is believed. */
+export function findNamedCertificates(sql: SqlStorage, { evidence }: SignIn): NamedCertificates {
+  if (!evidence.ok) return { first: undefined, all: [], lineageMismatch: false };
+  const all = [evidence.response, evidence.mtls]
+    .filter((part) => part !== undefined)
+    .map((part) => findCertificate(sql, part.certificateSha256));
+  const [first] = all;
+  const lineageMismatch = all.some(
+    (row) => row?.device_id !== first?.device_id || row?.lineage !== first?.lineage,
+  );
+  return { first, all, lineageMismatch };
+}
+
+export function certificateFacts(
+  row: CertificateRow | undefined,
+  activeIssuerIds: readonly string[],
+): CertificateFacts | undefined {
+  if (row === undefined) return undefined;
+  return {
+    status: row.status,
+    notBeforeMs: row.not_before_ms,
+    notAfterMs: row.not_after_ms,
+    issuerActive: activeIssuerIds.includes(row.issuer_id),
+    boundUser: row.bound_user ?? undefined,
+    boundEpoch: row.bound_epoch ?? undefined,
+  };
+}
