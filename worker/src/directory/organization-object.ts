@@ -1,16 +1,37 @@
 import { DurableObject } from 'cloudflare:workers';
+import { encodeBase64url } from '@countersign/protocol';
 import type { ApplicationInput, ClientInput } from '@countersign/protocol/admin';
-import * as z from 'zod/mini';
+import { currentTimeMs } from '../clock.ts';
 import type { Environment } from '../config/environment.ts';
-import { policyDocument, trustedDevicesOnly } from '../policy/policy-document.ts';
-import { DurableStore, isUnavailable, storageUnavailable } from '../storage/durable-store.ts';
-import { organizationMigrations } from './organization-schema.ts';
+import type { DeviceObject } from '../device/device-object.ts';
+import { deviceObjectName } from '../device/placement.ts';
+import { policyOf } from '../policy/policy-document.ts';
 import {
-  type Application,
-  type OrganizationSnapshot,
-  type RegisteredClient,
-  registeredClient,
-} from './organization-snapshot.ts';
+  DurableStore,
+  isUnavailable,
+  type StorageUnavailable,
+  storageUnavailable,
+} from '../storage/durable-store.ts';
+import { deactivateUser, reactivateUser, revokeUser, type UserChange } from './change-user.ts';
+import { deliverTombstones } from './deliver-tombstones.ts';
+import {
+  raiseVersion,
+  readApplications,
+  readSetting,
+  readSnapshot,
+  readVersion,
+} from './organization-records.ts';
+import { organizationMigrations } from './organization-schema.ts';
+import type { OrganizationSnapshot } from './organization-snapshot.ts';
+import { type ReservationAnswer, reserveBinding } from './reserve-binding.ts';
+import {
+  completeTombstoneJobs,
+  findTombstoneJob,
+  nextTombstoneWorkMs,
+  runningTombstoneJobs,
+  type TombstoneJob,
+} from './tombstone-job.ts';
+import { countReservedShards, findUser, type UserRow } from './user-records.ts';
 
 /** What must never change under existing data: a mismatch means the wrong settings or the wrong folder. */
 export type Deployment = {
@@ -32,11 +53,28 @@ export type ChangeAnswer =
   | { readonly ok: false; readonly code: 'storage_unavailable' }
   | { readonly ok: false; readonly code: 'application_not_found'; readonly application: string };
 
-export type ReservationAnswer =
-  | { readonly ok: true; readonly epoch: number }
-  | { readonly ok: false; readonly code: 'subject_inactive' | 'storage_unavailable' };
+export type UserChangeAnswer = ({ readonly ok: true } & UserChange) | StorageUnavailable;
 
-const firstEpoch = 1;
+export type UserDescription =
+  | {
+      readonly ok: true;
+      readonly user: UserRow;
+      readonly boundShards: number;
+      readonly jobs: readonly TombstoneJob[];
+    }
+  | { readonly ok: false; readonly code: 'user_not_found' }
+  | StorageUnavailable;
+
+export type JobDescription =
+  | { readonly ok: true; readonly job: TombstoneJob }
+  | { readonly ok: false; readonly code: 'job_not_found' }
+  | StorageUnavailable;
+
+function log(event: string, fields: Readonly<Record<string, unknown>>): void {
+  console.log(JSON.stringify({ event, ...fields }));
+}
+
+const newJobId = () => `job_${encodeBase64url(crypto.getRandomValues(new Uint8Array(16)))}`;
 
 /** The organization: clients, applications and their policies, users and binding reservations. One object. */
 export class OrganizationObject extends DurableObject<Environment> {
@@ -45,6 +83,7 @@ export class OrganizationObject extends DurableObject<Environment> {
   constructor(state: DurableObjectState, environment: Environment) {
     super(state, environment);
     this.#store = new DurableStore(state.storage, organizationMigrations);
+    state.waitUntil(this.#resumeJobs());
   }
 
   /**
@@ -65,11 +104,13 @@ export class OrganizationObject extends DurableObject<Environment> {
   async putApplication(id: string, input: ApplicationInput): Promise<ChangeAnswer> {
     return await this.#store.write((sql): ChangeAnswer => {
       const existing = readApplications(sql).get(id);
-      const unchanged =
-        existing?.name === input.name && existing.policy.enforcement === input.enforcement;
-      if (unchanged) return { ok: true, version: readVersion(sql), changed: false };
+      if (existing?.name === input.name) {
+        const same = JSON.stringify(policyOf(existing.policy.version, input));
+        const unchanged = JSON.stringify(existing.policy) === same;
+        if (unchanged) return { ok: true, version: readVersion(sql), changed: false };
+      }
       const version = raiseVersion(sql);
-      const policy = trustedDevicesOnly(version, input.enforcement);
+      const policy = policyOf(version, input);
       sql.exec(
         `INSERT INTO applications (application_id, name, policy) VALUES (?, ?, ?)
          ON CONFLICT (application_id) DO UPDATE SET name = excluded.name, policy = excluded.policy`,
@@ -107,33 +148,102 @@ export class OrganizationObject extends DurableObject<Environment> {
     });
   }
 
-  /**
-   * Notes that a certificate of this user is about to be bound in this shard, and gives the user's epoch. Idempotent,
-   * never released: a later deactivation must reach every shard that ever held a binding.
-   */
-  async reserveBinding(userId: string, shard: number): Promise<ReservationAnswer> {
-    return await this.#store.write((sql): ReservationAnswer => {
-      const [user] = sql
-        .exec<{ active: number; epoch: number }>(
-          'SELECT active, epoch FROM users WHERE user_id = ?',
-          userId,
-        )
-        .toArray();
-      if (user !== undefined && user.active === 0) return { ok: false, code: 'subject_inactive' };
-      const epoch = user?.epoch ?? firstEpoch;
-      if (user === undefined) {
-        sql.exec('INSERT INTO users (user_id, active, epoch) VALUES (?, 1, ?)', userId, epoch);
-      }
-      sql.exec(
-        `INSERT INTO binding_reservations (user_id, shard, epoch) VALUES (?, ?, ?)
-         ON CONFLICT (user_id, shard) DO UPDATE SET epoch = excluded.epoch
-         WHERE epoch <> excluded.epoch`,
-        userId,
-        shard,
-        epoch,
-      );
-      return { ok: true, epoch };
+  /** Before a first binding; see `reserve-binding.ts`. */
+  async reserveBinding(
+    userId: string,
+    shard: number,
+  ): Promise<ReservationAnswer | StorageUnavailable> {
+    return await this.#store.write((sql) => reserveBinding(sql, userId, shard));
+  }
+
+  /** Deactivates or reactivates a user; see `change-user.ts`. */
+  async setUserActive(userId: string, active: boolean): Promise<UserChangeAnswer> {
+    return await this.#changeUser((sql, nowMs) =>
+      active
+        ? reactivateUser(sql, userId)
+        : deactivateUser(sql, userId, { jobId: newJobId(), nowMs }),
+    );
+  }
+
+  /** Ends every binding of a user, who stays as active as before. */
+  async revokeUser(userId: string, reason: string): Promise<UserChangeAnswer> {
+    return await this.#changeUser((sql, nowMs) =>
+      revokeUser(sql, userId, reason, { jobId: newJobId(), nowMs }),
+    );
+  }
+
+  /** One block: the change, its job, and the alarm that runs the job. */
+  async #changeUser(
+    change: (sql: SqlStorage, nowMs: number) => UserChange,
+  ): Promise<UserChangeAnswer> {
+    return await this.#store.write((sql) => {
+      const nowMs = currentTimeMs();
+      const changed = change(sql, nowMs);
+      if (changed.changed) raiseVersion(sql);
+      this.#scheduleJobs(sql, nowMs);
+      return { ok: true, ...changed } as const;
     });
+  }
+
+  /** A user with what is being done about them. */
+  async describeUser(userId: string): Promise<UserDescription> {
+    return this.#store.read((sql): UserDescription => {
+      const user = findUser(sql, userId);
+      if (user === undefined) return { ok: false, code: 'user_not_found' };
+      const boundShards = countReservedShards(sql, userId);
+      return { ok: true, user, boundShards, jobs: runningTombstoneJobs(sql, userId) };
+    });
+  }
+
+  async findJob(jobId: string): Promise<JobDescription> {
+    return this.#store.read((sql): JobDescription => {
+      const job = findTombstoneJob(sql, jobId);
+      return job === undefined ? { ok: false, code: 'job_not_found' } : { ok: true, job };
+    });
+  }
+
+  /** Brings tombstones to the shards that are due, and marks as complete what is. */
+  override async alarm(): Promise<void> {
+    await deliverTombstones({
+      store: this.#store,
+      now: currentTimeMs,
+      bury: (shard, userId, epoch) => this.#deviceObject(shard).buryUser(userId, epoch),
+      onFailure: ({ job_id, shard, attempts }, detail) =>
+        log('tombstone_not_delivered', { job_id, shard, attempts: attempts + 1, detail }),
+    });
+    const completed = await this.#store.write((sql) => {
+      const nowMs = currentTimeMs();
+      const jobs = completeTombstoneJobs(sql, nowMs);
+      this.#scheduleJobs(sql, nowMs);
+      return jobs;
+    });
+    // Thrown, it is for the runtime to try again, and after that for the object's next beginning.
+    if (isUnavailable(completed)) throw new Error('the outcome of this round could not be stored');
+    for (const { job_id, shards, epoch, reason } of completed) {
+      log('job_completed', { job_id, shards, epoch, reason });
+    }
+  }
+
+  #deviceObject(shard: number): DurableObjectStub<DeviceObject> {
+    return this.env.DEVICE.get(this.env.DEVICE.idFromName(deviceObjectName(shard)));
+  }
+
+  /** The alarm is stored with the block that it is set in: after a crash there are both or neither. */
+  #scheduleJobs(sql: SqlStorage, nowMs: number): void {
+    const due = nextTombstoneWorkMs(sql, nowMs);
+    if (due !== undefined) void this.ctx.storage.setAlarm(Math.max(due, nowMs));
+  }
+
+  /** Jobs that came without their alarm, as with an import, or that lost it, are not forgotten. */
+  async #resumeJobs(): Promise<void> {
+    const nowMs = currentTimeMs();
+    const due = this.#store.read((sql) => nextTombstoneWorkMs(sql, nowMs));
+    if (isUnavailable(due) || due === undefined) return;
+    try {
+      if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(nowMs);
+    } catch (error) {
+      log('jobs_not_resumed', { detail: String(error) });
+    }
   }
 
   async #checkDeployment(
@@ -155,45 +265,4 @@ export class OrganizationObject extends DurableObject<Environment> {
     const detail = `created with ${String(recorded)}, started with ${offered}`;
     return { ok: false, code: 'deployment_mismatch', detail };
   }
-}
-
-function readSetting(sql: SqlStorage, name: string): string | undefined {
-  return sql.exec<{ value: string }>('SELECT value FROM settings WHERE name = ?', name).toArray()[0]
-    ?.value;
-}
-
-function readVersion(sql: SqlStorage): number {
-  return z.int().parse(Number(readSetting(sql, 'version')));
-}
-
-function raiseVersion(sql: SqlStorage): number {
-  const version = readVersion(sql) + 1;
-  sql.exec(`UPDATE settings SET value = ? WHERE name = 'version'`, String(version));
-  return version;
-}
-
-function readApplications(sql: SqlStorage): Map<string, Application> {
-  const rows = sql
-    .exec<{ application_id: string; name: string; policy: string }>(
-      'SELECT application_id, name, policy FROM applications',
-    )
-    .toArray();
-  return new Map(
-    rows.map((row) => [
-      row.application_id,
-      { ...row, policy: policyDocument.parse(JSON.parse(row.policy)) },
-    ]),
-  );
-}
-
-function readSnapshot(sql: SqlStorage, version: number): OrganizationSnapshot {
-  const clients = sql
-    .exec<{ document: string }>('SELECT document FROM clients')
-    .toArray()
-    .map((row): RegisteredClient => registeredClient.parse(JSON.parse(row.document)));
-  return {
-    version,
-    applications: readApplications(sql),
-    clients: new Map(clients.map((client) => [client.client_id, client])),
-  };
 }

@@ -1,6 +1,6 @@
 import { findUser, storeUser, unknownUser } from './user-records.ts';
 
-/** `sinceMs`: when the epoch began; no certificate from before may be bound in it. 0 for a user's first epoch. */
+/** `sinceMs`: when the epoch began; what waited before then is not finished in it. 0 for a user's first epoch. */
 export type ReservationAnswer =
   | { readonly ok: true; readonly epoch: number; readonly sinceMs: number }
   | { readonly ok: false; readonly code: 'subject_inactive' };

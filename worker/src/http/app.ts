@@ -13,6 +13,7 @@ import { postChallenge, preflightChallenge } from './routes/challenges.ts';
 import { postEnrollment } from './routes/enrollments.ts';
 import { postCompletion, postEvaluation } from './routes/evaluation.ts';
 import { getAuthzenConfiguration, getHealth, getJwks, getKeySet } from './routes/metadata.ts';
+import { getJob, getUser, postUserRevocation, putUser } from './routes/users.ts';
 
 type Route = (broker: Broker, context: RouteContext) => Promise<Response> | Response;
 type Method = 'GET' | 'POST' | 'PUT' | 'OPTIONS';
@@ -34,6 +35,10 @@ const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['GET', '/v1/admin/devices/:id', getDevice],
   ['POST', '/v1/admin/devices/:id/certificates/:sha256/revoke', postRevocation],
   ['GET', '/v1/admin/shards/:shard/decisions', getDecisions],
+  ['GET', '/v1/admin/users/:id', getUser],
+  ['PUT', '/v1/admin/users/:id', putUser],
+  ['POST', '/v1/admin/users/:id/revoke', postUserRevocation],
+  ['GET', '/v1/admin/jobs/:id', getJob],
 ];
 
 const requestIds = new WeakMap<Request, string>();

@@ -1,0 +1,386 @@
+import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
+import type { JobAnswer } from '@countersign/protocol/admin-users';
+import type { TestClient } from '@countersign/testkit/broker-client';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { DeviceObject } from '../../worker/src/device/device-object.ts';
+import {
+  type StorageUnavailable,
+  storageUnavailable,
+} from '../../worker/src/storage/durable-store.ts';
+import { broker } from './test-broker.ts';
+import {
+  inShard,
+  organizationObject,
+  runInOrganization,
+  shardCount,
+  sqlInShard,
+} from './test-objects.ts';
+import { boundInShards, holdBurials, newUser } from './test-users.ts';
+
+// The job that brings a tombstone to every shard: when it is complete, and what interrupts it.
+
+let client: TestClient;
+beforeAll(async () => {
+  client = await broker.registerClient();
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+/** Lets the broker's clock, and the test's, stand this much later. */
+const travel = (seconds: number) => {
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 });
+};
+
+const epochIn = async (shard: number, user: string) => {
+  const rows = await sqlInShard(shard, 'SELECT epoch FROM user_tombstones WHERE user_id = ?', user);
+  return rows[0]?.epoch;
+};
+
+const epochsOf = (user: string, shards: readonly number[]) =>
+  Promise.all(shards.map((shard) => epochIn(shard, user)));
+
+/** Runs the alarm, however soon or late it is due, and gives the job. */
+async function afterAlarm(jobId: string | undefined): Promise<JobAnswer> {
+  await runDurableObjectAlarm(organizationObject());
+  return await broker.job(jobId ?? '');
+}
+
+/** The job once `until` is true of it; the alarm rings by itself. */
+async function jobWhen(jobId: string | undefined, until: (job: JobAnswer) => boolean) {
+  return await vi.waitFor(
+    async () => {
+      const job = await broker.job(jobId ?? '');
+      if (!until(job)) throw new Error(JSON.stringify(job));
+      return job;
+    },
+    { timeout: 15_000, interval: 20 },
+  );
+}
+
+const allReached = ({ shards }: JobAnswer) => shards.reached === shards.total;
+
+const sqlInOrganization = (statement: string, ...bindings: SqlStorageValue[]) =>
+  runInOrganization((state) => state.storage.sql.exec(statement, ...bindings).toArray());
+
+describe('a job', () => {
+  const silence = Promise.withResolvers<StorageUnavailable>();
+  afterAll(() => silence.resolve(storageUnavailable));
+
+  it('reaches every reserved shard by itself, and is complete ten seconds after the change', async () => {
+    const shards = [0, 3, 5];
+    const { user } = await boundInShards(client, shards);
+    const change = await broker.putUser(user, false);
+    expect(change).toMatchObject({ user_id: user, active: false, epoch: 2, status: 'pending' });
+    const job = await jobWhen(change.job_id, allReached);
+    expect(job).toEqual({
+      job_id: change.job_id,
+      status: 'pending',
+      user_id: user,
+      epoch: 1,
+      reason: 'deactivated',
+      created_at: expect.any(String),
+      shards: { total: 3, reached: 3 },
+    });
+    expect(await epochsOf(user, shards)).toEqual([1, 1, 1]);
+    travel(9);
+    expect(await afterAlarm(change.job_id)).toMatchObject({ status: 'pending' });
+    travel(1);
+    const complete = await afterAlarm(change.job_id);
+    expect(complete).toMatchObject({ status: 'complete', shards: { total: 3, reached: 3 } });
+    const took = Date.parse(complete.completed_at ?? '') - Date.parse(complete.created_at);
+    expect(took).toBeGreaterThanOrEqual(10_000);
+    // And stays so.
+    expect(await afterAlarm(change.job_id)).toEqual(complete);
+    expect(await broker.user(user)).toEqual({
+      user_id: user,
+      active: false,
+      epoch: 2,
+      bound_shards: 3,
+      jobs: [],
+    });
+  });
+
+  it('rings again by itself when the ten seconds are over', async () => {
+    const { user } = await boundInShards(client, [1]);
+    const change = await broker.putUser(user, false);
+    const job = await jobWhen(change.job_id, ({ status }) => status === 'complete');
+    const took = Date.parse(job.completed_at ?? '') - Date.parse(job.created_at);
+    expect(took).toBeGreaterThanOrEqual(10_000);
+    expect(took).toBeLessThan(13_000);
+  });
+
+  it.each<[string, () => Promise<StorageUnavailable>]>([
+    ['cannot write', async () => storageUnavailable],
+    [
+      'fails',
+      async () => {
+        throw new Error('this object is broken');
+      },
+    ],
+    ['is silent', () => silence.promise],
+  ])('waits for a shard that %s, and for no other', async (_, answer) => {
+    const shards = [2, 4, 6];
+    const { user } = await boundInShards(client, shards);
+    const { buryUser } = DeviceObject.prototype;
+    const asked = vi.spyOn(DeviceObject.prototype, 'buryUser').mockImplementation(async function (
+      this: DeviceObject,
+      ...given
+    ) {
+      const lame = await inShard(4, (object) => object === this);
+      return lame ? await answer() : await buryUser.apply(this, given);
+    });
+    const change = await broker.putUser(user, false);
+    const job = await jobWhen(change.job_id, ({ shards: { reached } }) => reached === 2);
+    expect(await epochsOf(user, shards)).toEqual([1, undefined, 1]);
+    travel(60);
+    expect(await afterAlarm(job.job_id)).toMatchObject({
+      status: 'pending',
+      shards: { reached: 2 },
+    });
+    asked.mockRestore();
+    // The one that was silent is given up on after ten seconds.
+    const complete = await vi.waitFor(
+      async () => {
+        travel(60);
+        const done = await afterAlarm(job.job_id);
+        expect(done.status).toBe('complete');
+        return done;
+      },
+      { timeout: 20_000, interval: 100 },
+    );
+    expect(complete.shards).toEqual({ total: 3, reached: 3 });
+    expect(await epochsOf(user, shards)).toEqual([1, 1, 1]);
+  });
+
+  it('asks a shard that cannot write less and less often, up to once a minute', async () => {
+    const { user } = await boundInShards(client, [7]);
+    const held = holdBurials();
+    const { job_id = '' } = await broker.putUser(user, false);
+    const pauses: number[] = [];
+    for (let attempt = 1; attempt <= 10; attempt++) {
+      const [delivery] = await vi.waitFor(async () => {
+        const rows = await sqlInOrganization(
+          'SELECT attempts, due_at_ms FROM tombstone_deliveries WHERE job_id = ?',
+          job_id,
+        );
+        expect(Number(rows[0]?.attempts)).toBeGreaterThanOrEqual(attempt);
+        return rows;
+      });
+      if (Number(delivery?.attempts) > attempt) continue;
+      pauses.push(Number(delivery?.due_at_ms) - Date.now());
+      vi.useFakeTimers({ toFake: ['Date'], now: Number(delivery?.due_at_ms) });
+      await runDurableObjectAlarm(organizationObject());
+    }
+    expect(pauses.length).toBeGreaterThan(5);
+    expect(pauses.every((pause, index) => pause <= 500 * 2 ** (index + 10))).toBe(true);
+    expect(Math.max(...pauses)).toBeLessThanOrEqual(60_000);
+    expect(pauses.at(-1)).toBeGreaterThan(50_000);
+    held.restore();
+    travel(60);
+    expect(await afterAlarm(job_id)).toMatchObject({ status: 'complete' });
+  });
+
+  it('is not the only one: what is due beyond one round comes in the next', async () => {
+    const users = Array.from({ length: 40 }, newUser);
+    for (const user of users) {
+      for (let shard = 0; shard < shardCount; shard++) {
+        await organizationObject().reserveBinding(user, shard);
+      }
+    }
+    const held = holdBurials();
+    const changes = await Promise.all(users.map((user) => broker.putUser(user, false)));
+    held.restore();
+    travel(60);
+    const left = () =>
+      sqlInOrganization('SELECT COUNT(*) AS count FROM tombstone_deliveries WHERE attempts > 0');
+    await runDurableObjectAlarm(organizationObject());
+    expect(await left()).toEqual([{ count: 40 * shardCount - 256 }]);
+    await runDurableObjectAlarm(organizationObject());
+    for (const { job_id } of changes) {
+      expect(await broker.job(job_id ?? '')).toMatchObject({ status: 'complete' });
+    }
+    const epochs = await Promise.all(
+      users.map((user) =>
+        epochsOf(
+          user,
+          Array.from({ length: shardCount }, (_, shard) => shard),
+        ),
+      ),
+    );
+    expect(epochs.flat()).toEqual(Array.from({ length: 40 * shardCount }, () => 1));
+  });
+});
+
+describe('an interrupted job', () => {
+  it('goes on after the organization was evicted, at any point', async () => {
+    const shards = [1, 2, 3, 4];
+    const { user } = await boundInShards(client, shards);
+    const { buryUser } = DeviceObject.prototype;
+    let asked = 0;
+    vi.spyOn(DeviceObject.prototype, 'buryUser').mockImplementation(async function (
+      this: DeviceObject,
+      ...given
+    ) {
+      asked += 1;
+      // Written, and the acknowledgement is lost for every other one.
+      const answer = await buryUser.apply(this, given);
+      return asked % 2 === 0 ? storageUnavailable : answer;
+    });
+    const change = await broker.putUser(user, false);
+    for (let round = 0; round < 6; round++) {
+      await evictDurableObject(organizationObject());
+      travel(60);
+      await runDurableObjectAlarm(organizationObject());
+    }
+    expect(await broker.job(change.job_id ?? '')).toMatchObject({
+      status: 'complete',
+      shards: { total: 4, reached: 4 },
+    });
+    expect(asked).toBeGreaterThan(4);
+    expect(await epochsOf(user, shards)).toEqual([1, 1, 1, 1]);
+  });
+
+  it('that has lost its alarm gets one when the object begins anew', async () => {
+    const { user } = await boundInShards(client, [5]);
+    const held = holdBurials();
+    const change = await broker.putUser(user, false);
+    await vi.waitFor(async () => expect((await attemptsOf(change.job_id))[0]).toBeGreaterThan(0));
+    await runInOrganization(({ storage }) => storage.deleteAlarm());
+    held.restore();
+    await evictDurableObject(organizationObject());
+    expect(await jobWhen(change.job_id, allReached)).toMatchObject({ shards: { reached: 1 } });
+  });
+
+  it('is not kept waiting by a clock that went back', async () => {
+    const { user } = await boundInShards(client, [6]);
+    const held = holdBurials();
+    travel(86_400);
+    const change = await broker.putUser(user, false);
+    await afterAlarm(change.job_id);
+    expect(await attemptsOf(change.job_id)).toEqual([1]);
+    held.restore();
+    vi.useRealTimers();
+    const begun = Date.now();
+    expect(await afterAlarm(change.job_id)).toMatchObject({
+      status: 'pending',
+      shards: { total: 1, reached: 1 },
+    });
+    vi.useFakeTimers({ toFake: ['Date'], now: begun + 9_000 });
+    expect(await afterAlarm(change.job_id)).toMatchObject({ status: 'pending' });
+    travel(3);
+    expect(await afterAlarm(change.job_id)).toMatchObject({ status: 'complete' });
+  });
+
+  const attemptsOf = async (jobId: string | undefined) => {
+    const rows = await sqlInOrganization(
+      'SELECT attempts FROM tombstone_deliveries WHERE job_id = ?',
+      jobId ?? '',
+    );
+    return rows.map(({ attempts }) => Number(attempts));
+  };
+});
+
+describe('several changes of one user', () => {
+  it('a deactivation that is repeated waits for the first one', async () => {
+    const { user } = await boundInShards(client, [1, 2]);
+    const first = await broker.putUser(user, false);
+    const second = await broker.putUser(user, false);
+    expect(second).toEqual(first);
+    await jobWhen(first.job_id, allReached);
+    travel(10);
+    await afterAlarm(first.job_id);
+    const { job_id, ...rest } = first;
+    expect(job_id).toBeDefined();
+    expect(await broker.putUser(user, false)).toEqual({ ...rest, status: 'complete' });
+    const jobs = await sqlInOrganization(
+      'SELECT job_id FROM tombstone_jobs WHERE user_id = ?',
+      user,
+    );
+    expect(jobs).toEqual([{ job_id }]);
+  });
+
+  it('fifty deactivations at once are one', async () => {
+    const { user } = await boundInShards(client, [3]);
+    const changes = await Promise.all(
+      Array.from({ length: 50 }, () => broker.putUser(user, false)),
+    );
+    expect(new Set(changes.map(({ job_id }) => job_id)).size).toBe(1);
+    expect(changes.every(({ epoch }) => epoch === 2)).toBe(true);
+  });
+
+  it('a deactivation during a revocation has a job of its own, and the tombstone is the newer one', async () => {
+    const shards = [1, 4];
+    const { user } = await boundInShards(client, shards);
+    const held = holdBurials();
+    const revoked = await broker.revokeUser(user);
+    const deactivated = await broker.putUser(user, false);
+    expect([revoked.epoch, deactivated.epoch]).toEqual([2, 3]);
+    expect((await broker.user(user)).jobs).toMatchObject([
+      { job_id: revoked.job_id, epoch: 1, reason: 'unspecified' },
+      { job_id: deactivated.job_id, epoch: 2, reason: 'deactivated' },
+    ]);
+    // The newer one comes first to one shard, and last to the other.
+    await held.bury(1, user, 2);
+    await held.bury(1, user, 1);
+    await held.bury(4, user, 1);
+    expect(await epochsOf(user, shards)).toEqual([2, 1]);
+    held.restore();
+    travel(60);
+    expect(await afterAlarm(revoked.job_id)).toMatchObject({ status: 'complete' });
+    expect(await broker.job(deactivated.job_id ?? '')).toMatchObject({ status: 'complete' });
+    expect(await epochsOf(user, shards)).toEqual([2, 2]);
+  });
+
+  it('a reactivation does not end the job that is running, nor what it brings', async () => {
+    const { user } = await boundInShards(client, [2, 5]);
+    const held = holdBurials();
+    const change = await broker.putUser(user, false);
+    expect(await broker.putUser(user, true)).toEqual({
+      user_id: user,
+      active: true,
+      epoch: 2,
+      status: 'complete',
+    });
+    expect(await broker.user(user)).toMatchObject({
+      active: true,
+      jobs: [{ job_id: change.job_id, status: 'pending' }],
+    });
+    held.restore();
+    travel(60);
+    expect(await afterAlarm(change.job_id)).toMatchObject({ status: 'complete' });
+    expect(await epochsOf(user, [2, 5])).toEqual([1, 1]);
+    // Deactivated again, it is another epoch that ends.
+    expect(await broker.putUser(user, false)).toMatchObject({ epoch: 3, status: 'pending' });
+  });
+
+  it('a user whom nobody has seen can be deactivated, and then binds nothing', async () => {
+    const user = newUser();
+    const change = await broker.putUser(user, false);
+    expect(change).toMatchObject({ epoch: 2, status: 'pending' });
+    expect(await broker.job(change.job_id ?? '')).toMatchObject({
+      shards: { total: 0, reached: 0 },
+    });
+    expect(await organizationObject().reserveBinding(user, 0)).toEqual({
+      ok: false,
+      code: 'subject_inactive',
+    });
+    travel(10);
+    expect(await afterAlarm(change.job_id)).toMatchObject({ status: 'complete' });
+  });
+
+  it('to reactivate one who is not inactive changes nothing', async () => {
+    const user = newUser();
+    const before = await sqlInOrganization("SELECT value FROM settings WHERE name = 'version'");
+    expect(await broker.putUser(user, true)).toMatchObject({
+      active: true,
+      epoch: 1,
+      status: 'complete',
+    });
+    expect(await sqlInOrganization('SELECT * FROM users WHERE user_id = ?', user)).toEqual([]);
+    expect(await sqlInOrganization("SELECT value FROM settings WHERE name = 'version'")).toEqual(
+      before,
+    );
+  });
+});
