@@ -27,7 +27,10 @@ export const evidenceOf = (unverifiedChallenge: string, unverifiedResponse: stri
   packEvidence({ unverifiedChallenge, unverifiedResponse });
 
 /** The device's one certificate, as the administrator sees it. */
-export async function certificateOf(broker: TestBroker, device: FakeDevice) {
+export async function certificateOf(
+  broker: TestBroker,
+  device: { readonly deviceId: string | undefined },
+) {
   const { certificates } = await broker.client.device(device.deviceId ?? '');
   const [certificate] = certificates;
   if (certificate === undefined || certificates.length > 1) {

@@ -38,6 +38,7 @@ export class TestBroker {
   /** Everything that the edge server and the broker have logged, across restarts. */
   readonly logLines: string[];
   readonly #ports: { readonly httpPort: number; readonly tlsPort: number };
+  readonly #workerBundle: string;
   #server: RunningEdgeServer;
 
   private constructor(
@@ -45,9 +46,11 @@ export class TestBroker {
     shardCount: number,
     ports: { readonly httpPort: number; readonly tlsPort: number },
     logLines: string[],
+    workerBundle: string,
   ) {
     this.#server = server;
     this.#ports = ports;
+    this.#workerBundle = workerBundle;
     this.shardCount = shardCount;
     this.dataDirectory = server.dataDirectory;
     this.logLines = logLines;
@@ -58,9 +61,12 @@ export class TestBroker {
     });
   }
 
-  static async start(options: { shardCount?: number } = {}): Promise<TestBroker> {
+  /** @param options.workerBundle absolute path of another worker module than the one that ships */
+  static async start(
+    options: { shardCount?: number; workerBundle?: string } = {},
+  ): Promise<TestBroker> {
     const { shardCount = defaultShardCount } = options;
-    const workerBundle = await builtProgram('worker');
+    const workerBundle = options.workerBundle ?? (await builtProgram('worker'));
     for (let attempt = 1; ; attempt++) {
       const dataDirectory = mkdtempSync(join(tmpdir(), 'countersign-broker-'));
       const ports = { httpPort: await findFreePort(), tlsPort: await findFreePort() };
@@ -73,7 +79,7 @@ export class TestBroker {
           log: (line) => logLines.push(line),
           ...ports,
         });
-        return new TestBroker(server, shardCount, ports, logLines);
+        return new TestBroker(server, shardCount, ports, logLines, workerBundle);
       } catch (error) {
         rmSync(dataDirectory, { recursive: true });
         const portWasTaken = error instanceof EdgeServerError && error.failure === 'port_in_use';
@@ -102,7 +108,7 @@ export class TestBroker {
   async startAgain(options: { shardCount?: number } = {}): Promise<void> {
     this.#server = await startEdgeServer({
       dataDirectory: this.dataDirectory,
-      workerBundle: await builtProgram('worker'),
+      workerBundle: this.#workerBundle,
       log: (line) => this.logLines.push(line),
       ...this.#ports,
       ...options,

@@ -1,0 +1,114 @@
+// The broker as built, able to stop dead at named points inside of its objects, and to drop its objects from memory.
+// A point that is armed says so in the log and never goes on, so that whoever reads the line can kill the process
+// there. Nothing of this is in the bundle that ships.
+import { AsyncLocalStorage } from 'node:async_hooks';
+import broker, * as classes from 'broker.js';
+
+export * from 'broker.js';
+
+/** The method of an object that runs, and how often it has flushed. */
+const calls = new AsyncLocalStorage();
+/** The points that were reached since recording began; `undefined` when nobody records. */
+let recorded;
+/** The point to stop at, and how many times it may be passed before. */
+let armed;
+const liveObjects = new Set();
+
+function reach(point) {
+  recorded?.push(point);
+  if (armed?.point !== point || armed.passes-- > 0) return;
+  console.log(JSON.stringify({ event: 'fault_point', point }));
+  // Nothing runs from here on, not even the commit that the runtime would do by itself.
+  for (;;);
+}
+
+/** Every flush has two points: written and not on disk, on disk and not answered. */
+function watchFlushes(storage) {
+  const sync = storage.sync.bind(storage);
+  const watched = async () => {
+    const call = calls.getStore();
+    const name = call === undefined ? 'nobody: write' : `${call.method}: write ${++call.flushes}`;
+    reach(`${name} not committed`);
+    await sync();
+    reach(`${name} committed`);
+  };
+  Object.defineProperty(storage, 'sync', { value: watched });
+}
+
+const sign = crypto.subtle.sign.bind(crypto.subtle);
+Object.defineProperty(crypto.subtle, 'sign', {
+  value: async (...values) => {
+    const signature = await sign(...values);
+    // Before the first write an object may be reading its settings, which tries the keys; afterwards it signs.
+    const call = calls.getStore();
+    if (call !== undefined && call.flushes > 0) {
+      reach(`${call.method}: signed after write ${call.flushes}`);
+    }
+    return signature;
+  },
+});
+
+function watch(className) {
+  const Original = classes[className];
+  class Watched extends Original {
+    constructor(state, environment) {
+      watchFlushes(state.storage);
+      super(state, environment);
+      liveObjects.add(state);
+    }
+  }
+  for (const name of Object.getOwnPropertyNames(Original.prototype)) {
+    if (name === 'constructor') continue;
+    const method = `${className}.${name}`;
+    Watched.prototype[name] = function (...values) {
+      return calls.run({ method, flushes: 0 }, async () => {
+        const result = await Original.prototype[name].apply(this, values);
+        reach(`${method}: done`);
+        return result;
+      });
+    };
+  }
+  return Watched;
+}
+
+export const DeviceObject = watch('DeviceObject');
+export const KeyObject = watch('KeyObject');
+export const OrganizationObject = watch('OrganizationObject');
+
+const commands = {
+  '/fault/record': () => {
+    recorded = [];
+    return 'recording';
+  },
+  '/fault/points': () => {
+    const points = recorded ?? [];
+    recorded = undefined;
+    return points;
+  },
+  '/fault/arm': ({ point, passes }) => {
+    armed = { point, passes };
+    return 'armed';
+  },
+  '/fault/evict': () => {
+    for (const state of liveObjects) {
+      try {
+        state.abort('evicted by a test');
+      } catch {
+        // Aborting ends what called it, too, when that is the object itself; here it never is.
+      }
+    }
+    const count = liveObjects.size;
+    liveObjects.clear();
+    return count;
+  },
+};
+
+export default {
+  async fetch(request, environment, context) {
+    const command = commands[new URL(request.url).pathname];
+    if (command !== undefined) return Response.json(command(await request.json()));
+    const response = await broker.fetch(request, environment, context);
+    reach('worker: answer made');
+    return response;
+  },
+};
