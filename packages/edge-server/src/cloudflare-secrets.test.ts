@@ -28,7 +28,7 @@ it('prints exactly the secrets that wrangler.toml requires, with the keys of the
     format: 'der',
     type: 'pkcs8',
   });
-  const { decision } = JSON.parse(secrets.PUBLIC_KEYS ?? '');
+  const [decision] = JSON.parse(secrets.PUBLIC_KEYS ?? '').decision;
   expect(createPublicKey(key).export({ format: 'jwk' })).toEqual(decision);
   const claims = JSON.parse(
     Buffer.from(secrets.KEY_SET?.split('.')[1] ?? '', 'base64url').toString(),

@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { lockDataDirectory } from './data-directory/data-directory-lock.ts';
-import { keepKeySetSigner } from './data-directory/keep-key-set-signer.ts';
-import { keepKeySet } from './data-directory/key-set.ts';
 import { ensureDataDirectory } from './data-directory/open-data-directory.ts';
 import { EdgeServerError } from './edge-server-error.ts';
 import { assertOptions, type EdgeServerOptions } from './edge-server-options.ts';
-import { workerSettings } from './worker-settings.ts';
+import { keepWorkerSettings } from './keep-worker-settings.ts';
+import { readTokenKeys } from './rotation/token-key-files.ts';
 
 /** Settings that are variables in wrangler.toml, not secrets. */
 const variables = new Set(['BROKER_URL', 'SHARD_COUNT']);
@@ -32,14 +31,8 @@ export async function cloudflareSecrets(
   const data = await ensureDataDirectory(options.dataDirectory, { brokerUrl, nowMs });
   const { lock } = lockDataDirectory(data.directory, data.paths);
   try {
-    const content = {
-      brokerUrl,
-      organizationId: data.deployment.organizationId,
-      challengeKey: data.publicKey('challenge'),
-    };
-    const signer = await keepKeySetSigner(data, nowMs);
-    const { keySet } = keepKeySet(data.paths.keySet, content, signer, nowMs);
-    const { texts, keys } = workerSettings(data, brokerUrl, keySet);
+    const tokenKeys = readTokenKeys(data.paths);
+    const { texts, keys } = await keepWorkerSettings(data, brokerUrl, tokenKeys, nowMs);
     const keyTexts = Object.entries(keys).map(([name, { use, file }]) => {
       const bytes = readFileSync(file);
       if (use === 'hmac_sign') return [name, bytes.toString('base64url')];

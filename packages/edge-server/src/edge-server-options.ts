@@ -3,6 +3,7 @@ import { maxShardCount } from './data-directory/deployment.ts';
 import { EdgeServerError } from './edge-server-error.ts';
 import type { TlsFiles } from './front/tls-certificate.ts';
 import type { LogFormat } from './logs.ts';
+import type { RotationTimes } from './rotation/rotate-token-keys.ts';
 import type { LivenessTiming } from './workerd/watch-liveness.ts';
 
 export type EdgeServerOptions = {
@@ -30,6 +31,8 @@ export type EdgeServerOptions = {
   readonly logFormat?: LogFormat;
   /** How often workerd is asked whether it still answers. Default: every 5 seconds, with 5 seconds for an answer. */
   readonly liveness?: LivenessTiming;
+  /** How often token keys are rotated, and how fast. Default: every 90 days, each step as slowly as is safe. */
+  readonly keyRotation?: Partial<RotationTimes>;
 };
 
 export const defaultHost = '127.0.0.1';

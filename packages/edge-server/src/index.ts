@@ -1,3 +1,4 @@
+export { cloudflareSecrets } from './cloudflare-secrets.ts';
 export { type Deployment, maxShardCount } from './data-directory/deployment.ts';
 export {
   type DataDirectory,

@@ -31,20 +31,18 @@ describe('startEdgeServer', () => {
       KEY_SET: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/),
       PUBLIC_KEYS: expect.stringContaining('"response_encryption"'),
     });
+    const key = { kty: 'EC', crv: 'P-256', x: expect.any(String), y: expect.any(String) };
     expect(JSON.parse(texts.PUBLIC_KEYS)).toEqual({
-      challenge: { kty: 'EC', crv: 'P-256', x: expect.any(String), y: expect.any(String) },
-      decision: { kty: 'EC', crv: 'P-256', x: expect.any(String), y: expect.any(String) },
-      response_encryption: {
-        kty: 'EC',
-        crv: 'P-256',
-        x: expect.any(String),
-        y: expect.any(String),
-      },
+      challenge: [key],
+      mtls_evidence: [key],
+      decision: [key],
+      response_encryption: [key],
     });
     const signing = { extractable: false, algorithm: 'ECDSA', usages: ['sign'] };
     expect(keys).toEqual({
       ISSUER_KEY: signing,
       CHALLENGE_KEY: signing,
+      MTLS_EVIDENCE_KEY: signing,
       DECISION_KEY: signing,
       RESPONSE_KEY: { extractable: false, algorithm: 'ECDH', usages: ['deriveBits'] },
       DEVICE_ID_KEY: { extractable: false, algorithm: 'HMAC', usages: ['sign'] },

@@ -3,8 +3,6 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type DataDirectoryLock, lockDataDirectory } from './data-directory/data-directory-lock.ts';
 import { replaceFile } from './data-directory/durable-files.ts';
-import { keepKeySetSigner } from './data-directory/keep-key-set-signer.ts';
-import { keepKeySet } from './data-directory/key-set.ts';
 import { type DataDirectory, ensureDataDirectory } from './data-directory/open-data-directory.ts';
 import { EdgeServerError, errorText, systemErrorCode } from './edge-server-error.ts';
 import {
@@ -17,9 +15,14 @@ import {
 } from './edge-server-options.ts';
 import { type Front, startFront } from './front/start-front.ts';
 import { keepTlsCertificate, readTlsFiles } from './front/tls-certificate.ts';
+import { keepWorkerSettings } from './keep-worker-settings.ts';
 import { createLog, type Log } from './logs.ts';
 import { identifyProcess, isSameProcess, type ProcessIdentity } from './process-identity.ts';
-import { workerSettings } from './worker-settings.ts';
+import { createReload } from './reload.ts';
+import { KeyRotation, runKeyRotation } from './rotation/key-rotation.ts';
+import { defaultRotationTimes } from './rotation/rotate-token-keys.ts';
+import { readTokenKeys } from './rotation/token-key-files.ts';
+import type { TokenKeys } from './rotation/token-keys.ts';
 import {
   makeSocketDirectory,
   removeLeftSocketDirectory,
@@ -48,6 +51,7 @@ const plainUrl = (host: string, port: number) => `http://${urlHost(host)}:${port
 const builtWorker = fileURLToPath(new URL('../../../dist/worker/index.js', import.meta.url));
 const requestGraceMs = 500;
 const tlsCheckEveryMs = 86_400_000;
+const rotationCheckEveryMs = 1_000;
 
 function assertWorkerBundle(path: string): void {
   if (existsSync(path)) return;
@@ -166,16 +170,27 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
     const httpUrl = plainUrl(host, front.httpPort);
     const brokerUrl = options.brokerUrl ?? httpUrl;
 
-    const { keySet, changedFrom } = keepKeySet(
-      data.paths.keySet,
-      {
+    const configurationWith = async (tokenKeys: TokenKeys, nowMs: number) => {
+      const { changedFrom, ...settings } = await keepWorkerSettings(
+        data,
         brokerUrl,
-        organizationId: data.deployment.organizationId,
-        challengeKey: data.publicKey('challenge'),
-      },
-      await keepKeySetSigner(data, nowMs),
-      nowMs,
-    );
+        tokenKeys,
+        nowMs,
+      );
+      const { mtlsUrl } = options;
+      const text = workerdConfigurationText({
+        path: data.paths.workerdConfiguration,
+        workerBundle,
+        socket: socketDirectory.socket,
+        durableObjects: data.paths.durableObjects,
+        ...settings,
+        texts: { ...settings.texts, ...(mtlsUrl === undefined ? {} : { MTLS_URL: mtlsUrl }) },
+      });
+      return { text, changedFrom };
+    };
+    // Read once more: now nobody else may change them.
+    const tokenKeys = readTokenKeys(data.paths);
+    const { text: configuration, changedFrom } = await configurationWith(tokenKeys, nowMs);
     if (changedFrom !== undefined && !data.created) {
       log.write(
         'warning',
@@ -183,16 +198,9 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
         `the broker URL was ${changedFrom} and is ${brokerUrl} now: devices that were enrolled before refuse its challenges`,
       );
     }
-    replaceFile(
-      data.paths.workerdConfiguration,
-      workerdConfigurationText({
-        path: data.paths.workerdConfiguration,
-        workerBundle,
-        socket: socketDirectory.socket,
-        durableObjects: data.paths.durableObjects,
-        ...workerSettings(data, brokerUrl, keySet),
-      }),
-    );
+    replaceFile(data.paths.workerdConfiguration, configuration);
+    let endRotation = async (): Promise<void> => undefined;
+    undo.push(() => endRotation());
     const running = await superviseWorkerd({
       configurationPath: data.paths.workerdConfiguration,
       socket: socketDirectory.socket,
@@ -202,6 +210,25 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
     });
     supervisor = running;
     undo.push(() => running.stop());
+    const reload = createReload({
+      front,
+      supervisor: running,
+      configurationPath: data.paths.workerdConfiguration,
+      running: configuration,
+      log,
+    });
+    const rotation = new KeyRotation({
+      paths: data.paths,
+      keys: tokenKeys,
+      times: { ...defaultRotationTimes, ...options.keyRotation },
+      serve: async (keys) => {
+        await reload.to((await configurationWith(keys, Date.now())).text);
+      },
+      log,
+      now: Date.now,
+      monotonicNow: () => performance.now(),
+    });
+    endRotation = runKeyRotation(rotation, rotationCheckEveryMs);
     undo.push(renewTlsDaily(front, data, options, log));
 
     const tlsUrl = `https://${urlHost(host)}:${front.tlsPort}`;
@@ -221,6 +248,7 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
       rootCertificatePem: data.rootCertificatePem,
       workerdPid: running.pid,
       stop: () => {
+        void endRotation();
         // First the requests under way, then what serves them.
         stopped ??= front
           .stop(requestGraceMs)

@@ -1,7 +1,8 @@
 import { lstatSync, type Stats } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { EdgeServerError } from '../edge-server-error.ts';
-import { requiredDirectories, requiredFiles } from './layout.ts';
+import { readTokenKeys, tokenKeyFiles } from '../rotation/token-key-files.ts';
+import { dataPaths, requiredDirectories, requiredFiles } from './layout.ts';
 
 const onWindows = process.platform === 'win32';
 
@@ -19,9 +20,21 @@ function quoted(path: string): string {
  * command that solves it. Changes nothing: who could read a key before the repair could have copied it, which the
  * administrator must know.
  *
- * @throws EdgeServerError `data_directory_incomplete` or `data_directory_permissions`
+ * @throws EdgeServerError `data_directory_incomplete`, `data_directory_permissions`, or `data_directory_unusable` when
+ *   it cannot be told which token keys there should be
  */
 export function checkDataDirectory(directory: string): void {
+  checkFiles(directory, requiredDirectories, requiredFiles);
+  const paths = dataPaths(directory);
+  const files = tokenKeyFiles(paths, readTokenKeys(paths)).map((path) => relative(directory, path));
+  checkFiles(directory, [], files);
+}
+
+function checkFiles(
+  directory: string,
+  directories: readonly string[],
+  files: readonly string[],
+): void {
   const missing: string[] = [];
   const open: string[] = [];
   const user = onWindows ? undefined : process.getuid?.();
@@ -49,8 +62,8 @@ export function checkDataDirectory(directory: string): void {
     }
   };
 
-  for (const name of requiredDirectories) check(name, (stat) => stat.isDirectory(), 'a folder');
-  for (const name of requiredFiles) check(name, (stat) => stat.isFile(), 'a regular file');
+  for (const name of directories) check(name, (stat) => stat.isDirectory(), 'a folder');
+  for (const name of files) check(name, (stat) => stat.isFile(), 'a regular file');
 
   if (missing.length > 0) {
     throw new EdgeServerError(

@@ -107,6 +107,7 @@ function isInterruptedCreation(directory: string): boolean {
     paths.keys,
     paths.keySet,
     paths.ownerToken,
+    paths.tokenKeys,
   ];
   const known = new Set(created.map((path) => basename(path)));
   const names = readdirSync(directory);

@@ -8,9 +8,10 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { decodePem, parseCertificate, verifyIssuedBy } from '@countersign/x509';
 import { describe, expect, it } from 'vitest';
+import { tokenKeyFiles } from '../rotation/token-key-files.ts';
 import { temporaryDirectory } from '../testing/temporary-directory.ts';
 import { requiredDirectories, requiredFiles } from './layout.ts';
 import { ensureDataDirectory } from './open-data-directory.ts';
@@ -41,14 +42,18 @@ describe('a new data folder', () => {
     for (const umask of [0, 0o077]) {
       const previous = process.umask(umask);
       try {
-        const { directory } = await created();
+        const { directory, data } = await created();
         for (const path of [directory, ...allEntries(directory)]) {
           const stat = lstatSync(path);
           expect([path, stat.mode & 0o777]).toEqual([path, stat.isDirectory() ? 0o700 : 0o600]);
         }
         const names = allEntries(directory).map((path) => path.slice(directory.length + 1));
         expect(names.toSorted()).toEqual(
-          [...requiredFiles, ...requiredDirectories.filter((name) => name !== '.')].toSorted(),
+          [
+            ...requiredFiles,
+            ...requiredDirectories.filter((name) => name !== '.'),
+            ...tokenKeyFiles(data.paths, data.tokenKeys).map((path) => relative(directory, path)),
+          ].toSorted(),
         );
       } finally {
         process.umask(previous);

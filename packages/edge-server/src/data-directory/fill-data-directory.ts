@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { encodeBase64url } from '@countersign/protocol';
+import { makeFirstTokenKeys, readPublicKeys } from '../rotation/token-key-files.ts';
 import { formatDeployment } from './deployment.ts';
 import { makePrivateDirectory, syncDirectory, writeNewFile } from './durable-files.ts';
 import { signKeySet } from './key-set.ts';
@@ -10,7 +11,7 @@ import {
   makeKeySetSignerCertificate,
   makeRootCertificate,
 } from './make-certificates.ts';
-import { newP256Key, publicJwkOf } from './private-key.ts';
+import { newP256Key } from './private-key.ts';
 
 export type CreationSettings = {
   readonly shardCount: number;
@@ -38,23 +39,24 @@ export async function fillDataDirectory(
   const signer = await makeKeySetSignerCertificate(signerKey, root, rootKey, nowMs);
   const deviceIdKey = randomBytes(32);
   const organizationId = `org_${encodeBase64url(randomBytes(16))}`;
-  const content = {
-    brokerUrl: settings.brokerUrl,
-    organizationId,
-    challengeKey: publicJwkOf(keyOf('challenge')),
-  };
 
   makePrivateDirectory(paths.keys);
   for (const [name, key] of Object.entries(keys)) {
     writeNewFile(join(paths.keys, `${name}.pem`), key.pem);
   }
   writeNewFile(paths.deviceIdKey, deviceIdKey);
+  const tokenKeys = makeFirstTokenKeys(paths, nowMs);
   makePrivateDirectory(paths.certificates);
   writeNewFile(paths.certificate('root'), root);
   writeNewFile(paths.certificate('issuer'), issuer);
   writeNewFile(paths.certificate('key-set-signer'), signer);
   makePrivateDirectory(paths.durableObjects);
   writeNewFile(paths.ownerToken, `${encodeBase64url(randomBytes(32))}\n`);
+  const content = {
+    brokerUrl: settings.brokerUrl,
+    organizationId,
+    challengeKeys: readPublicKeys(paths, tokenKeys, 'challenge'),
+  };
   const keySetSigner = { privateKey: signerKey, certificatePem: signer };
   writeNewFile(paths.keySet, `${signKeySet(content, keySetSigner, 1, nowMs)}\n`);
   writeNewFile(

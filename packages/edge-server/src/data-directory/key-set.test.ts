@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { decodeBase64url } from '@countersign/protocol';
 import { keySetClaims } from '@countersign/protocol/key-set';
 import { describe, expect, it } from 'vitest';
+import { readPublicKeys } from '../rotation/token-key-files.ts';
 import { temporaryDirectory } from '../testing/temporary-directory.ts';
 import { keepKeySetSigner } from './keep-key-set-signer.ts';
 import { jwkThumbprint, keepKeySet } from './key-set.ts';
@@ -19,7 +20,7 @@ async function setUp() {
   const content = {
     brokerUrl,
     organizationId: data.deployment.organizationId,
-    challengeKey: data.publicKey('challenge'),
+    challengeKeys: readPublicKeys(data.paths, data.tokenKeys, 'challenge'),
   };
   return { data, signer, content };
 }
@@ -68,15 +69,13 @@ describe('the key set', () => {
       aud: data.deployment.organizationId,
       version: 1,
       iat: nowMs / 1000,
-      keys: [
-        {
-          ...content.challengeKey,
-          kid: jwkThumbprint(content.challengeKey),
-          alg: 'ES256',
-          use: 'sig',
-          purpose: 'challenge',
-        },
-      ],
+      keys: content.challengeKeys.map((key) => ({
+        ...key,
+        kid: jwkThumbprint(key),
+        alg: 'ES256',
+        use: 'sig',
+        purpose: 'challenge',
+      })),
     });
   });
 

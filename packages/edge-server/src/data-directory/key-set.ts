@@ -14,7 +14,8 @@ export type KeySetContent = {
   /** `iss` of every challenge. */
   readonly brokerUrl: string;
   readonly organizationId: string;
-  readonly challengeKey: P256PublicJwk;
+  /** In any order: a host looks one up by its kid. */
+  readonly challengeKeys: readonly P256PublicJwk[];
 };
 
 export type KeySetSigner = {
@@ -42,24 +43,24 @@ function headerOf(certificatePem: string): string {
 }
 
 function claimsOf(content: KeySetContent, version: number, nowMs: number): KeySetClaims {
-  const { crv, kty, x, y } = content.challengeKey;
   return {
     iss: content.brokerUrl,
     aud: content.organizationId,
     version,
     iat: Math.floor(nowMs / 1000),
-    keys: [
-      {
+    // In one order, whichever is in use: only another set needs another version.
+    keys: content.challengeKeys
+      .map(({ kty, crv, x, y }) => ({
         kty,
         crv,
         x,
         y,
-        kid: jwkThumbprint(content.challengeKey),
-        alg: 'ES256',
-        use: 'sig',
-        purpose: 'challenge',
-      },
-    ],
+        kid: jwkThumbprint({ kty, crv, x, y }),
+        alg: 'ES256' as const,
+        use: 'sig' as const,
+        purpose: 'challenge' as const,
+      }))
+      .toSorted((one, other) => (one.kid < other.kid ? -1 : 1)),
   };
 }
 

@@ -3,12 +3,14 @@ import { readFileSync, realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { decodeBase64url } from '@countersign/protocol';
 import { EdgeServerError } from '../edge-server-error.ts';
+import { adoptOlderTokenKeys, readTokenKeys } from '../rotation/token-key-files.ts';
+import type { TokenKeys } from '../rotation/token-keys.ts';
 import { checkDataDirectory } from './check-data-directory.ts';
 import { createDataDirectory } from './create-data-directory.ts';
 import { type Deployment, parseDeployment } from './deployment.ts';
 import { type DataPaths, dataPaths, type PrivateKeyName } from './layout.ts';
 import { parseOwnCertificate } from './make-certificates.ts';
-import { type P256PublicJwk, publicJwkOf, readP256Key } from './private-key.ts';
+import { readP256Key } from './private-key.ts';
 
 /** A data folder that was found complete and consistent. */
 export type DataDirectory = {
@@ -20,7 +22,8 @@ export type DataDirectory = {
   readonly issuerCertificatePem: string;
   /** P-256. */
   readonly privateKey: (name: PrivateKeyName) => KeyObject;
-  readonly publicKey: (name: PrivateKeyName) => P256PublicJwk;
+  /** As they were when the folder was opened. */
+  readonly tokenKeys: TokenKeys;
   /** Whether this call created it. */
   readonly created: boolean;
 };
@@ -99,8 +102,9 @@ export async function ensureDataDirectory(
   const { shardCount = defaultShardCount, brokerUrl, nowMs } = settings;
   const created = await createDataDirectory(resolve(directory), { shardCount, brokerUrl }, nowMs);
   const absolute = realpathSync(directory);
-  checkDataDirectory(absolute);
   const paths = dataPaths(absolute);
+  adoptOlderTokenKeys(paths, nowMs);
+  checkDataDirectory(absolute);
   const deployment = parseDeployment(readFileSync(paths.deployment, 'utf8'), paths.deployment);
   assertDeploymentFits(paths, deployment, settings.shardCount);
   return {
@@ -111,7 +115,7 @@ export async function ensureDataDirectory(
     rootCertificatePem: readCertificate(paths.certificate('root')),
     issuerCertificatePem: readCertificate(paths.certificate('issuer')),
     privateKey: (name) => readP256Key(paths.privateKey(name)),
-    publicKey: (name) => publicJwkOf(readP256Key(paths.privateKey(name))),
+    tokenKeys: readTokenKeys(paths),
     created,
   };
 }

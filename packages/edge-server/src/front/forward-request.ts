@@ -5,6 +5,7 @@ import type { AnswerHead } from './answer-parser.ts';
 import { BodyRoom } from './body-room.ts';
 import { cfBlobOf } from './client-facts.ts';
 import { declaresTooMuch, readBody } from './read-body.ts';
+import type { RequestGate } from './request-gate.ts';
 import { requestHead } from './request-head.ts';
 import { headersForClient, headersForWorkerd } from './request-headers.ts';
 import { requestIdOf, sendProblem } from './send-problem.ts';
@@ -22,11 +23,14 @@ const lingerMs = 3_000;
 
 export type Upstream = {
   readonly connections: Pick<WorkerdConnections, 'send'>;
+  readonly gate: RequestGate;
   readonly isReady: () => boolean;
   readonly log: Log;
 };
 
 const startingAgain = 'The broker is being started again.';
+const replacing =
+  'The broker is being started with other settings, which takes longer than it should.';
 /** For the log, and for the client. */
 const answerFailures = {
   timed_out: ['the broker did not answer in time', 'The broker did not answer in time.'],
@@ -170,6 +174,7 @@ export function createForwarder(upstream: Upstream, protocol: 'http' | 'https'):
     // The last part of an answer goes out together with its end, in one write.
     let part: Buffer | undefined;
     let current: Exchange | undefined;
+    const leave = upstream.gate.enter();
     const guarded =
       <Input extends unknown[]>(action: (...input: Input) => unknown) =>
       (...input: Input): boolean => {
@@ -195,6 +200,7 @@ export function createForwarder(upstream: Upstream, protocol: 'http' | 'https'):
         return !isEnough;
       }),
       onEnd: guarded(() => {
+        leave();
         response.end(part);
       }),
       onFailure: guarded((failure: AnswerFailure) => {
@@ -203,11 +209,17 @@ export function createForwarder(upstream: Upstream, protocol: 'http' | 'https'):
         if (mayAskAgain && isUnanswered && upstream.isReady()) {
           // The connection was one of an earlier workerd, or had been closed while it was idle.
           current = upstream.connections.send(wire, receiver, true);
-        } else refuseAnswer(response, failure);
+        } else {
+          leave();
+          refuseAnswer(response, failure);
+        }
       }),
     };
     response.on('drain', () => current?.resume());
-    response.once('close', () => current?.abandon());
+    response.once('close', () => {
+      current?.abandon();
+      leave();
+    });
     current = upstream.connections.send(wire, receiver);
   };
 
@@ -221,7 +233,7 @@ export function createForwarder(upstream: Upstream, protocol: 'http' | 'https'):
     if (path === undefined || !hasOneHost(request)) {
       return sendMalformed(response, 'The request must name a path and exactly one Host.');
     }
-    if (!upstream.isReady()) {
+    if (!upstream.isReady() && !upstream.gate.isHolding) {
       request.resume();
       return sendUnavailable(response, startingAgain);
     }
@@ -229,7 +241,12 @@ export function createForwarder(upstream: Upstream, protocol: 'http' | 'https'):
     const { result, release } = readBody(request, maxBodyBytes, room);
     response.once('close', release);
     const read = await result;
-    if (read.ok) return exchange(request, response, path, read.body);
+    if (read.ok) {
+      if (upstream.gate.isHolding && !(await upstream.gate.wait(response))) {
+        return response.destroyed ? undefined : sendUnavailable(response, replacing);
+      }
+      return exchange(request, response, path, read.body);
+    }
     if (read.reason === 'too_large') return sendTooLarge(request, response);
     if (read.reason === 'no_room') return sendNoRoom(request, response);
     response.destroy();

@@ -10,6 +10,7 @@ import { ask, type SimpleAnswer, startTestFront } from '../testing/start-test-fr
 import { BodyRoom, type BodyShare } from './body-room.ts';
 import { createForwarder } from './forward-request.ts';
 import { readBody } from './read-body.ts';
+import { RequestGate } from './request-gate.ts';
 import type { AnswerReceiver } from './workerd-connections.ts';
 
 /** An exception that nobody catches would end this process, and with it the test. */
@@ -48,6 +49,7 @@ async function forwarding(
   const forward = createForwarder(
     {
       connections,
+      gate: new RequestGate(),
       isReady: () => true,
       log: {
         write: (_level, event, message, fields) => void log.push({ event, message, ...fields }),

@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Log } from '../logs.ts';
 import { createForwarder, type Forwarder, type Upstream } from './forward-request.ts';
 import { listenOn } from './listen.ts';
+import { type HoldLimits, RequestGate } from './request-gate.ts';
 import type { TlsKeyPair } from './tls-certificate.ts';
 import { type ConnectionTiming, WorkerdConnections } from './workerd-connections.ts';
 
@@ -23,12 +24,19 @@ export type FrontOptions = {
   readonly timeouts?: Timeouts;
   /** Of the connections to workerd. */
   readonly connectionTiming?: ConnectionTiming;
+  readonly holdLimits?: Partial<HoldLimits>;
 };
 
 export type Front = {
   readonly httpPort: number;
   readonly tlsPort: number;
   readonly replaceTls: (pair: TlsKeyPair) => void;
+  /**
+   * Holds new requests back and lets those under way end, so that workerd can be replaced. @returns whether all did
+   */
+  readonly hold: () => Promise<boolean>;
+  /** Passes on those that were held back. */
+  readonly release: () => void;
   /** Takes no more requests; those under way get `graceMs` to end. */
   readonly stop: (graceMs: number) => Promise<void>;
 };
@@ -86,7 +94,8 @@ async function closeServer(server: HttpServer, graceMs: number): Promise<void> {
 /** Opens both listeners. @throws EdgeServerError when a port is taken; nothing is left open then */
 export async function startFront(options: FrontOptions): Promise<Front> {
   const connections = new WorkerdConnections(options.socketPath, options.connectionTiming);
-  const upstream: Upstream = { connections, isReady: options.isReady, log: options.log };
+  const gate = new RequestGate(options.holdLimits);
+  const upstream: Upstream = { connections, gate, isReady: options.isReady, log: options.log };
 
   const timeouts = options.timeouts ?? defaultTimeouts;
   const plain = createServer(serverOptions(timeouts));
@@ -111,6 +120,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   serve(tls, createForwarder(upstream, 'https'));
 
   const stop = async (graceMs: number) => {
+    gate.release();
     await Promise.all([closeServer(plain, graceMs), closeServer(tls, graceMs)]);
     connections.destroy();
   };
@@ -121,6 +131,13 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       httpPort,
       tlsPort,
       replaceTls: (pair) => tls.setSecureContext(secureContext(pair)),
+      hold: async () => {
+        const drained = await gate.hold();
+        // They lead to the workerd that is about to end; a request sent over one would be lost.
+        connections.closeIdle();
+        return drained;
+      },
+      release: () => gate.release(),
       stop,
     };
   } catch (error) {

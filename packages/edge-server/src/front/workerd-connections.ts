@@ -209,6 +209,11 @@ export class WorkerdConnections {
     return this.#wait(request, receiver);
   }
 
+  /** Closes those without a request. */
+  closeIdle(): void {
+    for (const connection of this.#all) if (!connection.isBusy) connection.destroy();
+  }
+
   destroy(): void {
     clearInterval(this.#sweep);
     for (const { receiver } of this.#waiting) receiver.onFailure('broken');

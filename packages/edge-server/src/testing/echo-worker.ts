@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 /**
  * A small worker with the broker's classes. It answers `/healthz`, tells about any other request what it received,
- * counts durable visits at `/count`, takes its time at `/slow` and lists its bindings at `/bindings`.
+ * counts durable visits at `/count`, takes its time at `/slow`, names its broker URL at `/text` and lists its bindings at `/bindings`.
  */
 const source = `
 import { DurableObject } from 'cloudflare:workers';
@@ -23,9 +23,10 @@ export default {
     const url = new URL(request.url);
     if (url.pathname === '/healthz') return Response.json(health, { status: health.status === 'ok' ? 200 : 503 });
     if (url.pathname === '/count') return Response.json({ visits: await env.DEVICE.getByName('one').count() });
+    if (url.pathname === '/text') return Response.json({ brokerUrl: env.BROKER_URL });
     if (url.pathname === '/slow') await scheduler.wait(600);
     if (url.pathname === '/bindings') {
-      const keys = ['ISSUER_KEY', 'CHALLENGE_KEY', 'DECISION_KEY', 'RESPONSE_KEY', 'DEVICE_ID_KEY'];
+      const keys = ['ISSUER_KEY', 'CHALLENGE_KEY', 'MTLS_EVIDENCE_KEY', 'DECISION_KEY', 'RESPONSE_KEY', 'DEVICE_ID_KEY'];
       const texts = ['BROKER_URL', 'ORGANIZATION_ID', 'SHARD_COUNT', 'OWNER_TOKEN_SHA256', 'ROOT_CERTIFICATE', 'ISSUER_CERTIFICATE', 'KEY_SET', 'PUBLIC_KEYS'];
       const outward = await fetch('http://127.0.0.1:9/').then(() => 'reached', () => 'refused');
       return Response.json({

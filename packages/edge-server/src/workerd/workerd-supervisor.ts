@@ -23,6 +23,13 @@ export type WorkerdSupervisor = {
   readonly pid: () => number | undefined;
   /** Whether requests can be passed on. */
   readonly isReady: () => boolean;
+  /**
+   * Ends the process there is and starts another one, which reads the configuration anew. Requests are the caller's to
+   * hold back meanwhile.
+   *
+   * @throws EdgeServerError when that start fails; it is then tried again and again, as after any other end
+   */
+  readonly restart: () => Promise<void>;
   readonly stop: () => Promise<void>;
 };
 
@@ -32,6 +39,7 @@ const firstRetryMs = 20;
 const longestRetryMs = 5_000;
 /** A run this long counts as a success: the next failure is retried at once again. */
 const steadyRunMs = 10_000;
+const beingStopped = 'the server is being stopped';
 
 /** Exact at first, when workerd is expected within some 40 ms, then slower. */
 function pauseBeforeAsking(elapsedMs: number): number {
@@ -86,6 +94,10 @@ export async function superviseWorkerd(options: SupervisorOptions): Promise<Work
   let current: WorkerdProcess | undefined;
   let ready = false;
   let endWatch: () => void = () => undefined;
+  /** A restart that was asked for and has not begun. */
+  let planned: PromiseWithResolvers<void> | undefined;
+  let pause = new AbortController();
+  let retryMs = firstRetryMs;
 
   const killHung = (workerd: WorkerdProcess) => {
     ready = false;
@@ -130,39 +142,66 @@ export async function superviseWorkerd(options: SupervisorOptions): Promise<Work
     return workerd;
   };
 
-  const keepRunning = async (first: WorkerdProcess): Promise<void> => {
-    let running: WorkerdProcess | undefined = first;
-    let since = performance.now();
-    let retryMs = firstRetryMs;
-    while (!stopping.signal.aborted) {
-      if (running !== undefined) {
-        const { code, signal } = await running.exited;
-        if (stopping.signal.aborted) return;
+  /** Waits for the end of a run, and brings it about when a restart is due. */
+  const endOf = async (running: WorkerdProcess, since: number) => {
+    if (planned === undefined) {
+      const { code, signal } = await running.exited;
+      if (planned === undefined && !stopping.signal.aborted) {
         const how = signal ?? `code ${code ?? 'unknown'}`;
         if (performance.now() - since >= steadyRunMs) retryMs = firstRetryMs;
         log.write(
           'error',
           'workerd_ended',
           `workerd ended unexpectedly (${how}); starting it again`,
-          {
-            how,
-            retry_ms: retryMs,
-          },
+          { how, retry_ms: retryMs },
         );
       }
-      await sleep(retryMs, undefined, { signal: stopping.signal }).catch(() => undefined);
-      if (stopping.signal.aborted) return;
-      retryMs = Math.min(retryMs * 2, longestRetryMs);
-      since = performance.now();
-      running = await startOnce().catch((error: unknown) => {
-        log.write('error', 'workerd_start_failed', errorText(error), { retry_ms: retryMs });
-        return undefined;
-      });
-      if (running !== undefined) {
-        const pid = running.pid;
-        log.write('info', 'workerd_started', `workerd runs again (process ${pid})`, { pid });
-      }
+    } else await running.stop(stopGraceMs);
+  };
+
+  const startPlanned = async (restart: PromiseWithResolvers<void>) => {
+    retryMs = firstRetryMs;
+    try {
+      const running = await startOnce();
+      restart.resolve();
+      return running;
+    } catch (error) {
+      restart.reject(error);
+      return undefined;
     }
+  };
+
+  const startAgain = async () => {
+    pause = new AbortController();
+    const signal = AbortSignal.any([stopping.signal, pause.signal]);
+    await sleep(retryMs, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return undefined;
+    retryMs = Math.min(retryMs * 2, longestRetryMs);
+    const running = await startOnce().catch((error: unknown) => {
+      if (planned === undefined) {
+        log.write('error', 'workerd_start_failed', errorText(error), { retry_ms: retryMs });
+      }
+      return undefined;
+    });
+    if (running !== undefined) {
+      const { pid } = running;
+      log.write('info', 'workerd_started', `workerd runs again (process ${pid})`, { pid });
+    }
+    return running;
+  };
+
+  const keepRunning = async (first: WorkerdProcess): Promise<void> => {
+    let running: WorkerdProcess | undefined = first;
+    let since = performance.now();
+    while (!stopping.signal.aborted) {
+      if (running !== undefined) await endOf(running, since);
+      if (stopping.signal.aborted) break;
+      const restart = planned;
+      planned = undefined;
+      since = performance.now();
+      running = await (restart === undefined ? startAgain() : startPlanned(restart));
+    }
+    planned?.reject(new Error(beingStopped));
   };
 
   let supervision: Promise<void>;
@@ -175,6 +214,17 @@ export async function superviseWorkerd(options: SupervisorOptions): Promise<Work
   return {
     pid: () => current?.pid,
     isReady: () => ready,
+    async restart() {
+      if (stopping.signal.aborted) throw new Error(beingStopped);
+      planned ??= Promise.withResolvers<void>();
+      const { promise } = planned;
+      ready = false;
+      endWatch();
+      // Whichever of these the supervision is waiting for.
+      pause.abort();
+      void current?.stop(stopGraceMs);
+      await promise;
+    },
     async stop() {
       stopping.abort();
       ready = false;
