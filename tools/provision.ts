@@ -15,7 +15,9 @@ type SystemPackage = {
 const packageGroups: Record<PackageGroup, readonly SystemPackage[]> = {
   browser: [
     { name: 'chromium', evidence: 'chromium' },
+    { name: 'firefox-esr', evidence: 'firefox-esr' },
     { name: 'fonts-dejavu-core', evidence: '/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf' },
+    { name: 'faketime', evidence: 'faketime' },
   ],
   judges: [
     { name: 'openssl', evidence: 'openssl' },

@@ -1,5 +1,6 @@
 import type { TestProject } from 'vitest/node';
 import { removeBrowserPolicy } from '../support/browser/browser-policy.ts';
+import { removeFirefoxHost } from '../support/browser/firefox-session.ts';
 import { bakeProfile } from '../support/browser/managed-session.ts';
 import { type SignInWorld, startSignInWorld } from '../support/browser/sign-in-world.ts';
 import { takeTurn } from '../support/browser/take-turn.ts';
@@ -21,6 +22,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   const { world, stop, removeFolders } = await startSignInWorld();
   const leaveNoTrace = () => {
     removeBrowserPolicy();
+    removeFirefoxHost({ scope: 'system' });
     removeFolders();
   };
   // Also when the run is interrupted: the policy would stay in force for the machine's own browser.

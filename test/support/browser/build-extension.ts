@@ -5,10 +5,18 @@ import { promisify } from 'node:util';
 
 const extension = fileURLToPath(new URL('../../../extension', import.meta.url));
 
-/** The extension as it ships, unpacked. */
-export const builtExtension = join(extension, '.output', 'chrome-mv3');
+/** Chrome's build is that of Chromium and Edge too. */
+export type ExtensionTarget = 'chrome' | 'firefox' | 'safari';
 
-export async function buildExtension(): Promise<void> {
+/** The folder of the extension as it ships, unpacked. */
+export const builtExtensionOf = (target: ExtensionTarget) =>
+  join(extension, '.output', `${target}-mv3`);
+
+/** As it ships to Chromium. */
+export const builtExtension = builtExtensionOf('chrome');
+
+export async function buildExtension(target: ExtensionTarget = 'chrome'): Promise<void> {
   const wxt = join(extension, 'node_modules', '.bin', 'wxt');
-  await promisify(execFile)(wxt, ['build'], { cwd: extension, timeout: 120_000 });
+  const options = { cwd: extension, timeout: 120_000 };
+  await promisify(execFile)(wxt, ['build', '--browser', target], options);
 }
