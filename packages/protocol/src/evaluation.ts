@@ -59,7 +59,8 @@ export const evaluationAnswer = z.object({
      * same evidence. One of each list that is not empty must be asserted.
      */
     step_up: z.optional(
-      z.extend(factor, {
+      z.object({
+        ...factor.shape,
         /** True when the completion must assert that the subject's primary authentication has succeeded. */
         subject_authenticated: z.boolean(),
         /** RFC 3339. */

@@ -22,6 +22,8 @@ export type {
   Decision,
   DecisionFacts,
   DeniedDecision,
+  PendingDecision,
+  StepUp,
 } from './server/decision.ts';
 export type { CompleteInput, EvaluateInput } from './server/decision-request.ts';
 export {

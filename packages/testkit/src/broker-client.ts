@@ -170,6 +170,20 @@ export class BrokerClient {
     );
   }
 
+  /** Finishes a pending decision with the body that it was asked with, and what the sign-in server asserts. */
+  async complete(
+    client: TestClient,
+    body: ReturnType<BrokerClient['evaluationBody']>,
+    asserted: { acr?: string; amr?: string[] },
+  ): Promise<EvaluationAnswer> {
+    const response = await this.post(
+      '/v1/completions',
+      { ...body, ...asserted },
+      { Authorization: `Basic ${btoa(`${client.clientId}:${client.clientSecret}`)}` },
+    );
+    return await read(response, evaluationAnswer);
+  }
+
   /** One whole sign-in by the device. */
   async signIn(client: TestClient, device: FakeDevice, subject = 'ada'): Promise<EvaluationAnswer> {
     const transaction = randomText();

@@ -1,11 +1,15 @@
 import { isSecureWebOrigin } from '@countersign/protocol';
-import { actionSignIn, evaluationAnswer } from '@countersign/protocol/evaluation';
+import {
+  actionSignIn,
+  type EvaluationAnswer,
+  evaluationAnswer,
+} from '@countersign/protocol/evaluation';
 import { parseFields } from '@countersign/protocol/schemas';
 import { createRemoteJWKSet, customFetch } from 'jose';
 import { callBroker, readCapped } from './call-broker.ts';
 import { authorizeAs, type ClientAuthentication } from './client-authentication.ts';
 import { CountersignError } from './countersign-error.ts';
-import type { Decision } from './decision.ts';
+import type { Decision, StepUp } from './decision.ts';
 import {
   type CompleteInput,
   completionBody,
@@ -45,11 +49,14 @@ export type VerifyInput = {
 export type CountersignClient = {
   /**
    * Asks for the decision. `decision: true` is returned only with a decision token that was verified for this very
-   * client, subject, application and transaction. Throws `CountersignError` when there is no decision; that means "not
+   * client, subject, application and transaction; `stepUp` is there when the sign-in waits for a factor. Throws `CountersignError` when there is no decision; that means "not
    * allowed", like a denial.
    */
   evaluate(input: EvaluateInput): Promise<Decision>;
-  /** Finishes a decision that asked for a step-up, with the same evidence. Throws like `evaluate()`. */
+  /**
+   * Finishes a decision that asked for a step-up, with the same input and what was reached, once and within ten minutes.
+   * A completion that is refused leaves the decision pending. Throws like `evaluate()`.
+   */
   complete(input: CompleteInput): Promise<Decision>;
   /** For the service that a token was handed on to. Throws `CountersignError` unless the token proves an allow. */
   verifyDecisionToken(token: string, expected: VerifyInput): Promise<AllowClaims>;
@@ -115,6 +122,7 @@ export function createCountersignClient(options: CountersignClientOptions): Coun
         decisionId: context.decision_id,
         deviceTrusted: context.device_trusted,
         ...facts,
+        ...(context.step_up === undefined ? {} : { stepUp: stepUpOf(context.step_up) }),
       };
     }
     const decisionToken = context.decision_token;
@@ -142,6 +150,15 @@ export function createCountersignClient(options: CountersignClientOptions): Coun
     evaluate: async (input) => decide('/access/v1/evaluation', evaluationBody(input)),
     complete: async (input) => decide('/v1/completions', completionBody(input)),
     verifyDecisionToken: verify,
+  };
+}
+
+function stepUpOf(asked: NonNullable<EvaluationAnswer['context']['step_up']>): StepUp {
+  return {
+    acrValues: asked.acr_values,
+    amrValues: asked.amr_values,
+    subjectAuthenticated: asked.subject_authenticated,
+    expiresAt: new Date(asked.expires_at),
   };
 }
 

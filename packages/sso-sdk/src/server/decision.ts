@@ -1,5 +1,5 @@
 /** What the broker decided, with its reasons. */
-export type Decision = AllowedDecision | DeniedDecision;
+export type Decision = AllowedDecision | PendingDecision | DeniedDecision;
 
 /** Let the person in. */
 export type AllowedDecision = DecisionFacts & {
@@ -8,8 +8,30 @@ export type AllowedDecision = DecisionFacts & {
   readonly decisionToken: string;
 };
 
+/**
+ * Do not let the person in yet: see to what `stepUp` asks for, then call `complete()` with the same input and what was
+ * reached. Whoever knows nothing of step-up may treat it like a denial.
+ */
+export type PendingDecision = DecisionFacts & {
+  readonly decision: false;
+  readonly stepUp: StepUp;
+};
+
 /** Do not let the person in; show `reasonUser`. */
-export type DeniedDecision = DecisionFacts & { readonly decision: false };
+export type DeniedDecision = DecisionFacts & {
+  readonly decision: false;
+  readonly stepUp?: undefined;
+};
+
+export type StepUp = {
+  /** The `acr` that `complete()` is given must be one of these, unless there are none. */
+  readonly acrValues: readonly string[];
+  /** One of the `amr` that `complete()` is given must be among these, unless there are none. */
+  readonly amrValues: readonly string[];
+  /** True when `complete()` must assert that the subject's primary authentication has succeeded. */
+  readonly subjectAuthenticated: boolean;
+  readonly expiresAt: Date;
+};
 
 export type DecisionFacts = {
   /** Stable code, for example `trusted_device`; a newer broker may know more of them. */
