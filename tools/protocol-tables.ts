@@ -104,6 +104,8 @@ const problemAt: Readonly<Record<ProblemCode, string>> = {
   deployment_mismatch: 'any that needs clients or policies; health',
   configuration_invalid: 'any',
   internal_error: 'any',
+  import_incomplete: 'any that needs clients or policies; health',
+  import_refused: 'admin import',
 };
 
 type Text = { readonly administrator: string; readonly person: string };

@@ -132,6 +132,8 @@ export const decisionPage = z.object({
       hash: sha256Text,
     }),
   ),
+  /** After an import: canonical JSON whose SHA-256 takes the place of the 32 zero bytes before the first row. */
+  start: z.optional(z.string()),
   /** Number of rows and hash of the newest one, for comparison with what was kept elsewhere. */
   head: z.object({ count: z.int(), hash: sha256Text }),
 });

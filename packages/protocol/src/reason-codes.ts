@@ -143,6 +143,8 @@ export const problemCodes = [
   'deployment_mismatch',
   'configuration_invalid',
   'internal_error',
+  'import_incomplete',
+  'import_refused',
 ] as const;
 export type ProblemCode = (typeof problemCodes)[number];
 

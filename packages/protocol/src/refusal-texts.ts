@@ -149,6 +149,16 @@ export const refusalTexts: Readonly<Record<ProblemCode | CommandCode, ReasonText
       'The broker failed in a way it has no code for; its log has the cause under the request id.',
     person: 'The sign-in service has a problem. Try again in a minute.',
   },
+  import_incomplete: {
+    administrator:
+      'An import of this data has begun and not ended, so nothing is served. Import again into a new, empty place.',
+    person: 'The sign-in service has a problem. Try again later.',
+  },
+  import_refused: {
+    administrator:
+      'This cannot be imported here: something is stored already, or the rows do not fit; nothing of them was stored.',
+    person: askSupport,
+  },
 
   usage_invalid: {
     administrator: 'The command line is wrong; `countersign --help` shows the commands.',

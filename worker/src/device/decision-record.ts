@@ -1,7 +1,8 @@
 import { factor } from '@countersign/protocol/schemas';
 import canonicalize from 'canonicalize';
 import * as z from 'zod/mini';
-import { type ChainHead, extendChain } from '../audit/hash-chain.ts';
+import { readChainStart } from '../audit/chain-start.ts';
+import { type ChainHead, emptyChain, extendChain } from '../audit/hash-chain.ts';
 
 /**
  * A decision as it is recorded: spent challenge, audit record and answer to a retry in one. The `record` column holds
@@ -120,16 +121,15 @@ export function findDecision(
   return row === undefined ? undefined : decisionRecord.parse(JSON.parse(row.record));
 }
 
-/** The newest row's sequence number and hash. */
+/** The newest row's sequence number and hash; of an empty chain, what it begins with. */
 export function readChainHead(sql: SqlStorage): ChainHead {
   const [row] = sql
     .exec<{ sequence: number; hash: ArrayBuffer }>(
       'SELECT sequence, hash FROM decisions ORDER BY sequence DESC LIMIT 1',
     )
     .toArray();
-  return row === undefined
-    ? { count: 0, hash: new Uint8Array(32) }
-    : { count: row.sequence, hash: new Uint8Array(row.hash) };
+  if (row !== undefined) return { count: row.sequence, hash: new Uint8Array(row.hash) };
+  return { count: 0, hash: readChainStart(sql)?.hash ?? emptyChain.hash };
 }
 
 /** A page of the chain, oldest first, exactly as stored. */

@@ -1,6 +1,9 @@
 import { DurableObject } from 'cloudflare:workers';
 import { encodeBase64url, type ProblemCode } from '@countersign/protocol';
+import type { StateSection } from '@countersign/protocol/state';
 import { identifyPublicKey, parseSubjectPublicKeyInfo } from '@countersign/x509';
+import { readArchivedPage, startChain } from '../audit/archived-chains.ts';
+import { readChainStart } from '../audit/chain-start.ts';
 import { type ChainHead, emptyChain } from '../audit/hash-chain.ts';
 import { oneYearProfile } from '../ca/certificate-profile.ts';
 import { type Issuer, loadIssuer, planCertificate, signCertificate } from '../ca/issuer.ts';
@@ -13,6 +16,9 @@ import {
   type StorageUnavailable,
   storageUnavailable,
 } from '../storage/durable-store.ts';
+import type { PageRange } from '../storage/export-tables.ts';
+import { importBlock } from '../storage/import-block.ts';
+import { readDeviceMark } from '../storage/state-marks.ts';
 import { buryUser } from './bury-user.ts';
 import { decide } from './decide.ts';
 import { readChainHead, readDecisionPage } from './decision-record.ts';
@@ -35,6 +41,7 @@ import {
 } from './issue-certificate.ts';
 import { RefusalLimit } from './refusal-limit.ts';
 import type { DecideResult, SignIn } from './sign-in.ts';
+import { exportShard, importIntoShard, type ShardImport } from './transfer-shard.ts';
 
 type Failure = { readonly ok: false; readonly code: ProblemCode };
 
@@ -199,7 +206,41 @@ export class DeviceObject extends DurableObject<Environment> {
   async decisions(after: number, limit: number) {
     return this.#store.read((sql) => {
       const rows = readDecisionPage(sql, after, limit);
-      return { ok: true, rows, head: readChainHead(sql) } as const;
+      const start = readChainStart(sql)?.record;
+      return { ok: true, rows, head: readChainHead(sql), start } as const;
+    });
+  }
+
+  /** A page of a chain from before an import; `page` is undefined when it is not kept here. */
+  async archivedDecisions(chainId: string, after: number, limit: number) {
+    return this.#store.read((sql) => {
+      return { ok: true, page: readArchivedPage(sql, chainId, after, limit) } as const;
+    });
+  }
+
+  /** On disk when it is answered, so that no crash can take back what a mark has told. */
+  async stateMark() {
+    return await this.#store.write((sql) => {
+      return { ok: true, mark: readDeviceMark(sql, readChainHead(sql)) } as const;
+    });
+  }
+
+  async exportState(section: StateSection, range: PageRange) {
+    return this.#store.read((sql) => {
+      return { ok: true, page: exportShard(sql, section, range) } as const;
+    });
+  }
+
+  async importState(page: ShardImport) {
+    return await importBlock(this.#store, (sql) => importIntoShard(sql, page));
+  }
+
+  /** Ends an import in this shard. Imported intents without a signature are seen to like others. */
+  async finishImport(shard: number, importId: string) {
+    return await importBlock(this.#store, (sql) => {
+      startChain(sql, shard, importId);
+      this.#head = readChainHead(sql);
+      this.#scheduleIntentAlarm(currentTimeMs());
     });
   }
 

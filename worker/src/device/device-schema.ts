@@ -63,4 +63,43 @@ export const deviceMigrations: readonly Migration[] = [
       ) WITHOUT ROWID;
     `,
   },
+  {
+    id: '003_archived_chains_and_changes',
+    sql: `
+      CREATE TABLE chain_start (
+        id INTEGER PRIMARY KEY,
+        record TEXT NOT NULL,
+        hash BLOB NOT NULL
+      );
+
+      CREATE TABLE archived_chains (
+        chain_id TEXT PRIMARY KEY,
+        count INTEGER NOT NULL,
+        hash BLOB NOT NULL,
+        start TEXT
+      ) WITHOUT ROWID;
+
+      CREATE TABLE archived_decisions (
+        chain_id TEXT NOT NULL,
+        sequence INTEGER NOT NULL,
+        record TEXT NOT NULL,
+        hash BLOB NOT NULL,
+        PRIMARY KEY (chain_id, sequence)
+      ) WITHOUT ROWID;
+
+      CREATE TABLE changes (id INTEGER PRIMARY KEY, count INTEGER NOT NULL);
+      INSERT INTO changes (id, count) VALUES (0, 0);
+      CREATE TRIGGER certificates_changed AFTER UPDATE OF status ON certificates
+        WHEN NEW.status <> 'bound'
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER enrollment_tokens_inserted AFTER INSERT ON enrollment_tokens
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER enrollment_tokens_updated AFTER UPDATE ON enrollment_tokens
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER user_tombstones_inserted AFTER INSERT ON user_tombstones
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER user_tombstones_updated AFTER UPDATE ON user_tombstones
+        BEGIN UPDATE changes SET count = count + 1; END;
+    `,
+  },
 ];

@@ -1,10 +1,12 @@
 import { DurableObject } from 'cloudflare:workers';
 import { encodeBase64url } from '@countersign/protocol';
 import type { ApplicationInput, ClientInput } from '@countersign/protocol/admin';
+import type { ImportBeginning, StateRow, StateSection } from '@countersign/protocol/state';
 import { currentTimeMs } from '../clock.ts';
 import type { Environment } from '../config/environment.ts';
 import type { DeviceObject } from '../device/device-object.ts';
 import { deviceObjectName } from '../device/placement.ts';
+import type { ImportedDevices } from '../device/transfer-devices.ts';
 import { policyOf } from '../policy/policy-document.ts';
 import {
   DurableStore,
@@ -12,8 +14,19 @@ import {
   type StorageUnavailable,
   storageUnavailable,
 } from '../storage/durable-store.ts';
+import { exportTable, type PageRange } from '../storage/export-tables.ts';
+import { importBlock } from '../storage/import-block.ts';
 import { deactivateUser, reactivateUser, revokeUser, type UserChange } from './change-user.ts';
 import { deliverTombstones } from './deliver-tombstones.ts';
+import {
+  beginImport,
+  findUnfinishedImport,
+  finishImport,
+  importOrganizationRows,
+  importReservations,
+  readArchivedHeads,
+  readOrganizationMark,
+} from './import-organization.ts';
 import {
   raiseVersion,
   readApplications,
@@ -46,7 +59,11 @@ export type SnapshotAnswer =
       readonly snapshot: OrganizationSnapshot | undefined;
     }
   | { readonly ok: false; readonly code: 'storage_unavailable' }
-  | { readonly ok: false; readonly code: 'deployment_mismatch'; readonly detail: string };
+  | {
+      readonly ok: false;
+      readonly code: 'deployment_mismatch' | 'import_incomplete';
+      readonly detail: string;
+    };
 
 export type ChangeAnswer =
   | { readonly ok: true; readonly version: number; readonly changed: boolean }
@@ -94,6 +111,10 @@ export class OrganizationObject extends DurableObject<Environment> {
     const mismatch = await this.#checkDeployment(deployment);
     if (mismatch !== undefined) return mismatch;
     return this.#store.read((sql): SnapshotAnswer => {
+      const importId = findUnfinishedImport(sql);
+      if (importId !== undefined) {
+        return { ok: false, code: 'import_incomplete', detail: `import ${importId} has not ended` };
+      }
       const version = readVersion(sql);
       const snapshot = version === knownVersion ? undefined : readSnapshot(sql, version);
       return { ok: true, version, snapshot };
@@ -244,6 +265,50 @@ export class OrganizationObject extends DurableObject<Environment> {
     } catch (error) {
       log('jobs_not_resumed', { detail: String(error) });
     }
+  }
+
+  async stateMark() {
+    return await this.#store.write((sql) => {
+      return { ok: true, mark: readOrganizationMark(sql) } as const;
+    });
+  }
+
+  async exportState(section: StateSection, range: PageRange) {
+    return this.#store.read((sql) => {
+      return { ok: true, page: exportTable(sql, section, range) } as const;
+    });
+  }
+
+  async archivedHeads() {
+    return this.#store.read((sql) => ({ ok: true, chains: readArchivedHeads(sql) }) as const);
+  }
+
+  /** See `import-organization.ts` for this and the following ones. */
+  async beginImport(beginning: ImportBeginning) {
+    return await importBlock(this.#store, (sql) => beginImport(sql, beginning, currentTimeMs()));
+  }
+
+  async runningImport() {
+    return this.#store.read((sql) => {
+      const importId = findUnfinishedImport(sql);
+      return { ok: true, importId, chains: readArchivedHeads(sql) } as const;
+    });
+  }
+
+  async importRows(importId: string, section: StateSection, rows: readonly StateRow[]) {
+    return await importBlock(this.#store, (sql) =>
+      importOrganizationRows(sql, importId, section, rows),
+    );
+  }
+
+  async importReservations(importId: string, shard: number, bindings: ImportedDevices['bindings']) {
+    return await importBlock(this.#store, (sql) =>
+      importReservations(sql, importId, shard, bindings),
+    );
+  }
+
+  async finishImport(importId: string) {
+    return await importBlock(this.#store, (sql) => finishImport(sql, importId, currentTimeMs()));
   }
 
   async #checkDeployment(

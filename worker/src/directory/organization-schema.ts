@@ -63,4 +63,32 @@ export const organizationMigrations: readonly Migration[] = [
       CREATE INDEX tombstone_deliveries_by_due ON tombstone_deliveries (due_at_ms);
     `,
   },
+  {
+    id: '003_imports_and_changes',
+    sql: `
+      CREATE TABLE imports (
+        position INTEGER PRIMARY KEY,
+        import_id TEXT NOT NULL UNIQUE,
+        created_at TEXT NOT NULL,
+        chains TEXT NOT NULL,
+        began_at_ms INTEGER NOT NULL,
+        finished_at_ms INTEGER
+      );
+
+      CREATE TABLE changes (id INTEGER PRIMARY KEY, count INTEGER NOT NULL);
+      INSERT INTO changes (id, count) VALUES (0, 0);
+      CREATE TRIGGER users_inserted AFTER INSERT ON users
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER users_updated AFTER UPDATE ON users
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER binding_reservations_inserted AFTER INSERT ON binding_reservations
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER binding_reservations_updated AFTER UPDATE ON binding_reservations
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER tombstone_jobs_inserted AFTER INSERT ON tombstone_jobs
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER tombstone_jobs_updated AFTER UPDATE ON tombstone_jobs
+        BEGIN UPDATE changes SET count = count + 1; END;
+    `,
+  },
 ];

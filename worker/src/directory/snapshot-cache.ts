@@ -6,7 +6,7 @@ export type SnapshotResult =
   | ({ readonly ok: true } & ReadSnapshot)
   | {
       readonly ok: false;
-      readonly code: 'snapshot_unavailable' | 'deployment_mismatch';
+      readonly code: 'snapshot_unavailable' | 'deployment_mismatch' | 'import_incomplete';
       readonly detail: string;
     };
 
@@ -54,9 +54,9 @@ export class SnapshotCache {
     try {
       const answer = await this.#ask(this.#deployment, known?.snapshot.version ?? 0);
       if (!answer.ok) {
-        return answer.code === 'deployment_mismatch'
-          ? { ok: false, code: answer.code, detail: answer.detail }
-          : { ok: false, code: 'snapshot_unavailable', detail: answer.code };
+        return answer.code === 'storage_unavailable'
+          ? { ok: false, code: 'snapshot_unavailable', detail: answer.code }
+          : { ok: false, code: answer.code, detail: answer.detail };
       }
       const snapshot = answer.snapshot ?? known?.snapshot;
       if (snapshot === undefined) {

@@ -1,6 +1,11 @@
 import { DurableObject } from 'cloudflare:workers';
+import type { StateRow, StateSection } from '@countersign/protocol/state';
 import type { Environment } from '../config/environment.ts';
 import { DurableStore } from '../storage/durable-store.ts';
+import { exportTable, type PageRange } from '../storage/export-tables.ts';
+import { importBlock } from '../storage/import-block.ts';
+import { bytesOf, importRows } from '../storage/import-rows.ts';
+import { readChanges } from '../storage/state-marks.ts';
 import { keyMigrations } from './key-schema.ts';
 
 export type ClaimResult =
@@ -51,6 +56,35 @@ export class KeyObject extends DurableObject<Environment> {
         spkiSha256,
       );
       return { ok: true };
+    });
+  }
+
+  /** On disk when it is answered, so that no crash can take back what a mark has told. */
+  async stateMark() {
+    return await this.#store.write((sql) => {
+      return { ok: true, mark: { changes: readChanges(sql) } } as const;
+    });
+  }
+
+  async exportState(section: StateSection, range: PageRange) {
+    return this.#store.read((sql) => {
+      return { ok: true, page: exportTable(sql, section, range) } as const;
+    });
+  }
+
+  /** Stores keys of an export. One that is blocked already, for a revoked certificate, stays so. */
+  async importKeys(rows: readonly StateRow[]) {
+    return await importBlock(this.#store, (sql) => {
+      for (const row of rows) {
+        const removed = sql
+          .exec<{ blocked: number }>(
+            'DELETE FROM keys WHERE spki_sha256 = ? RETURNING blocked',
+            bytesOf(row, 'spki_sha256'),
+          )
+          .toArray();
+        const blocked = removed.some((known) => known.blocked !== 0) || row.blocked !== 0;
+        importRows(sql, 'keys', [{ ...row, blocked: blocked ? 1 : 0 }]);
+      }
     });
   }
 }

@@ -12,4 +12,15 @@ export const keyMigrations: readonly Migration[] = [
       ) WITHOUT ROWID;
     `,
   },
+  {
+    id: '002_changes',
+    sql: `
+      CREATE TABLE changes (id INTEGER PRIMARY KEY, count INTEGER NOT NULL);
+      INSERT INTO changes (id, count) VALUES (0, 0);
+      CREATE TRIGGER keys_inserted AFTER INSERT ON keys
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER keys_updated AFTER UPDATE ON keys
+        BEGIN UPDATE changes SET count = count + 1; END;
+    `,
+  },
 ];

@@ -13,6 +13,14 @@ import { postChallenge, preflightChallenge } from './routes/challenges.ts';
 import { postEnrollment } from './routes/enrollments.ts';
 import { postCompletion, postEvaluation } from './routes/evaluation.ts';
 import { getAuthzenConfiguration, getHealth, getJwks, getKeySet } from './routes/metadata.ts';
+import {
+  getArchivedChains,
+  getArchivedDecisions,
+  getMarks,
+  getState,
+  getStateRows,
+} from './routes/state.ts';
+import { postImport, postImportEnd, postImportRows } from './routes/state-import.ts';
 import { getJob, getUser, postUserRevocation, putUser } from './routes/users.ts';
 
 type Route = (broker: Broker, context: RouteContext) => Promise<Response> | Response;
@@ -39,6 +47,14 @@ const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['PUT', '/v1/admin/users/:id', putUser],
   ['POST', '/v1/admin/users/:id/revoke', postUserRevocation],
   ['GET', '/v1/admin/jobs/:id', getJob],
+  ['GET', '/v1/admin/archived-chains', getArchivedChains],
+  ['GET', '/v1/admin/archived-chains/:id/decisions', getArchivedDecisions],
+  ['GET', '/v1/admin/state', getState],
+  ['GET', '/v1/admin/state/marks', getMarks],
+  ['GET', '/v1/admin/state/rows', getStateRows],
+  ['POST', '/v1/admin/state/import', postImport],
+  ['POST', '/v1/admin/state/import/rows', postImportRows],
+  ['POST', '/v1/admin/state/import/finish', postImportEnd],
 ];
 
 const requestIds = new WeakMap<Request, string>();

@@ -53,6 +53,8 @@ const statusOf: Readonly<Record<ProblemCode, Status>> = {
   deployment_mismatch: 503,
   configuration_invalid: 503,
   internal_error: 500,
+  import_incomplete: 503,
+  import_refused: 409,
 };
 
 const retryAfterByCode: Partial<Record<ProblemCode, number>> = {

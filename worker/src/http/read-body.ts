@@ -8,9 +8,9 @@ export type BodyResult<Value> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly problem: Problem };
 
-/** Reads at most `maxHttpBodyBytes`, whatever Content-Length says; `undefined` when there is more. */
-async function readLimited(request: Request): Promise<Uint8Array | undefined> {
-  if (Number(request.headers.get('Content-Length') ?? 0) > maxHttpBodyBytes) return undefined;
+/** Reads at most `maxBytes`, whatever Content-Length says; `undefined` when there is more. */
+async function readLimited(request: Request, maxBytes: number): Promise<Uint8Array | undefined> {
+  if (Number(request.headers.get('Content-Length') ?? 0) > maxBytes) return undefined;
   if (request.body === null) return new Uint8Array(0);
   // The runtime holds a sender to its Content-Length; only a body without one has to be counted as it comes.
   if (request.headers.has('Content-Length')) return new Uint8Array(await request.arrayBuffer());
@@ -23,7 +23,7 @@ async function readLimited(request: Request): Promise<Uint8Array | undefined> {
     const chunk: unknown = value;
     if (!(chunk instanceof Uint8Array)) return undefined;
     length += chunk.length;
-    if (length > maxHttpBodyBytes) {
+    if (length > maxBytes) {
       await reader.cancel();
       return undefined;
     }
@@ -47,15 +47,16 @@ export async function readBody<Schema extends z.core.$ZodType>(
   request: Request,
   schema: Schema,
   mediaTypes: readonly string[] = ['application/json'],
+  maxBytes: number = maxHttpBodyBytes,
 ): Promise<BodyResult<z.core.output<Schema>>> {
   const refuse = (problem: Problem) => ({ ok: false, problem }) as const;
   const [mediaType = ''] = (request.headers.get('Content-Type') ?? '').split(';');
   if (!mediaTypes.includes(mediaType.trim().toLowerCase())) {
     return refuse({ code: 'content_type_unsupported' });
   }
-  const bytes = await readLimited(request);
+  const bytes = await readLimited(request, maxBytes);
   if (bytes === undefined) {
-    return refuse({ code: 'body_too_large', detail: `at most ${maxHttpBodyBytes} bytes` });
+    return refuse({ code: 'body_too_large', detail: `at most ${maxBytes} bytes` });
   }
   const json = parseStrictJsonBytes(bytes);
   if (!json.ok) return refuse({ code: 'json_malformed', detail: json.detail });

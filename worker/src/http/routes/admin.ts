@@ -15,21 +15,26 @@ import type { ChangeAnswer } from '../../directory/organization-object.ts';
 import { secretMatches } from '../authenticate-client.ts';
 import { askObject, type Broker, deviceShard, keyShard } from '../broker.ts';
 import { readBody } from '../read-body.ts';
+import { readWhole } from '../read-whole.ts';
 import { logEvent, type RouteContext } from '../route-context.ts';
 
 type AdminRoute = (broker: Broker, context: RouteContext) => Promise<Response>;
 
-/** Puts the owner token's check in front of a route. Bearer only: nothing a browser would send by itself. */
+/** Whether the request has the owner token. Bearer only: nothing a browser would send by itself. */
+export function isOwner(broker: Broker, request: Request): boolean {
+  const [scheme, token = '', ...rest] = (request.headers.get('Authorization') ?? '').split(' ');
+  return (
+    scheme?.toLowerCase() === 'bearer' &&
+    rest.length === 0 &&
+    secretMatches(token, broker.ownerTokenSha256)
+  );
+}
+
+/** Puts the owner token's check in front of a route, and that of the deployment. */
 export function forOwner(route: AdminRoute): AdminRoute {
   return async (broker, context) => {
-    const [scheme, token = '', ...rest] = (
-      context.request.headers.get('Authorization') ?? ''
-    ).split(' ');
-    const authenticated =
-      scheme?.toLowerCase() === 'bearer' &&
-      rest.length === 0 &&
-      secretMatches(token, broker.ownerTokenSha256);
-    if (!authenticated) return context.refuse({ code: 'admin_authentication_failed' });
+    if (!isOwner(broker, context.request))
+      return context.refuse({ code: 'admin_authentication_failed' });
     const ready = await broker.snapshots.read(currentTimeMs(), context.waitUntil);
     if (!ready.ok) return context.refuse({ code: ready.code, detail: ready.detail });
     return await route(broker, context);
@@ -181,12 +186,7 @@ export const getDecisions = forOwner(async (broker, context) => {
   return Response.json({
     shard,
     decisions: page.rows.map((row) => ({ ...row, hash: encodeBase64url(row.hash) })),
+    ...(page.start === undefined ? {} : { start: page.start }),
     head: { count: page.head.count, hash: encodeBase64url(page.head.hash) },
   });
 });
-
-function readWhole(text: string, min: number, max: number): number | undefined {
-  if (!/^[0-9]{1,16}$/.test(text)) return undefined;
-  const value = Number(text);
-  return value >= min && value <= max ? value : undefined;
-}
