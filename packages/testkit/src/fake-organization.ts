@@ -7,6 +7,7 @@ import {
 import type { EnrollmentAnswer } from '@countersign/protocol/enrollment';
 import { type KeySetClaims, keySetClaims, keySetTyp } from '@countersign/protocol/key-set';
 import {
+  buildKeySetSignerToBeSigned,
   createLeafTemplate,
   identifyPublicKey,
   parseSubjectPublicKeyInfo,
@@ -24,6 +25,7 @@ import {
   issueUnder,
   type MadeCertificate,
   makeAuthorities,
+  makeCertificate,
   makeTestKey,
   type TestKey,
 } from './fake-authorities.ts';
@@ -48,9 +50,12 @@ export class FakeOrganization {
   readonly organizationId: string;
   readonly root: Authority;
   readonly issuer: Authority;
-  readonly keySetSigner: MadeCertificate;
   readonly responseKey: TestKey;
+  keySetSigner: MadeCertificate;
+  /** Signs challenges. */
   challengeKey: TestKey;
+  /** Those that the key set names beside it: the one that comes, or the one that goes. */
+  otherChallengeKeys: readonly TestKey[] = [];
   keySetVersion = 1;
 
   readonly #createdAtMs: number;
@@ -116,15 +121,13 @@ export class FakeOrganization {
       aud: this.organizationId,
       version: this.keySetVersion,
       iat: Math.floor(this.#createdAtMs / 1000),
-      keys: [
-        {
-          ...this.challengeKey.publicJwk,
-          kid: this.challengeKey.kid,
-          alg: 'ES256',
-          use: 'sig',
-          purpose: 'challenge',
-        },
-      ],
+      keys: [this.challengeKey, ...this.otherChallengeKeys].map(({ publicJwk, kid }) => ({
+        ...publicJwk,
+        kid,
+        alg: 'ES256',
+        use: 'sig',
+        purpose: 'challenge',
+      })),
     };
     const header = {
       alg: 'ES256',
@@ -137,6 +140,18 @@ export class FakeOrganization {
   /** From now on challenges are signed with another key, which a newer key set names. */
   rotateChallengeKey(): void {
     this.challengeKey = makeTestKey();
+    this.keySetVersion += 1;
+  }
+
+  /** From now on key sets are signed with another key, under the same root. */
+  async renewKeySetSigner(nowMs: number): Promise<void> {
+    const { certificate } = this.root;
+    this.keySetSigner = await makeCertificate(
+      'Test Key Set Signer',
+      nowMs,
+      (fields) => buildKeySetSignerToBeSigned(fields, certificate),
+      this.root,
+    );
     this.keySetVersion += 1;
   }
 

@@ -24,5 +24,7 @@ export type Environment = {
   readonly MTLS_EVIDENCE_KEY: CryptoKey | string;
   readonly DECISION_KEY: CryptoKey | string;
   readonly RESPONSE_KEY: CryptoKey | string;
+  /** While response keys are rotated: the one that comes, or the one that goes. */
+  readonly RESPONSE_KEY_OTHER?: CryptoKey | string;
   readonly DEVICE_ID_KEY: CryptoKey | string;
 };

@@ -194,8 +194,112 @@ describe('readSettings', () => {
     const DECISION_KEY = good.CHALLENGE_KEY;
     expect(await wrongSetting({ PUBLIC_KEYS, DECISION_KEY })).toEqual([
       'PUBLIC_KEYS',
-      'holds one key for two purposes',
+      'holds one key twice',
     ]);
+  });
+
+  describe('while keys are rotated', () => {
+    const other = makeTestKey();
+    const another = makeTestKey();
+    const otherResponse = { RESPONSE_KEY_OTHER: pkcs8(other.privateKey) };
+    const bothResponseKeys = () =>
+      publicKeys(organization, {
+        response_encryption: [organization.responseKey.publicJwk, other.publicJwk],
+      });
+    const bothChallengeKeys = async () => {
+      organization.otherChallengeKeys = [other];
+      const KEY_SET = await organization.signKeySet();
+      organization.otherChallengeKeys = [];
+      const challenge = [organization.challengeKey.publicJwk, other.publicJwk];
+      return { KEY_SET, PUBLIC_KEYS: publicKeys(organization, { challenge }) };
+    };
+
+    it('signs with the first of a purpose, and accepts all of them', async () => {
+      const decision = [decisionKey.publicJwk, another.publicJwk];
+      const mtls_evidence = [mtlsEvidenceKey.publicJwk, other.publicJwk];
+      const result = await readSettings({
+        ...good,
+        PUBLIC_KEYS: publicKeys(organization, { decision, mtls_evidence }),
+      });
+      if (!result.ok) throw new Error(`${result.setting} ${result.detail}`);
+      const { decisionKeys, mtlsEvidenceKeys, challengeKeys } = result.settings;
+      expect(decisionKeys.active.kid).toBe(decisionKey.kid);
+      expect([...decisionKeys.accepted.keys()]).toEqual([decisionKey.kid, another.kid]);
+      expect(decisionKeys.accepted.get(another.kid)).toMatchObject({
+        kid: another.kid,
+        publicJwk: another.publicJwk,
+      });
+      expect([...mtlsEvidenceKeys.accepted.keys()]).toEqual([mtlsEvidenceKey.kid, other.kid]);
+      expect([...challengeKeys.accepted.keys()]).toEqual([organization.challengeKey.kid]);
+    });
+
+    it('takes two response keys with both their private halves', async () => {
+      const result = await readSettings({
+        ...good,
+        ...otherResponse,
+        PUBLIC_KEYS: bothResponseKeys(),
+      });
+      if (!result.ok) throw new Error(`${result.setting} ${result.detail}`);
+      const { responseKeys } = result.settings;
+      expect(responseKeys.map(({ kid }) => kid)).toEqual([organization.responseKey.kid, other.kid]);
+      expect(responseKeys.every(({ privateKey }) => !privateKey.extractable)).toBe(true);
+    });
+
+    it('has no use for a second private half that nothing names', async () => {
+      const result = await readSettings({ ...good, RESPONSE_KEY_OTHER: 'left over' });
+      expect(result).toMatchObject({
+        ok: true,
+        settings: { responseKeys: [{ kid: organization.responseKey.kid }] },
+      });
+    });
+
+    it('names the second private half when it is missing, malformed, or another', async () => {
+      const PUBLIC_KEYS = bothResponseKeys();
+      const named = ['RESPONSE_KEY_OTHER', expect.any(String)];
+      expect(await wrongSetting({ PUBLIC_KEYS })).toEqual(['RESPONSE_KEY_OTHER', 'is missing']);
+      expect(await wrongSetting({ PUBLIC_KEYS, RESPONSE_KEY_OTHER: '' })).toEqual(named);
+      expect(await wrongSetting({ PUBLIC_KEYS, RESPONSE_KEY_OTHER: 'no key' })).toEqual(named);
+      const RESPONSE_KEY_OTHER = pkcs8(another.privateKey);
+      expect(await wrongSetting({ PUBLIC_KEYS, RESPONSE_KEY_OTHER })).toEqual([
+        'PUBLIC_KEYS',
+        'does not hold the public half of RESPONSE_KEY_OTHER',
+      ]);
+    });
+
+    it('does not start with a challenge key that hosts cannot know', async () => {
+      const both = await bothChallengeKeys();
+      expect(await readSettings({ ...good, ...both })).toMatchObject({ ok: true });
+      const { PUBLIC_KEYS } = both;
+      expect(await wrongSetting({ PUBLIC_KEYS })).toEqual([
+        'KEY_SET',
+        `does not hold the challenge key ${other.kid} of PUBLIC_KEYS`,
+      ]);
+      // The other way round: published, and not accepted yet.
+      expect(await wrongSetting({ KEY_SET: both.KEY_SET })).toBe('none');
+    });
+
+    it.each(['challenge', 'mtls_evidence', 'decision'])(
+      'notices a %s key that is listed twice, serves another purpose, or is none',
+      async (purpose) => {
+        const both = await bothChallengeKeys();
+        const [first] = JSON.parse(String(good.PUBLIC_KEYS))[purpose];
+        const wrong = (keys: unknown[]) =>
+          wrongSetting({
+            ...both,
+            PUBLIC_KEYS: publicKeys(organization, { [purpose]: keys }),
+          });
+        const twice = ['PUBLIC_KEYS', 'holds one key twice'];
+        expect(await wrong([first, first])).toEqual(twice);
+        expect(await wrong([first, organization.responseKey.publicJwk])).toEqual(twice);
+        const offCurve = { ...other.publicJwk, y: other.publicJwk.x };
+        expect(await wrong([first, offCurve])).toEqual([
+          'PUBLIC_KEYS',
+          'holds no point on the curve',
+        ]);
+        expect(await wrong([])).toEqual(['PUBLIC_KEYS', expect.stringContaining(purpose)]);
+        expect(await wrong(first)).toEqual(['PUBLIC_KEYS', expect.stringContaining(purpose)]);
+      },
+    );
   });
 
   it('notices an issuing certificate that does not fit its key or its root', async () => {

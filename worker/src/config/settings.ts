@@ -3,11 +3,9 @@ import { keySetClaims } from '@countersign/protocol/key-set';
 import {
   base64urlOf,
   compactJws,
-  p256PublicJwk,
   parseFields,
   secureWebOrigin,
 } from '@countersign/protocol/schemas';
-import { parseStrictJson } from '@countersign/protocol/strict-json';
 import {
   createLeafTemplate,
   decodePem,
@@ -20,19 +18,13 @@ import {
 import * as z from 'zod/mini';
 import { deviceIdKeyFingerprint } from '../device/hardware-id.ts';
 import { parseCompactJws } from '../token/compact-jws.ts';
-import {
-  type P256PublicJwk,
-  type SigningKeys,
-  type TokenKey,
-  thumbprint,
-  type VerificationKey,
-} from '../token/token-key.ts';
 import type { Environment } from './environment.ts';
-import { importSecretKey, type KeyUse } from './import-key.ts';
-import { importSigningHalf, isAgreementPair, isSigningPair } from './key-pairs.ts';
+import { isSigningPair } from './key-pairs.ts';
+import { readKey, readTokenKeys, type TokenKeySettings } from './read-token-keys.ts';
+import { SettingError } from './setting-error.ts';
 
 /** Everything that the broker is told from outside, checked once for each isolate. */
-export type Settings = {
+export type Settings = TokenKeySettings & {
   readonly brokerUrl: string;
   readonly organizationId: string;
   readonly shardCount: number;
@@ -44,11 +36,6 @@ export type Settings = {
   readonly issuerKey: CryptoKey;
   readonly leafCommonName: string;
   readonly keySet: string;
-  readonly challengeKeys: SigningKeys;
-  readonly mtlsEvidenceKeys: SigningKeys;
-  readonly decisionKeys: SigningKeys;
-  /** Responses are encrypted to the first one; all of them decrypt. */
-  readonly responseKeys: readonly TokenKey[];
   readonly deviceIdKey: CryptoKey;
   readonly deviceIdKeyFingerprint: string;
 };
@@ -57,23 +44,6 @@ export type SettingsResult =
   | { readonly ok: true; readonly settings: Settings }
   /** `setting` is the name of the binding that is missing or malformed. */
   | { readonly ok: false; readonly setting: string; readonly detail: string };
-
-class SettingError extends Error {
-  readonly setting: string;
-  constructor(setting: string, detail: string) {
-    super(detail);
-    this.setting = setting;
-  }
-}
-
-/** The first key of each purpose is in use; what the others signed, or will sign, is accepted too. */
-const keysOfOnePurpose = z.array(p256PublicJwk).check(z.minLength(1), z.maxLength(4));
-const publicKeys = z.object({
-  challenge: keysOfOnePurpose,
-  mtls_evidence: keysOfOnePurpose,
-  decision: keysOfOnePurpose,
-  response_encryption: keysOfOnePurpose,
-});
 
 const text = {
   BROKER_URL: secureWebOrigin,
@@ -114,63 +84,8 @@ function readCertificate(
   return parsed.value;
 }
 
-async function readKey(name: keyof typeof keyUses, raw: unknown): Promise<CryptoKey> {
-  const result = await importSecretKey(raw, keyUses[name]);
-  if (!result.ok) throw new SettingError(name, result.detail);
-  return result.key;
-}
-
-const keyUses = {
-  ISSUER_KEY: 'sign-p256',
-  CHALLENGE_KEY: 'sign-p256',
-  MTLS_EVIDENCE_KEY: 'sign-p256',
-  DECISION_KEY: 'sign-p256',
-  RESPONSE_KEY: 'derive-p256',
-  DEVICE_ID_KEY: 'mac',
-} as const satisfies Record<string, KeyUse>;
-
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return encodeBase64url(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
-}
-
-async function verificationKey(publicJwk: P256PublicJwk): Promise<VerificationKey> {
-  const publicKey = await importSigningHalf(publicJwk);
-  if (publicKey === undefined) throw new SettingError('PUBLIC_KEYS', 'holds no point on the curve');
-  return { kid: await thumbprint(publicJwk), publicJwk, publicKey };
-}
-
-async function signingKeys(
-  name: 'CHALLENGE_KEY' | 'MTLS_EVIDENCE_KEY' | 'DECISION_KEY',
-  publicJwks: readonly P256PublicJwk[],
-  privateKey: CryptoKey,
-): Promise<SigningKeys> {
-  const keys = await Promise.all(publicJwks.map(verificationKey));
-  const [active] = keys;
-  if (active === undefined || !(await isSigningPair(active.publicKey, privateKey))) {
-    throw new SettingError('PUBLIC_KEYS', `does not hold the public half of ${name}`);
-  }
-  const { kid, publicJwk } = active;
-  return {
-    active: { kid, publicJwk, privateKey },
-    accepted: new Map(keys.map((key) => [key.kid, key])),
-  };
-}
-
-async function agreementKey(
-  publicJwk: P256PublicJwk | undefined,
-  privateKey: CryptoKey,
-): Promise<TokenKey> {
-  if (publicJwk === undefined || !(await isAgreementPair(publicJwk, privateKey))) {
-    throw new SettingError('PUBLIC_KEYS', 'does not hold the public half of RESPONSE_KEY');
-  }
-  return { kid: await thumbprint(publicJwk), publicJwk, privateKey };
-}
-
-/** Challenges, mTLS evidence, decisions and responses each have keys of their own: what one signs, none of the others may mean. */
-function assertDistinct(keyIds: readonly string[]): void {
-  if (new Set(keyIds).size < keyIds.length) {
-    throw new SettingError('PUBLIC_KEYS', 'holds one key for two purposes');
-  }
 }
 
 /** The issuing certificate must be the root's, able to issue, and of the issuing key. When it expires is not judged. */
@@ -203,8 +118,14 @@ function assertKeySet(settings: Settings): void {
   if (aud !== settings.organizationId) {
     throw new SettingError('KEY_SET', 'is of another ORGANIZATION_ID');
   }
-  if (!keys.some((key) => key.kid === settings.challengeKeys.active.kid)) {
+  const published = new Set(keys.map((key) => key.kid));
+  if (!published.has(settings.challengeKeys.active.kid)) {
     throw new SettingError('KEY_SET', 'does not hold the public half of CHALLENGE_KEY');
+  }
+  for (const kid of settings.challengeKeys.accepted.keys()) {
+    if (!published.has(kid)) {
+      throw new SettingError('KEY_SET', `does not hold the challenge key ${kid} of PUBLIC_KEYS`);
+    }
   }
 }
 
@@ -227,37 +148,7 @@ async function readAll(environment: UncheckedEnvironment): Promise<Settings> {
   for (const name of ['DEVICE', 'ORGANIZATION', 'KEY'] as const) {
     if (environment[name] === undefined) throw new SettingError(name, 'binding is missing');
   }
-  const rawPublicKeys = parseStrictJson(String(environment.PUBLIC_KEYS ?? ''));
-  if (!rawPublicKeys.ok) throw new SettingError('PUBLIC_KEYS', 'is missing or not JSON');
-  const keys = parseFields(publicKeys, rawPublicKeys.value);
-  if (!keys.ok) throw new SettingError('PUBLIC_KEYS', `${keys.field}: ${keys.detail}`);
-
-  const challengeKeys = await signingKeys(
-    'CHALLENGE_KEY',
-    keys.value.challenge,
-    await readKey('CHALLENGE_KEY', environment.CHALLENGE_KEY),
-  );
-  const mtlsEvidenceKeys = await signingKeys(
-    'MTLS_EVIDENCE_KEY',
-    keys.value.mtls_evidence,
-    await readKey('MTLS_EVIDENCE_KEY', environment.MTLS_EVIDENCE_KEY),
-  );
-  const decisionKeys = await signingKeys(
-    'DECISION_KEY',
-    keys.value.decision,
-    await readKey('DECISION_KEY', environment.DECISION_KEY),
-  );
-  const responseKey = await agreementKey(
-    keys.value.response_encryption[0],
-    await readKey('RESPONSE_KEY', environment.RESPONSE_KEY),
-  );
-  assertDistinct([
-    ...challengeKeys.accepted.keys(),
-    ...mtlsEvidenceKeys.accepted.keys(),
-    ...decisionKeys.accepted.keys(),
-    responseKey.kid,
-  ]);
-
+  const tokenKeys = await readTokenKeys(environment);
   const issuerKey = await readKey('ISSUER_KEY', environment.ISSUER_KEY);
   const root = readCertificate('ROOT_CERTIFICATE', environment.ROOT_CERTIFICATE);
   const issuer = readCertificate('ISSUER_CERTIFICATE', environment.ISSUER_CERTIFICATE);
@@ -280,10 +171,7 @@ async function readAll(environment: UncheckedEnvironment): Promise<Settings> {
     issuerKey,
     leafCommonName,
     keySet: readText('KEY_SET', environment.KEY_SET),
-    challengeKeys,
-    mtlsEvidenceKeys,
-    decisionKeys,
-    responseKeys: [responseKey],
+    ...tokenKeys,
     deviceIdKey,
     deviceIdKeyFingerprint: await deviceIdKeyFingerprint(deviceIdKey),
   };
