@@ -68,6 +68,8 @@ describe('the import rules', () => {
     ['sample uses few libraries', 'packages/sample-sso/src/a.ts', "import 'jose';"],
     ['extension imports only protocol', 'extension/src/a.ts', "import '@countersign/sso-sdk';"],
     ['extension runs without Node', 'extension/src/a.ts', "import 'node:fs';"],
+    ['one way to the browser', 'extension/src/a.ts', "import 'webextension-polyfill';"],
+    ['and no other', 'extension/src/a.ts', "import { browser } from 'wxt/browser';"],
     ['worker imports no host', 'worker/src/a.ts', "import '@countersign/native-host';"],
     ['no helper of tests in what ships', 'worker/src/a.ts', "import './testing/b.ts';"],
     ['no fake in what ships', 'extension/src/a.ts', "import './fake-browser.ts';"],

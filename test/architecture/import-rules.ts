@@ -91,6 +91,14 @@ const rulesForCode: readonly Rule[] = [
       !['packages/native-host', testsOnlyPackage].includes(packageOf(from) ?? ''),
   },
   {
+    reason:
+      'only browser-api.ts reaches the browser: what it declares is held against what browsers support',
+    breaks: ({ from, library }) =>
+      from.startsWith('extension/') &&
+      from !== 'extension/src/browser-api.ts' &&
+      /^(webextension-polyfill|wxt\/browser)/.test(library ?? ''),
+  },
+  {
     reason: 'the extension runs where there is no Node',
     breaks: ({ from, library }) =>
       from.startsWith('extension/') && library?.startsWith('node:') === true,
