@@ -14,6 +14,7 @@ import { PresentedCertificates } from '../../worker/src/challenge/presented-cert
 import { readSettings } from '../../worker/src/config/settings.ts';
 import { SnapshotCache } from '../../worker/src/directory/snapshot-cache.ts';
 import { createApp } from '../../worker/src/http/app.ts';
+import { ClientCertificates } from '../../worker/src/mtls/client-certificate.ts';
 import { GroupCommit } from '../../worker/src/storage/group-commit.ts';
 import { broker } from './test-broker.ts';
 import {
@@ -321,6 +322,7 @@ describe('a broker that was started for another number of shards', () => {
         { shardCount: settings.shardCount, deviceIdKeyFingerprint },
       ),
       presentedCertificates: new PresentedCertificates(),
+      clientCertificates: new ClientCertificates([settings.issuerCertificate]),
       issuedChallenges: new IssuedChallenges(),
       devices: env.DEVICE,
       keys: env.KEY,

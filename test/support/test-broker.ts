@@ -27,6 +27,32 @@ const recordedDecision = z.object({
 });
 export type RecordedDecision = z.infer<typeof recordedDecision>;
 
+/** A host name for client certificates, which tests call without asking anybody for its address. */
+const mtlsName = 'mtls.corp.test';
+
+export type TestBrokerOptions = {
+  readonly shardCount?: number;
+  /** Absolute path of another worker module than the one that ships. */
+  readonly workerBundle?: string;
+  /** Gives mTLS evidence at `mtlsUrl`. */
+  readonly mtls?: boolean;
+  /** Where another TLS front brings its clients; the mTLS URL is that front's then. */
+  readonly front?: { readonly socket: string; readonly mtlsUrl: string };
+};
+
+type Addresses = {
+  readonly httpPort: number;
+  readonly tlsPort: number;
+  readonly mtlsUrl?: string;
+  readonly frontSocket?: string;
+};
+
+async function findAddresses({ mtls = false, front }: TestBrokerOptions): Promise<Addresses> {
+  const ports = { httpPort: await findFreePort(), tlsPort: await findFreePort() };
+  if (front !== undefined) return { ...ports, mtlsUrl: front.mtlsUrl, frontSocket: front.socket };
+  return mtls ? { ...ports, mtlsUrl: `https://${mtlsName}:${ports.tlsPort}` } : ports;
+}
+
 /** Few shards: the tests read all of them. */
 const defaultShardCount = 4;
 
@@ -37,19 +63,19 @@ export class TestBroker {
   readonly shardCount: number;
   /** Everything that the edge server and the broker have logged, across restarts. */
   readonly logLines: string[];
-  readonly #ports: { readonly httpPort: number; readonly tlsPort: number };
+  readonly #addresses: Addresses;
   readonly #workerBundle: string;
   #server: RunningEdgeServer;
 
   private constructor(
     server: RunningEdgeServer,
     shardCount: number,
-    ports: { readonly httpPort: number; readonly tlsPort: number },
+    addresses: Addresses,
     logLines: string[],
     workerBundle: string,
   ) {
     this.#server = server;
-    this.#ports = ports;
+    this.#addresses = addresses;
     this.#workerBundle = workerBundle;
     this.shardCount = shardCount;
     this.dataDirectory = server.dataDirectory;
@@ -61,15 +87,12 @@ export class TestBroker {
     });
   }
 
-  /** @param options.workerBundle absolute path of another worker module than the one that ships */
-  static async start(
-    options: { shardCount?: number; workerBundle?: string } = {},
-  ): Promise<TestBroker> {
+  static async start(options: TestBrokerOptions = {}): Promise<TestBroker> {
     const { shardCount = defaultShardCount } = options;
     const workerBundle = options.workerBundle ?? (await builtProgram('worker'));
     for (let attempt = 1; ; attempt++) {
       const dataDirectory = mkdtempSync(join(tmpdir(), 'countersign-broker-'));
-      const ports = { httpPort: await findFreePort(), tlsPort: await findFreePort() };
+      const addresses = await findAddresses(options);
       const logLines: string[] = [];
       try {
         const server = await startEdgeServer({
@@ -77,9 +100,9 @@ export class TestBroker {
           workerBundle,
           shardCount,
           log: (line) => logLines.push(line),
-          ...ports,
+          ...addresses,
         });
-        return new TestBroker(server, shardCount, ports, logLines, workerBundle);
+        return new TestBroker(server, shardCount, addresses, logLines, workerBundle);
       } catch (error) {
         rmSync(dataDirectory, { recursive: true });
         const portWasTaken = error instanceof EdgeServerError && error.failure === 'port_in_use';
@@ -97,7 +120,17 @@ export class TestBroker {
   }
 
   get httpPort(): number {
-    return this.#ports.httpPort;
+    return this.#addresses.httpPort;
+  }
+
+  get tlsPort(): number {
+    return this.#addresses.tlsPort;
+  }
+
+  get mtlsUrl(): string {
+    const { mtlsUrl } = this.#addresses;
+    if (mtlsUrl === undefined) throw new Error('this broker gives no mTLS evidence');
+    return mtlsUrl;
   }
 
   async stop(): Promise<void> {
@@ -110,7 +143,7 @@ export class TestBroker {
       dataDirectory: this.dataDirectory,
       workerBundle: this.#workerBundle,
       log: (line) => this.logLines.push(line),
-      ...this.#ports,
+      ...this.#addresses,
       ...options,
     });
   }

@@ -6,6 +6,7 @@ import { SnapshotCache } from './directory/snapshot-cache.ts';
 import { createApp, finish, requestIdOf } from './http/app.ts';
 import { problemResponse } from './http/problem.ts';
 import { logEvent } from './http/route-context.ts';
+import { ClientCertificates } from './mtls/client-certificate.ts';
 
 export { DeviceObject } from './device/device-object.ts';
 export { OrganizationObject } from './directory/organization-object.ts';
@@ -29,6 +30,7 @@ function assemble(environment: Environment, settings: Settings): App {
       },
     ),
     presentedCertificates: new PresentedCertificates(),
+    clientCertificates: new ClientCertificates([settings.issuerCertificate]),
     issuedChallenges: new IssuedChallenges(),
     devices: environment.DEVICE,
     keys: environment.KEY,

@@ -15,6 +15,7 @@ describe('parseCommandLine', () => {
   it('takes every flag', () => {
     const args =
       '--data /d --host ::1 --http-port 1 --tls-port 2 --broker-url https://b.example --shards 8 ' +
+      '--mtls-url https://m.example --front-socket /s ' +
       '--tls-certificate c.pem --tls-key k.pem --tls-name a.example --tls-name b.example --worker w.js --log text';
     expect(optionsOf(args.split(' '))).toEqual({
       dataDirectory: '/d',
@@ -22,6 +23,8 @@ describe('parseCommandLine', () => {
       httpPort: 1,
       tlsPort: 2,
       brokerUrl: 'https://b.example',
+      mtlsUrl: 'https://m.example',
+      frontSocket: '/s',
       shardCount: 8,
       tlsFiles: { certificateFile: 'c.pem', keyFile: 'k.pem' },
       tlsNames: ['a.example', 'b.example'],

@@ -9,8 +9,11 @@ Runs the Countersign broker on this machine.
   --data FOLDER             data folder, made on the first start   COUNTERSIGN_DATA        ./.countersign
   --host ADDRESS            address to listen on                   COUNTERSIGN_HOST        127.0.0.1
   --http-port PORT          plain HTTP                             COUNTERSIGN_HTTP_PORT   ${defaultHttpPort}
-  --tls-port PORT           TLS with client certificates           COUNTERSIGN_TLS_PORT    ${defaultTlsPort}
+  --tls-port PORT           TLS                                    COUNTERSIGN_TLS_PORT    ${defaultTlsPort}
   --broker-url URL          the URL that clients use               COUNTERSIGN_BROKER_URL  http://127.0.0.1:<http port>
+  --mtls-url URL            where browsers present certificates    COUNTERSIGN_MTLS_URL    nowhere
+  --front-socket PATH       unix socket for a TLS front of yours,  COUNTERSIGN_FRONT_SOCKET
+                            which is believed about client certificates
   --shards NUMBER           only when the data folder is made      COUNTERSIGN_SHARDS      16
   --tls-certificate FILE    PEM, with its chain; else self-made    COUNTERSIGN_TLS_CERTIFICATE
   --tls-key FILE            PEM, its key                           COUNTERSIGN_TLS_KEY
@@ -40,6 +43,8 @@ const flags = {
   'http-port': text,
   'tls-port': text,
   'broker-url': text,
+  'mtls-url': text,
+  'front-socket': text,
   shards: text,
   'tls-certificate': text,
   'tls-key': text,
@@ -102,6 +107,8 @@ function readOptions(
       ...given('httpPort', wholeNumber(httpPort, '--http-port')),
       ...given('tlsPort', wholeNumber(tlsPort, '--tls-port')),
       ...given('brokerUrl', setting(values['broker-url'], 'COUNTERSIGN_BROKER_URL')),
+      ...given('mtlsUrl', setting(values['mtls-url'], 'COUNTERSIGN_MTLS_URL')),
+      ...given('frontSocket', setting(values['front-socket'], 'COUNTERSIGN_FRONT_SOCKET')),
       ...given('shardCount', wholeNumber(shards, '--shards')),
       ...given('tlsFiles', tlsFiles),
       ...given('tlsNames', values['tls-name']),

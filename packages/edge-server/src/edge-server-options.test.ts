@@ -13,6 +13,9 @@ describe('assertOptions', () => {
     { brokerUrl: 'http://[::1]:9000' },
     { httpPort: 0, tlsPort: 0 },
     { shardCount: 1 },
+    { mtlsUrl: 'https://mtls.example.com' },
+    { mtlsUrl: 'https://localhost:8743', brokerUrl: 'https://broker.example.com' },
+    { frontSocket: '/run/countersign/front.sock' },
   ])('accepts %j', (changes) => {
     expect(() => assertOptions(options(changes))).not.toThrow();
   });
@@ -32,6 +35,13 @@ describe('assertOptions', () => {
     [{ brokerUrl: 'https://user@broker.example.com' }, 'broker URL'],
     [{ brokerUrl: 'broker.example.com' }, 'broker URL'],
     [{ brokerUrl: 'javascript:alert(1)' }, 'broker URL'],
+    [{ mtlsUrl: 'http://mtls.example.com' }, 'https'],
+    [{ mtlsUrl: 'https://mtls.example.com/' }, 'no slash'],
+    [{ mtlsUrl: 'https://127.0.0.1:8743' }, 'host name'],
+    [{ mtlsUrl: 'https://[fe80::1]:8743' }, 'host name'],
+    [{ mtlsUrl: 'https://*.example.com' }, 'host name'],
+    [{ mtlsUrl: 'https://b.example:8743', brokerUrl: 'https://b.example' }, 'another host name'],
+    [{ frontSocket: 'front.sock' }, 'absolute'],
   ])('refuses %j', (changes, part) => {
     expect(() => assertOptions(options(changes))).toThrow(
       expect.objectContaining({

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { isAbsolute } from 'node:path';
 import { maxShardCount } from './data-directory/deployment.ts';
 import { EdgeServerError } from './edge-server-error.ts';
 import type { TlsFiles } from './front/tls-certificate.ts';
@@ -17,6 +18,13 @@ export type EdgeServerOptions = {
   readonly host?: string;
   /** The URL that pages, hosts and servers use: `iss` of all that the broker signs. Default: the plain one, here. */
   readonly brokerUrl?: string;
+  /**
+   * Origin at which browsers present device certificates: a host name of its own, https, reached at the TLS port or
+   * through a front. Default: none, and no client is asked for a certificate.
+   */
+  readonly mtlsUrl?: string;
+  /** Absolute path of a unix socket for a TLS front of one's own, which is believed about client certificates. */
+  readonly frontSocket?: string;
   /** Counts when the data folder is created; later a different number stops the start. Default 16. */
   readonly shardCount?: number;
   /** The built worker module. Default: the one that this repository builds. */
@@ -63,6 +71,24 @@ function assertBrokerUrl(text: string): void {
   }
 }
 
+/** A host name of its own: by an address, or by the broker's own name, no client could be told apart from the others. */
+function assertMtlsUrl(text: string, brokerUrl: string | undefined): void {
+  const url = URL.parse(text);
+  if (url?.protocol !== 'https:' || url.origin !== text || !/[a-z]/.test(url.hostname)) {
+    throw invalid(
+      `The mTLS URL "${text}" must be like https://mtls.example.com: https, a host name, no path, no slash at the end.`,
+    );
+  }
+  if (url.hostname.startsWith('[') || url.hostname.includes('*')) {
+    throw invalid(`The mTLS URL "${text}" must have a host name, not an address.`);
+  }
+  if (brokerUrl !== undefined && URL.parse(brokerUrl)?.hostname === url.hostname) {
+    throw invalid(
+      `The mTLS URL "${text}" must have another host name than the broker URL: everybody who came there would be asked for a certificate.`,
+    );
+  }
+}
+
 /** An address as it stands in a URL. */
 export function urlHost(host: string): string {
   return isIP(host) === 6 ? `[${host}]` : host;
@@ -82,6 +108,10 @@ export function assertOptions(options: EdgeServerOptions): void {
     !(Number.isInteger(shardCount) && shardCount >= 1 && shardCount <= maxShardCount)
   ) {
     throw invalid(`The number of shards must be from 1 to ${maxShardCount}.`);
+  }
+  if (options.mtlsUrl !== undefined) assertMtlsUrl(options.mtlsUrl, brokerUrl);
+  if (options.frontSocket !== undefined && !isAbsolute(options.frontSocket)) {
+    throw invalid(`The front socket "${options.frontSocket}" must be an absolute path.`);
   }
   if (brokerUrl !== undefined) assertBrokerUrl(brokerUrl);
   else if (!loopbackNames.has(urlHost(options.host ?? defaultHost))) {

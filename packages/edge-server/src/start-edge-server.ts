@@ -1,7 +1,3 @@
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { type DataDirectoryLock, lockDataDirectory } from './data-directory/data-directory-lock.ts';
 import { replaceFile } from './data-directory/durable-files.ts';
 import { type DataDirectory, ensureDataDirectory } from './data-directory/open-data-directory.ts';
 import { EdgeServerError, errorText, systemErrorCode } from './edge-server-error.ts';
@@ -17,17 +13,14 @@ import { type Front, startFront } from './front/start-front.ts';
 import { keepTlsCertificate, readTlsFiles } from './front/tls-certificate.ts';
 import { keepWorkerSettings } from './keep-worker-settings.ts';
 import { createLog, type Log } from './logs.ts';
-import { identifyProcess, isSameProcess, type ProcessIdentity } from './process-identity.ts';
 import { createReload } from './reload.ts';
 import { KeyRotation, runKeyRotation } from './rotation/key-rotation.ts';
 import { defaultRotationTimes } from './rotation/rotate-token-keys.ts';
 import { readTokenKeys } from './rotation/token-key-files.ts';
 import type { TokenKeys } from './rotation/token-keys.ts';
-import {
-  makeSocketDirectory,
-  removeLeftSocketDirectory,
-  type SocketDirectory,
-} from './workerd/socket-directory.ts';
+import { recordProcesses, takeDataDirectory, type Undo, undoAll } from './take-data-directory.ts';
+import { findWorkerBundle } from './worker-bundle.ts';
+import { makeSocketDirectory } from './workerd/socket-directory.ts';
 import { workerdConfigurationText } from './workerd/workerd-configuration.ts';
 import { superviseWorkerd, type WorkerdSupervisor } from './workerd/workerd-supervisor.ts';
 
@@ -48,72 +41,17 @@ export type RunningEdgeServer = {
 
 const plainUrl = (host: string, port: number) => `http://${urlHost(host)}:${port}`;
 
-const builtWorker = fileURLToPath(new URL('../../../dist/worker/index.js', import.meta.url));
 const requestGraceMs = 500;
 const tlsCheckEveryMs = 86_400_000;
 const rotationCheckEveryMs = 1_000;
 
-function assertWorkerBundle(path: string): void {
-  if (existsSync(path)) return;
-  throw new EdgeServerError(
-    'worker_bundle_missing',
-    `There is no built worker at ${path}. Build it: node tools/build.mjs`,
-  );
-}
-
-/** Ends a workerd that outlived its crashed server: two on one data folder would spoil it. */
-async function endLeftWorkerd(left: ProcessIdentity, log: Log): Promise<void> {
-  for (let attempt = 0; isSameProcess(left) && attempt < 100; attempt++) {
-    if (attempt === 0) {
-      const { pid } = left;
-      log.write('warning', 'left_workerd_ended', `a server crashed; ending its workerd (${pid})`, {
-        pid,
-      });
-    }
-    try {
-      process.kill(left.pid, 'SIGKILL');
-    } catch {
-      return;
-    }
-    await new Promise((done) => setTimeout(done, 10));
-  }
-}
-
-/** What has been started so far, to be undone from its end. */
-type Undo = Array<() => Promise<void> | void>;
-
-async function undoAll(undo: Undo): Promise<void> {
-  for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step();
-}
-
-async function takeDataDirectory(data: DataDirectory, log: Log, undo: Undo) {
-  const { lock, leftBehind } = lockDataDirectory(data.directory, data.paths);
-  undo.push(lock.release);
-  if (leftBehind?.workerd !== undefined) await endLeftWorkerd(leftBehind.workerd, log);
-  if (leftBehind?.socketDirectory !== undefined) {
-    removeLeftSocketDirectory(leftBehind.socketDirectory);
-  }
-  return lock;
-}
-
-function recordProcesses(lock: DataDirectoryLock, socketDirectory: SocketDirectory) {
-  const server = identifyProcess(process.pid);
-  return (workerdPid: number | undefined) => {
-    const workerd = workerdPid === undefined ? undefined : identifyProcess(workerdPid);
-    if (server === undefined) return;
-    lock.record({
-      server,
-      ...(workerd === undefined ? {} : { workerd }),
-      socketDirectory: socketDirectory.path,
-    });
-  };
-}
-
 async function tlsPair(data: DataDirectory, options: EdgeServerOptions, nowMs: number) {
   if (options.tlsFiles !== undefined) return { pair: readTlsFiles(options.tlsFiles), isNew: false };
-  const { host = defaultHost, brokerUrl, tlsNames = [] } = options;
-  const brokerHost = brokerUrl === undefined ? [] : [new URL(brokerUrl).hostname];
-  return keepTlsCertificate(data.paths, [host, ...brokerHost, ...tlsNames], nowMs);
+  const { host = defaultHost, brokerUrl, mtlsUrl, tlsNames = [] } = options;
+  const called = [brokerUrl, mtlsUrl].flatMap((url) =>
+    url === undefined ? [] : [new URL(url).hostname],
+  );
+  return keepTlsCertificate(data.paths, [host, ...called, ...tlsNames], nowMs);
 }
 
 /** A server may run longer than its certificate lasts, and an administrator's file may be replaced meanwhile. */
@@ -136,8 +74,7 @@ function renewTlsDaily(front: Front, data: DataDirectory, options: EdgeServerOpt
 export async function startEdgeServer(options: EdgeServerOptions): Promise<RunningEdgeServer> {
   assertOptions(options);
   const { host = defaultHost, httpPort = defaultHttpPort, tlsPort = defaultTlsPort } = options;
-  const workerBundle = resolve(options.workerBundle ?? builtWorker);
-  assertWorkerBundle(workerBundle);
+  const workerBundle = findWorkerBundle(options.workerBundle);
   const log = createLog(options.log ?? (() => undefined), options.logFormat ?? 'json', Date.now);
   const nowMs = Date.now();
   const undo: Undo = [];
@@ -162,6 +99,8 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
       tlsPort,
       tls: (await tlsPair(data, options, nowMs)).pair,
       clientAuthorities: [data.issuerCertificatePem, data.rootCertificatePem],
+      ...(options.mtlsUrl === undefined ? {} : { mtlsUrl: options.mtlsUrl }),
+      ...(options.frontSocket === undefined ? {} : { trustedSocket: options.frontSocket }),
       socketPath: socketDirectory.socket,
       isReady: () => supervisor?.isReady() === true,
       log,

@@ -20,6 +20,8 @@ export const challengeRequest = z.object({
 export const challengeAnswer = z.object({
   challenge: z.string(),
   expires_in_seconds: z.int(),
+  /** Origin where a browser may present its device certificate (`POST /v1/mtls-evidence`); left out when there is none. */
+  mtls_url: z.optional(z.string()),
 });
 
 export const challengeTyp = 'challenge+jwt';

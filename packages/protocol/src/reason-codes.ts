@@ -145,6 +145,15 @@ export const problemCodes = [
   'internal_error',
   'import_incomplete',
   'import_refused',
+  'mtls_not_enabled',
+  'mtls_wrong_host',
+  'mtls_challenge_invalid',
+  'mtls_challenge_expired',
+  'mtls_certificate_missing',
+  'mtls_certificate_not_verified',
+  'mtls_certificate_foreign',
+  'mtls_certificate_not_yet_valid',
+  'mtls_certificate_expired',
 ] as const;
 export type ProblemCode = (typeof problemCodes)[number];
 
@@ -157,6 +166,16 @@ export const commandCodes = [
   'already_enrolled_elsewhere',
   'hardware_id_unavailable',
   'state_unwritable',
+  'keystore_module_missing',
+  'keystore_module_invalid',
+  'keystore_module_failed',
+  'keystore_token_missing',
+  'keystore_token_ambiguous',
+  'keystore_token_unsuitable',
+  'keystore_pin_unreadable',
+  'keystore_pin_wrong',
+  'keystore_pin_locked',
+  'keystore_key_ambiguous',
 ] as const;
 export type CommandCode = (typeof commandCodes)[number];
 

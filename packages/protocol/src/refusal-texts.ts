@@ -159,6 +159,45 @@ export const refusalTexts: Readonly<Record<ProblemCode | CommandCode, ReasonText
       'This cannot be imported here: something is stored already, or the rows do not fit; nothing of them was stored.',
     person: askSupport,
   },
+  mtls_not_enabled: {
+    administrator: 'This broker has no mTLS URL, so it gives no mTLS evidence.',
+    person: askSupport,
+  },
+  mtls_wrong_host: {
+    administrator: "mTLS evidence is given at the broker's mTLS URL alone.",
+    person: askSupport,
+  },
+  mtls_challenge_invalid: {
+    administrator: 'The challenge is none of this broker; the detail says why.',
+    person: notOurPage,
+  },
+  mtls_challenge_expired: {
+    administrator: 'The challenge has expired; a page asks for a new one with each attempt.',
+    person: tryAgain,
+  },
+  mtls_certificate_missing: {
+    administrator:
+      'The browser presented no certificate: it has none of this issuer, or its policy does not select one for the mTLS URL.',
+    person: 'This browser has no certificate of a company device. Ask your IT support.',
+  },
+  mtls_certificate_not_verified: {
+    administrator:
+      'The TLS front did not verify the certificate, or says that it is revoked; the log has its words.',
+    person: askSupport,
+  },
+  mtls_certificate_foreign: {
+    administrator:
+      'The certificate is no device certificate of this broker: another issuer, another form, or changed.',
+    person: askSupport,
+  },
+  mtls_certificate_not_yet_valid: {
+    administrator: "The certificate is not valid yet by the broker's clock.",
+    person: askSupport,
+  },
+  mtls_certificate_expired: {
+    administrator: "The certificate has expired by the broker's clock. The device needs a new one.",
+    person: "This device's certificate has expired. Ask your IT support.",
+  },
 
   usage_invalid: {
     administrator: 'The command line is wrong; `countersign --help` shows the commands.',
@@ -189,6 +228,56 @@ export const refusalTexts: Readonly<Record<ProblemCode | CommandCode, ReasonText
   },
   state_unwritable: {
     administrator: "The host's state folder cannot be written or is readable by others.",
+    person: askSupport,
+  },
+  keystore_module_missing: {
+    administrator:
+      'The PKCS#11 module is not there. Install it, or correct keystore.module in the host configuration.',
+    person: askSupport,
+  },
+  keystore_module_invalid: {
+    administrator:
+      'keystore.module is not a PKCS#11 module that can be loaded here: another kind of file, or for another machine.',
+    person: askSupport,
+  },
+  keystore_module_failed: {
+    administrator:
+      'The PKCS#11 module answered with an error; the detail names call and answer. Look into its own log.',
+    person: askSupport,
+  },
+  keystore_token_missing: {
+    administrator:
+      'The PKCS#11 module has no token with the label of keystore.token_label. Connect or initialize the token.',
+    person: askSupport,
+  },
+  keystore_token_ambiguous: {
+    administrator:
+      'Several tokens have the label of keystore.token_label. Give the right one a label of its own.',
+    person: askSupport,
+  },
+  keystore_token_unsuitable: {
+    administrator:
+      'The token cannot hold the key: no P-256 with ECDSA, not writable, or keys that could be taken out of it.',
+    person: askSupport,
+  },
+  keystore_pin_unreadable: {
+    administrator:
+      'The file of keystore.pin_file is missing, empty, or readable by others: owner alone, mode 0600, folder 0700.',
+    person: askSupport,
+  },
+  keystore_pin_wrong: {
+    administrator:
+      'The token refused the PIN. It is not tried again before the file of keystore.pin_file is written anew.',
+    person: askSupport,
+  },
+  keystore_pin_locked: {
+    administrator:
+      "The token's PIN is locked, or the next wrong one would lock it. Unlock it with the token's own tool.",
+    person: askSupport,
+  },
+  keystore_key_ambiguous: {
+    administrator:
+      'The token holds several keys with the id of this device. `countersign enroll --replace` makes a new one.',
     person: askSupport,
   },
 };

@@ -29,7 +29,7 @@ export type OpenedChallenge =
 /** Form, key, signature. */
 async function verifyChallenge(
   unverifiedChallenge: string,
-  expected: ExpectedChallenge,
+  expected: ExpectedIssuer,
 ): Promise<OpenedChallenge> {
   const refuse = (reason: VerificationCode): OpenedChallenge => ({ ok: false, reason });
   if (unverifiedChallenge.length > maxChallengeBytes) return refuse('challenge_malformed');
@@ -47,6 +47,30 @@ async function verifyChallenge(
   return parsed.success ? { ok: true, claims: parsed.data } : refuse('challenge_malformed');
 }
 
+/** Which broker a challenge must be of, and the keys that may have signed it. */
+export type ExpectedIssuer = Pick<
+  ExpectedChallenge,
+  'brokerUrl' | 'organizationId' | 'keys' | 'issuedChallenges'
+>;
+
+/** Opens a challenge of this broker, whatever client and transaction it is for: form, key, signature, audience. */
+export async function readChallenge(
+  unverifiedChallenge: string,
+  expected: ExpectedIssuer,
+): Promise<OpenedChallenge> {
+  const own = expected.issuedChallenges?.find(unverifiedChallenge);
+  const opened: OpenedChallenge =
+    own === undefined
+      ? await verifyChallenge(unverifiedChallenge, expected)
+      : { ok: true, claims: own };
+  if (!opened.ok) return opened;
+  const { iss, aud } = opened.claims;
+  if (iss !== expected.brokerUrl || aud !== expected.organizationId) {
+    return { ok: false, reason: 'challenge_wrong_audience' };
+  }
+  return opened;
+}
+
 /**
  * Opens a challenge that came back: form, key, signature, issuer and audience, client, transaction. Its expiry is a
  * fact for the decision, which first looks whether it is a retry.
@@ -55,17 +79,10 @@ export async function openChallenge(
   unverifiedChallenge: string,
   expected: ExpectedChallenge,
 ): Promise<OpenedChallenge> {
-  const own = expected.issuedChallenges?.find(unverifiedChallenge);
-  const opened: OpenedChallenge =
-    own === undefined
-      ? await verifyChallenge(unverifiedChallenge, expected)
-      : { ok: true, claims: own };
+  const opened = await readChallenge(unverifiedChallenge, expected);
   if (!opened.ok) return opened;
-  const { iss, aud, client_id, transaction_hash } = opened.claims;
+  const { client_id, transaction_hash } = opened.claims;
   const refuse = (reason: VerificationCode): OpenedChallenge => ({ ok: false, reason });
-  if (iss !== expected.brokerUrl || aud !== expected.organizationId) {
-    return refuse('challenge_wrong_audience');
-  }
   if (client_id !== expected.clientId) return refuse('challenge_wrong_client');
   if (transaction_hash !== expected.transactionHash) return refuse('challenge_wrong_transaction');
   return opened;

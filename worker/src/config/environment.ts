@@ -18,6 +18,7 @@ export type Environment = {
   readonly ISSUER_CERTIFICATE: string;
   readonly LEAF_COMMON_NAME?: string;
   readonly KEY_SET: string;
+  readonly MTLS_URL?: string;
   readonly PUBLIC_KEYS: string;
   readonly ISSUER_KEY: CryptoKey | string;
   readonly CHALLENGE_KEY: CryptoKey | string;

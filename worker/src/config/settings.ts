@@ -1,4 +1,4 @@
-import { encodeBase64url } from '@countersign/protocol';
+import { encodeBase64url, isSecureWebOrigin } from '@countersign/protocol';
 import { keySetClaims } from '@countersign/protocol/key-set';
 import {
   base64urlOf,
@@ -26,6 +26,8 @@ import { SettingError } from './setting-error.ts';
 /** Everything that the broker is told from outside, checked once for each isolate. */
 export type Settings = TokenKeySettings & {
   readonly brokerUrl: string;
+  /** Origin at which browsers present device certificates; `undefined` when mTLS evidence is not given. */
+  readonly mtlsUrl: string | undefined;
   readonly organizationId: string;
   readonly shardCount: number;
   readonly ownerTokenSha256: string;
@@ -45,8 +47,16 @@ export type SettingsResult =
   /** `setting` is the name of the binding that is missing or malformed. */
   | { readonly ok: false; readonly setting: string; readonly detail: string };
 
+/** Clients are asked for certificates in TLS handshakes for this host name: an address could not be told from others. */
+const mtlsOrigin = z.string().check(
+  z.refine((value) => isSecureWebOrigin(value) && /^https:\/\/[a-z0-9.-]*[a-z]/.test(value), {
+    error: 'must be an origin with https and a host name',
+  }),
+);
+
 const text = {
   BROKER_URL: secureWebOrigin,
+  MTLS_URL: mtlsOrigin,
   ORGANIZATION_ID: z
     .string()
     .check(
@@ -70,6 +80,11 @@ function readText(name: keyof typeof text, raw: unknown): string {
     throw new SettingError(name, result.error.issues[0]?.message ?? 'is malformed');
   }
   return result.data;
+}
+
+/** Not set, or set to nothing: wrangler.toml has a line for it either way. */
+function readMtlsUrl(raw: unknown): string | undefined {
+  return raw === undefined || raw === '' ? undefined : readText('MTLS_URL', raw);
 }
 
 function readCertificate(
@@ -162,6 +177,7 @@ async function readAll(environment: UncheckedEnvironment): Promise<Settings> {
   if (!name.ok) throw new SettingError('LEAF_COMMON_NAME', name.detail);
   const settings: Settings = {
     brokerUrl: readText('BROKER_URL', environment.BROKER_URL),
+    mtlsUrl: readMtlsUrl(environment.MTLS_URL),
     organizationId: readText('ORGANIZATION_ID', environment.ORGANIZATION_ID),
     shardCount: Number(readText('SHARD_COUNT', environment.SHARD_COUNT)),
     ownerTokenSha256: readText('OWNER_TOKEN_SHA256', environment.OWNER_TOKEN_SHA256),

@@ -13,6 +13,7 @@ import { postChallenge, preflightChallenge } from './routes/challenges.ts';
 import { postEnrollment } from './routes/enrollments.ts';
 import { postCompletion, postEvaluation } from './routes/evaluation.ts';
 import { getAuthzenConfiguration, getHealth, getJwks, getKeySet } from './routes/metadata.ts';
+import { postMtlsEvidence } from './routes/mtls-evidence.ts';
 import {
   getArchivedChains,
   getArchivedDecisions,
@@ -26,10 +27,13 @@ import { getJob, getUser, postUserRevocation, putUser } from './routes/users.ts'
 type Route = (broker: Broker, context: RouteContext) => Promise<Response> | Response;
 type Method = 'GET' | 'POST' | 'PUT' | 'OPTIONS';
 
+const mtlsEvidencePath = '/v1/mtls-evidence';
+
 /** Every address of the broker. */
 const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['POST', '/v1/challenges', postChallenge],
   ['OPTIONS', '/v1/challenges', preflightChallenge],
+  ['POST', mtlsEvidencePath, postMtlsEvidence],
   ['POST', '/v1/enrollments', postEnrollment],
   ['GET', '/v1/key-set', getKeySet],
   ['POST', '/access/v1/evaluation', postEvaluation],
@@ -83,6 +87,17 @@ export function finish(response: Response, requestId: string): Response {
 /** The broker's HTTP interface. Whatever fails in a way without a code of its own is answered as `internal_error`. */
 export function createApp(broker: Broker): Hono {
   const app = new Hono();
+  const { mtlsUrl } = broker;
+  if (mtlsUrl !== undefined) {
+    // Where browsers present certificates to whatever page asks, there is nothing but the one address that expects it.
+    app.use(async (hono, next) => {
+      const { url } = hono.req.raw;
+      if (url.startsWith(`${mtlsUrl}/`) && hono.req.path !== mtlsEvidencePath) {
+        return refuseWithLog(hono.req.raw, requestIdOf(hono.req.raw))({ code: 'not_found' });
+      }
+      return await next();
+    });
+  }
   for (const [method, path, route] of routes) {
     app.on(method, path, (hono) =>
       route(broker, {

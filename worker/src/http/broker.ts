@@ -5,6 +5,7 @@ import { deviceObjectName, keyObjectName } from '../device/placement.ts';
 import type { OrganizationObject } from '../directory/organization-object.ts';
 import type { SnapshotCache } from '../directory/snapshot-cache.ts';
 import type { KeyObject } from '../enrollment/key-object.ts';
+import type { ClientCertificates } from '../mtls/client-certificate.ts';
 import { type StorageUnavailable, storageUnavailable } from '../storage/durable-store.ts';
 import type { SigningKeys, TokenKey } from '../token/token-key.ts';
 import { logEvent } from './route-context.ts';
@@ -12,6 +13,8 @@ import { logEvent } from './route-context.ts';
 /** The broker as the routes see it: checked settings, objects, and the isolate's snapshot. Made by `index.ts`. */
 export type Broker = {
   readonly brokerUrl: string;
+  /** Origin at which browsers present device certificates; `undefined` when mTLS evidence is not given. */
+  readonly mtlsUrl: string | undefined;
   readonly organizationId: string;
   readonly shardCount: number;
   readonly ownerTokenSha256: string;
@@ -26,6 +29,7 @@ export type Broker = {
   readonly responseKeys: readonly TokenKey[];
   readonly deviceIdKey: CryptoKey;
   readonly presentedCertificates: PresentedCertificates;
+  readonly clientCertificates: ClientCertificates;
   readonly issuedChallenges: IssuedChallenges;
   readonly snapshots: SnapshotCache;
   /** A stub belongs to the request that made it, so each use makes its own. */

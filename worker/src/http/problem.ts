@@ -15,7 +15,7 @@ export type Problem = {
   readonly allow?: string;
 };
 
-type Status = 400 | 401 | 403 | 404 | 405 | 409 | 413 | 429 | 500 | 503;
+type Status = 400 | 401 | 403 | 404 | 405 | 409 | 413 | 421 | 429 | 500 | 503;
 
 /** The one map from codes to HTTP; a new code does not compile until it has a status. */
 const statusOf: Readonly<Record<ProblemCode, Status>> = {
@@ -53,6 +53,16 @@ const statusOf: Readonly<Record<ProblemCode, Status>> = {
   deployment_mismatch: 503,
   configuration_invalid: 503,
   internal_error: 500,
+  mtls_not_enabled: 404,
+  // RFC 9110 section 15.5.20.
+  mtls_wrong_host: 421,
+  mtls_challenge_invalid: 400,
+  mtls_challenge_expired: 403,
+  mtls_certificate_missing: 403,
+  mtls_certificate_not_verified: 403,
+  mtls_certificate_foreign: 403,
+  mtls_certificate_not_yet_valid: 403,
+  mtls_certificate_expired: 403,
   import_incomplete: 503,
   import_refused: 409,
 };

@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 
@@ -22,9 +23,9 @@ export type TlsClientAuth = {
   readonly certRFC9440TooLarge: boolean;
 };
 
-const maxCertificateText = 10 * 1024;
+export const maxCertificateText = 10 * 1024;
 
-const noCertificate: TlsClientAuth = {
+export const noCertificate: TlsClientAuth = {
   certPresented: '0',
   certVerified: 'NONE',
   certRevoked: '0',
@@ -69,21 +70,42 @@ export function describeCertificate(
   };
 }
 
-function clientAuthOf(socket: Socket): TlsClientAuth {
-  if (!(socket instanceof TLSSocket)) return noCertificate;
-  const error: unknown = socket.authorizationError;
-  const code = socket.authorized ? undefined : String(error ?? 'unknown');
-  return describeCertificate(socket.getPeerX509Certificate(), code);
-}
+/** What the broker is told about the client of a request, as the JSON text of `request.cf`. */
+export type ClientFacts = (request: IncomingMessage) => string;
+
+const factsText = (clientIp: string, tlsClientAuth: TlsClientAuth): string =>
+  JSON.stringify({ clientIp, tlsClientAuth });
 
 const known = new WeakMap<Socket, string>();
 
-/** The CF-Blob of a connection. The facts cannot change while it lasts, so the text is made once. */
-export function cfBlobOf(socket: Socket): string {
+/** For listeners that ask for no certificate. The facts cannot change on a connection: the text is made once. */
+export const factsOfConnection: ClientFacts = ({ socket }) => {
   const cached = known.get(socket);
   if (cached !== undefined) return cached;
-  const facts = { clientIp: socket.remoteAddress ?? '', tlsClientAuth: clientAuthOf(socket) };
-  const blob = JSON.stringify(facts);
-  known.set(socket, blob);
-  return blob;
+  const text = factsText(socket.remoteAddress ?? '', noCertificate);
+  known.set(socket, text);
+  return text;
+};
+
+/**
+ * For the listener that asks for certificates. What a client proves to it counts for the address that it called in the
+ * TLS handshake, and for a request to that address alone.
+ *
+ * @param mtlsUrl origin of that address
+ */
+export function factsOfMtlsConnection(mtlsUrl: string): ClientFacts {
+  const { hostname } = new URL(mtlsUrl);
+  return ({ socket, headers }) => {
+    const address = socket.remoteAddress ?? '';
+    if (!(socket instanceof TLSSocket) || String(socket.servername).toLowerCase() !== hostname) {
+      return factsText(address, noCertificate);
+    }
+    // Parsed as a URL, because the port may be left out where it is the scheme's own.
+    if (URL.parse(`https://${headers.host}`)?.origin !== mtlsUrl) {
+      return factsText(address, noCertificate);
+    }
+    const error: unknown = socket.authorizationError;
+    const code = socket.authorized ? undefined : String(error ?? 'unknown');
+    return factsText(address, describeCertificate(socket.getPeerX509Certificate(), code));
+  };
 }

@@ -3,7 +3,7 @@ import { errorText } from '../edge-server-error.ts';
 import type { Log } from '../logs.ts';
 import type { AnswerHead } from './answer-parser.ts';
 import { BodyRoom } from './body-room.ts';
-import { cfBlobOf } from './client-facts.ts';
+import type { ClientFacts } from './client-facts.ts';
 import { declaresTooMuch, readBody } from './read-body.ts';
 import type { RequestGate } from './request-gate.ts';
 import { requestHead } from './request-head.ts';
@@ -117,7 +117,11 @@ export type Forwarder = (
 ) => void;
 
 /** Passes requests of one listener on to workerd, and its answers back. */
-export function createForwarder(upstream: Upstream, protocol: 'http' | 'https'): Forwarder {
+export function createForwarder(
+  upstream: Upstream,
+  protocol: 'http' | 'https',
+  clientFacts: ClientFacts,
+): Forwarder {
   const room = new BodyRoom(maxBodiesBytes);
 
   /** A fault of this program: it costs this one request its answer, and no other. */
@@ -160,7 +164,7 @@ export function createForwarder(upstream: Upstream, protocol: 'http' | 'https'):
       method,
       path,
       headersForWorkerd(request.rawHeaders, request.headers.connection, {
-        cfBlob: cfBlobOf(request.socket),
+        cfBlob: clientFacts(request),
         protocol,
         bodyLength: body?.length,
       }),

@@ -8,6 +8,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { LogFields } from '../logs.ts';
 import { ask, type SimpleAnswer, startTestFront } from '../testing/start-test-front.ts';
 import { BodyRoom, type BodyShare } from './body-room.ts';
+import { factsOfConnection } from './client-facts.ts';
 import { createForwarder } from './forward-request.ts';
 import { readBody } from './read-body.ts';
 import { RequestGate } from './request-gate.ts';
@@ -57,6 +58,7 @@ async function forwarding(
       },
     },
     'http',
+    factsOfConnection,
   );
   const server = createServer((request, response) => {
     change(request);

@@ -1,12 +1,17 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerOptions } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
 import type { Log } from '../logs.ts';
+import { factsOfConnection, factsOfMtlsConnection } from './client-facts.ts';
 import { createForwarder, type Forwarder, type Upstream } from './forward-request.ts';
 import { listenOn } from './listen.ts';
+import { listenOnSocket } from './listen-on-socket.ts';
+import { createMtlsListener, type MtlsListener } from './mtls-listener.ts';
 import { type HoldLimits, RequestGate } from './request-gate.ts';
+import { splitByServerName } from './split-by-server-name.ts';
 import type { TlsKeyPair } from './tls-certificate.ts';
+import { factsOfTrustedFront } from './trusted-front.ts';
 import { type ConnectionTiming, WorkerdConnections } from './workerd-connections.ts';
 
 export type FrontOptions = {
@@ -17,6 +22,10 @@ export type FrontOptions = {
   readonly tls: TlsKeyPair;
   /** PEM. A client certificate under these counts as verified; browsers offer only such ones. */
   readonly clientAuthorities: readonly string[];
+  /** Origin, on the TLS port, at which clients are asked for a certificate. Nobody is asked when there is none. */
+  readonly mtlsUrl?: string;
+  /** Path of a unix socket for a TLS front that is believed about its clients. */
+  readonly trustedSocket?: string;
   /** workerd's socket. */
   readonly socketPath: string;
   readonly isReady: () => boolean;
@@ -81,17 +90,52 @@ function serve(server: HttpServer, forward: Forwarder): void {
   server.on('connect', (_request: IncomingMessage, socket) => socket.destroy());
 }
 
-async function closeServer(server: HttpServer, graceMs: number): Promise<void> {
-  if (!server.listening) return;
-  const closed = once(server, 'close');
-  server.close();
-  server.closeIdleConnections();
-  const deadline = setTimeout(() => server.closeAllConnections(), graceMs);
-  await closed;
-  clearTimeout(deadline);
+/** A listening server, with what it takes to end it. */
+class Listener {
+  readonly #server: HttpServer;
+  readonly #sockets = new Set<Socket>();
+
+  /** @param server after everything that listens for its connections has been added */
+  constructor(server: HttpServer) {
+    this.#server = server;
+    server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+  }
+
+  async close(graceMs: number): Promise<void> {
+    if (!this.#server.listening) return;
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    this.#server.closeIdleConnections();
+    const deadline = setTimeout(() => {
+      // Those too that have not come as far as a request.
+      for (const socket of this.#sockets) socket.destroy();
+    }, graceMs);
+    await closed;
+    clearTimeout(deadline);
+  }
 }
 
-/** Opens both listeners. @throws EdgeServerError when a port is taken; nothing is left open then */
+/** The origin that asks for certificates, on the port of `tls`. */
+function openMtls(
+  tls: ReturnType<typeof createTlsServer>,
+  mtlsUrl: string,
+  options: FrontOptions,
+  upstream: Upstream,
+  timeouts: Timeouts,
+): MtlsListener {
+  const { handshakeMs, headersMs, requestMs } = timeouts;
+  const http = { ...serverOptions(timeouts), handshakeTimeout: handshakeMs };
+  const longestMs = handshakeMs + headersMs + requestMs;
+  const mtls = createMtlsListener(http, options.tls, options.clientAuthorities, longestMs);
+  serve(mtls.server, createForwarder(upstream, 'https', factsOfMtlsConnection(mtlsUrl)));
+  splitByServerName(tls, new URL(mtlsUrl).hostname, mtls.server, handshakeMs);
+  return mtls;
+}
+
+/** Opens the listeners. @throws EdgeServerError when an address is taken; nothing is left open then */
 export async function startFront(options: FrontOptions): Promise<Front> {
   const connections = new WorkerdConnections(options.socketPath, options.connectionTiming);
   const gate = new RequestGate(options.holdLimits);
@@ -99,38 +143,42 @@ export async function startFront(options: FrontOptions): Promise<Front> {
 
   const timeouts = options.timeouts ?? defaultTimeouts;
   const plain = createServer(serverOptions(timeouts));
-  serve(plain, createForwarder(upstream, 'http'));
+  serve(plain, createForwarder(upstream, 'http', factsOfConnection));
 
-  const secureContext = (pair: TlsKeyPair) => ({
-    ...pair,
-    ca: [...options.clientAuthorities],
-    minVersion: 'TLSv1.2' as const,
-  });
+  const secureContext = (pair: TlsKeyPair) => ({ ...pair, minVersion: 'TLSv1.2' as const });
   const tls = createTlsServer({
     ...serverOptions(timeouts),
     ...secureContext(options.tls),
-    requestCert: true,
-    // Refusing here would leave a person with a browser's error page; the broker answers with a reason.
-    rejectUnauthorized: false,
     handshakeTimeout: timeouts.handshakeMs,
     ALPNProtocols: ['http/1.1'],
   });
-  // The certificate is read once per connection, so it must not change in the middle of one.
-  tls.on('secureConnection', (socket: TLSSocket) => socket.disableRenegotiation());
-  serve(tls, createForwarder(upstream, 'https'));
+  tls.on('secureConnection', (socket) => socket.disableRenegotiation());
+  serve(tls, createForwarder(upstream, 'https', factsOfConnection));
+  const { mtlsUrl, trustedSocket } = options;
+  const mtls =
+    mtlsUrl === undefined ? undefined : openMtls(tls, mtlsUrl, options, upstream, timeouts);
 
+  const trusted = createServer(serverOptions(timeouts));
+  const trustedFacts = factsOfTrustedFront(options.clientAuthorities, Date.now);
+  serve(trusted, createForwarder(upstream, 'https', trustedFacts));
+
+  const listeners = [plain, tls, trusted].map((server) => new Listener(server));
   const stop = async (graceMs: number) => {
     gate.release();
-    await Promise.all([closeServer(plain, graceMs), closeServer(tls, graceMs)]);
+    await Promise.all(listeners.map((listener) => listener.close(graceMs)));
     connections.destroy();
   };
   try {
     const httpPort = await listenOn(plain, options.host, options.httpPort, '--http-port');
     const tlsPort = await listenOn(tls, options.host, options.tlsPort, '--tls-port');
+    if (trustedSocket !== undefined) await listenOnSocket(trusted, trustedSocket);
     return {
       httpPort,
       tlsPort,
-      replaceTls: (pair) => tls.setSecureContext(secureContext(pair)),
+      replaceTls: (pair) => {
+        tls.setSecureContext(secureContext(pair));
+        mtls?.replaceTls(pair);
+      },
       hold: async () => {
         const drained = await gate.hold();
         // They lead to the workerd that is about to end; a request sent over one would be lost.

@@ -4,27 +4,11 @@ import { issueChallenge } from '../../challenge/issue-challenge.ts';
 import { currentTimeMs } from '../../clock.ts';
 import type { ReadSnapshot } from '../../directory/organization-snapshot.ts';
 import type { Broker } from '../broker.ts';
+import { readableOrigin, withCors } from '../cors.ts';
 import { readBody } from '../read-body.ts';
 import type { RouteContext } from '../route-context.ts';
 
 const preflightMaxAgeSeconds = 7200;
-
-/** Lets a page of a registered origin read the answer (Fetch, CORS protocol); never with credentials. */
-function withCors(response: Response, origin: string | undefined): Response {
-  response.headers.append('Vary', 'Origin');
-  if (origin !== undefined) response.headers.set('Access-Control-Allow-Origin', origin);
-  return response;
-}
-
-/** The request's origin when some client has registered it: its page may read what the broker answers. */
-function readableOrigin(read: ReadSnapshot, request: Request): string | undefined {
-  const origin = request.headers.get('Origin');
-  if (origin === null) return undefined;
-  for (const client of read.snapshot.clients.values()) {
-    if (client.origins.includes(origin)) return origin;
-  }
-  return undefined;
-}
 
 /**
  * `POST /v1/challenges`. Pages send JSON as `text/plain`, which needs no preflight; `application/json` is taken too.
@@ -65,7 +49,12 @@ async function answerChallenge(
     },
     nowMs,
   );
-  return Response.json({ challenge, expires_in_seconds: challengeTtlSeconds });
+  const { mtlsUrl } = broker;
+  return Response.json({
+    challenge,
+    expires_in_seconds: challengeTtlSeconds,
+    ...(mtlsUrl === undefined ? {} : { mtls_url: mtlsUrl }),
+  });
 }
 
 /** CORS preflight for pages that send `application/json`. */
