@@ -20,6 +20,10 @@ const routes: [method: string, path: string][] = [
   ['GET', '/v1/admin/devices/AAAAAAAAAAAAAAAAAAAAAA'],
   ['POST', `/v1/admin/devices/AAAA/certificates/${'A'.repeat(43)}/revoke`],
   ['GET', '/v1/admin/shards/0/decisions'],
+  ['GET', '/v1/admin/users/ada'],
+  ['PUT', '/v1/admin/users/ada'],
+  ['POST', '/v1/admin/users/ada/revoke'],
+  ['GET', '/v1/admin/jobs/job_AAAAAAAAAAAAAAAAAAAAAA'],
 ];
 
 describe('#61 every address of the owner', () => {

@@ -91,6 +91,7 @@ function trustFacts(
     certificates: named.all.map((row) => certificateFacts(row, signIn.activeIssuerIds)),
     lineageMismatch: named.lineageMismatch,
     subject: signIn.subject,
+    subjectInactive: signIn.structuralDenial === 'subject_inactive',
     subjectAuthenticated: signIn.subjectAuthenticated,
     tombstoneEpoch: findTombstone(context.sql, signIn.subject),
     reservation: epochIsNewer ? { ok: false, reason: 'user_revoked' } : reservation,

@@ -33,6 +33,7 @@ const goodFacts: TrustFacts = {
   certificates: [goodCertificate],
   lineageMismatch: false,
   subject: 'ada',
+  subjectInactive: false,
   subjectAuthenticated: true,
   tombstoneEpoch: 2,
   reservation: undefined,
@@ -52,6 +53,7 @@ const faults: ReadonlyArray<readonly [DecisionReason, Partial<TrustFacts>]> = [
   ['evidence_lineage_mismatch', { lineageMismatch: true }],
   ['certificate_bound_to_other_user', { subject: 'grace' }],
   ['user_revoked', { tombstoneEpoch: 3 }],
+  ['subject_inactive', { subjectInactive: true }],
 ];
 
 const certificateFaults: ReadonlyArray<readonly [DecisionReason, Partial<CertificateFacts>]> = [
@@ -146,6 +148,12 @@ describe('deviceTrust', () => {
     ['evidence_missing', { certificates: [] }],
     ['subject_not_authenticated', { certificates: [unbound], subjectAuthenticated: false }],
     ['subject_inactive', { certificates: [unbound], reservation: refused }],
+    ['subject_inactive', { certificates: [unbound], subjectInactive: true }],
+    ['subject_inactive', { certificates: [goodCertificate, unbound], reservation: refused }],
+    [
+      'user_revoked',
+      { certificates: [goodCertificate, unbound], reservation: { ok: true, epoch: 2 } },
+    ],
     [
       'subject_not_authenticated',
       { certificates: [unbound], subjectAuthenticated: false, reservation: refused },
@@ -215,6 +223,7 @@ describe('deviceTrust', () => {
       certificates: fc.array(certificate, { maxLength: 2 }),
       lineageMismatch: seldom,
       subject: fc.constantFrom('ada', 'grace'),
+      subjectInactive: seldom,
       subjectAuthenticated: fc.boolean(),
       tombstoneEpoch: fc.constantFrom(0, 1, 2),
       reservation: fc.constantFrom(
@@ -230,9 +239,9 @@ describe('deviceTrust', () => {
         if (!deviceTrust(given, now).trusted) return;
         trusted += 1;
         expect(given.evidenceFailure).toBeUndefined();
-        const { challengeExpired, mtlsEvidenceExpired, lineageMismatch } = given;
-        expect([challengeExpired, mtlsEvidenceExpired, lineageMismatch]).toEqual(
-          Array(3).fill(false),
+        const { challengeExpired, mtlsEvidenceExpired, lineageMismatch, subjectInactive } = given;
+        expect([challengeExpired, mtlsEvidenceExpired, lineageMismatch, subjectInactive]).toEqual(
+          Array(4).fill(false),
         );
         expect(given.certificates.length).toBeGreaterThan(0);
         for (const each of given.certificates) {
@@ -244,9 +253,10 @@ describe('deviceTrust', () => {
           expect(each.boundUser).toBe(given.subject);
           expect(each.boundEpoch).toBeGreaterThan(given.tombstoneEpoch);
         }
-        if (given.certificates[0]?.boundUser !== undefined) return;
-        expect(given.subjectAuthenticated).toBe(true);
         expect(given.reservation?.ok).not.toBe(false);
+        if (given.certificates[0]?.boundUser === undefined) {
+          expect(given.subjectAuthenticated).toBe(true);
+        }
         if (given.reservation?.ok === true) {
           expect(given.reservation.epoch).toBeGreaterThan(given.tombstoneEpoch);
         }

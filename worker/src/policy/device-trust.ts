@@ -29,6 +29,8 @@ export type TrustFacts = {
   /** Two certificates were named, and they are not of one renewal lineage. */
   readonly lineageMismatch: boolean;
   readonly subject: string;
+  /** Deactivated, as far as the snapshot knows. */
+  readonly subjectInactive: boolean;
   readonly subjectAuthenticated: boolean;
   /** Bindings of the subject from this epoch or an older one are void; 0 when none are. */
   readonly tombstoneEpoch: number;
@@ -89,8 +91,11 @@ export function deviceTrust(facts: TrustFacts, nowMs: number): DeviceTrust {
     const bound = bindingStanding(certificate, facts);
     if (!bound.trusted) return bound;
   }
-  if (first?.boundUser !== undefined) return { trusted: true };
-  if (!facts.subjectAuthenticated) return untrusted('subject_not_authenticated');
+  if (facts.subjectInactive) return untrusted('subject_inactive');
+  if (first?.boundUser === undefined && !facts.subjectAuthenticated) {
+    return untrusted('subject_not_authenticated');
+  }
+  // Asked for where one of them is not bound yet, be it the second.
   const { reservation } = facts;
   if (reservation?.ok === false) return untrusted(reservation.reason);
   if (reservation !== undefined && reservation.epoch <= facts.tombstoneEpoch) {
