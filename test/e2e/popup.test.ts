@@ -1,66 +1,108 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import type { Page } from 'playwright-core';
 import { describe, expect, inject, test } from 'vitest';
-import { type ManagedBrowser, waitForRegistration } from '../support/browser/managed-chromium.ts';
+import { installHostManifest } from '../support/browser/browser-policy.ts';
+import { waitForRegistration } from '../support/browser/managed-chromium.ts';
 import {
   originsInPolicy,
   patternsOf,
   useLauncher,
   withManagedBrowser,
 } from '../support/browser/managed-session.ts';
-import { installDeviceHost, stateDirectoryOf, writeDyingProgram } from '../support/device-host.ts';
+import {
+  axeViolations,
+  expectGoodToUse,
+  findingOf,
+  keepPicture,
+  openPopup,
+  popupHeight,
+  sizeOf,
+  toolbarOf,
+  waitForCode,
+} from '../support/browser/popup-page.ts';
+import { signIn } from '../support/browser/sign-in-page.ts';
+import {
+  hostEnrolledDaysAgo,
+  hostWithDamagedEnrollment,
+  launcherOfVersion,
+  launcherWithClock,
+} from '../support/device-conditions.ts';
+import {
+  installDeviceHost,
+  stateDirectoryOf,
+  writeDyingProgram,
+  writeProgram,
+} from '../support/device-host.ts';
 
 const world = inject('world');
 const profile = inject('bakedProfile');
+const extensionId = world.extension.id;
+const { rootOwned, scratch } = world.folders;
+const allPages = originsInPolicy(world);
 const enrolledState = stateDirectoryOf(world.enrolledHost);
 
-/** Pictures of what people see, for those who want to look: COUNTERSIGN_SCREENSHOTS names a folder. */
-async function keepPicture(page: Page, name: string): Promise<void> {
-  const folder = process.env.COUNTERSIGN_SCREENSHOTS;
-  if (folder === undefined) return;
-  mkdirSync(folder, { recursive: true });
-  for (const colorScheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme });
-    await page.screenshot({ path: join(folder, `${name}-${colorScheme}.png`), fullPage: true });
-  }
-}
+type Expected = readonly [
+  code: string,
+  state: 'ready' | 'development' | 'attention' | 'not_ready',
+  whoFixesIt: string,
+  /** Makes it so; the popup is asked to check again afterwards. */
+  cause: string | (() => void),
+];
 
-async function openPopup(browser: ManagedBrowser): Promise<Page> {
-  const page = await browser.newPage();
-  await page.setViewportSize({ width: 360, height: 320 });
-  await page.goto(`chrome-extension://${world.extension.id}/popup.html`);
-  return page;
-}
+const support = 'Your IT support';
+const labels = {
+  ready: 'Ready',
+  development: 'Test setup',
+  attention: 'Needs attention',
+  not_ready: 'Not trusted',
+};
+const badges = { ready: '', development: 'test', attention: '!', not_ready: '!' };
 
-/** What the popup says once it has stopped checking. */
-async function findingOf(page: Page) {
-  await page.locator('body:not([data-state=checking])').waitFor();
-  const details = page.locator('#for-support');
-  if ((await details.getAttribute('open')) === null) await details.locator('summary').click();
-  const labels = await page.locator('dt').allTextContents();
-  const values = await page.locator('dd').allTextContents();
-  return {
-    state: await page.locator('body').getAttribute('data-state'),
-    headline: await page.locator('#headline').textContent(),
-    whoFixesIt: await page.locator('#who-fixes-it').textContent(),
-    details: Object.fromEntries(labels.map((label, index) => [label, values[index] ?? ''])),
-  };
+/** Brings the device into each state and looks at popup and toolbar. */
+async function expectStates(expected: readonly Expected[]): Promise<void> {
+  await withManagedBrowser(world, { profile }, async (browser) => {
+    const page = await openPopup(browser, extensionId);
+    for (const [code, state, whoFixesIt, cause] of expected) {
+      if (typeof cause === 'string') useLauncher(world, cause);
+      else cause();
+      await page.getByRole('button', { name: 'Check again' }).click();
+      await waitForCode(page, code);
+      const finding = await findingOf(page);
+      await keepPicture(page, code);
+      expect(finding, code).toMatchObject({
+        state,
+        label: labels[state],
+        card: { 'Who can fix this': whoFixesIt, 'Next step': expect.stringMatching(/\.$/) },
+        details: { Code: code, Cause: expect.stringMatching(/./) },
+      });
+      await expectGoodToUse(page);
+      expect(await toolbarOf(browser), code).toEqual({
+        title: `Countersign: ${finding.headline}`,
+        badge: badges[state],
+      });
+    }
+  });
 }
 
 describe('the popup', () => {
-  test('says that the browser can prove the device, and on which pages', async () => {
+  test('says that the computer can prove itself, on which pages and until when', async () => {
     const origins = [world.ssoOrigin, world.attacker.inPolicyAndHost];
     const managedStorage = { origins };
     await withManagedBrowser(world, { profile, managedStorage }, async (browser) => {
       await waitForRegistration(browser, patternsOf(origins));
-      const page = await openPopup(browser);
+      const page = await openPopup(browser, extensionId);
+      await waitForCode(page, 'none');
       const finding = await findingOf(page);
       await keepPicture(page, 'ready');
+      await page.locator('summary').click();
+      await keepPicture(page, 'ready-details');
       expect(finding).toMatchObject({
         state: 'ready',
-        headline: 'This browser can prove your device',
-        whoFixesIt: '',
+        label: 'Ready',
+        headline: 'This computer can prove itself',
+        card: {
+          'Sign-in pages': origins.map((origin) => new URL(origin).host).join('\n'),
+          Certificate: expect.stringMatching(/^until \d+ \w+ 20\d\d$/),
+          'Last proof': 'Not yet',
+        },
         details: {
           'Sign-in pages': origins.join('\n'),
           'Listed by': 'browser policy',
@@ -68,82 +110,114 @@ describe('the popup', () => {
         },
       });
       expect(finding.details.Code).toBeUndefined();
+      await expectGoodToUse(page);
+      expect(await toolbarOf(browser)).toEqual({
+        title: 'Countersign: This computer can prove itself',
+        badge: '',
+      });
+
+      await signIn(await browser.newPage(), world.ssoOrigin);
+      await expect
+        .poll(async () => (await findingOf(page)).card['Last proof'], { timeout: 5_000 })
+        .toMatch(/^Today, \d\d:\d\d\nsso\.corp\.test:\d+$/);
     });
   });
 
-  test('follows the host through every state when asked to check again', async () => {
-    const origins = [world.ssoOrigin, world.attacker.inPolicyAndHost];
-    const everyOrigin = originsInPolicy(world);
-    const notEnrolled = await installDeviceHost(world.folders.rootOwned, { origins });
-    const development = await installDeviceHost(world.folders.rootOwned, {
-      origins: everyOrigin,
+  test('names every trouble of the program and who mends it', async () => {
+    const origins = allPages;
+    const notEnrolled = await installDeviceHost(rootOwned, { origins });
+    const invalid = await installDeviceHost(rootOwned, { origins: [] });
+    const untrusted = await installDeviceHost(scratch, { origins });
+    const damaged = await hostWithDamagedEnrollment(rootOwned, world.enrolledHost, { origins });
+    const { folder } = notEnrolled;
+    const otherExtension = 'a'.repeat(32);
+    await expectStates([
+      ['host_not_installed', 'not_ready', support, 'missing'],
+      [
+        'host_forbidden',
+        'not_ready',
+        support,
+        () => installHostManifest(notEnrolled.launcher, otherExtension),
+      ],
+      ['host_exited', 'not_ready', 'You', writeDyingProgram(folder)],
+      [
+        'host_answer_malformed',
+        'not_ready',
+        support,
+        writeProgram(folder, 'babbles', 'echo hello there'),
+      ],
+      ['host_version_unsupported', 'not_ready', support, launcherOfVersion(folder, 2)],
+      ['host_configuration_invalid', 'not_ready', support, invalid.launcher],
+      ['host_configuration_untrusted', 'not_ready', support, untrusted.launcher],
+      ['not_enrolled', 'not_ready', support, notEnrolled.launcher],
+      ['key_unavailable', 'not_ready', support, damaged.launcher],
+    ]);
+  });
+
+  test('names every trouble of certificate, clock and lists, and a test configuration', async () => {
+    const origins = allPages;
+    const expired = await hostEnrolledDaysAgo(rootOwned, 400, { origins });
+    const expiring = await hostEnrolledDaysAgo(rootOwned, 356, { origins });
+    const tomorrow = await hostEnrolledDaysAgo(rootOwned, -3, { origins });
+    const otherPages = await installDeviceHost(rootOwned, {
+      origins: ['https://other.corp.test'],
+      state_directory: enrolledState,
+    });
+    const development = await installDeviceHost(scratch, {
+      origins,
       state_directory: enrolledState,
       development: true,
     });
-    const dying = writeDyingProgram(notEnrolled.folder);
+    await expectStates([
+      ['certificate_expired', 'not_ready', support, expired.launcher],
+      ['certificate_expires_soon', 'attention', support, expiring.launcher],
+      ['certificate_not_yet_valid', 'not_ready', 'You', tomorrow.launcher],
+      ['origin_not_allowed', 'not_ready', support, otherPages.launcher],
+      ['origin_not_allowed', 'attention', support, world.enrolledHost.launcher],
+      ['development', 'development', support, development.launcher],
+    ]);
+  });
+
+  test('waits for a silent program, without moving, and says so in the end', async () => {
     await withManagedBrowser(world, { profile }, async (browser) => {
-      const page = await openPopup(browser);
-      const states = [
-        ['attention', 'origin_not_allowed', world.enrolledHost.launcher],
-        ['not_ready', 'not_enrolled', notEnrolled.launcher],
-        ['not_ready', 'host_not_installed', 'missing'],
-        ['not_ready', 'host_exited', dying],
-        ['development', 'development', development.launcher],
-      ] as const;
-      for (const [state, code, launcher] of states) {
-        useLauncher(world, launcher);
-        await page.getByRole('button', { name: 'Check again' }).click();
-        const finding = await findingOf(page);
-        await keepPicture(page, code);
-        expect(finding, code).toMatchObject({ state, details: { Code: code } });
-      }
+      const page = await openPopup(browser, extensionId);
+      await findingOf(page);
+      useLauncher(world, writeProgram(world.enrolledHost.folder, 'silent', 'exec sleep 12'));
+      await page.getByRole('button', { name: 'Check again' }).click();
+      await page.locator('body[data-state=checking]').waitFor();
+      expect(await page.locator('#finding').getAttribute('aria-busy')).toBe('true');
+      expect(await sizeOf(page)).toEqual({ width: 360, height: popupHeight });
+      await keepPicture(page, 'checking');
+      expect(await axeViolations(page)).toEqual([]);
+      await waitForCode(page, 'host_timeout');
+      expect((await findingOf(page)).card['Who can fix this']).toBe('You');
+      await keepPicture(page, 'host_timeout');
+      await expectGoodToUse(page);
     });
   });
 
-  test('says that policy blocks the host', async () => {
-    await withManagedBrowser(world, { profile, hostAllowed: false }, async (browser) => {
-      const page = await openPopup(browser);
+  test('tells of a sign-in that got no proof, until the next one does', async () => {
+    const managedStorage = { origins: [world.ssoOrigin] };
+    const launcher = await launcherWithClock(world.enrolledHost, '+20m');
+    await withManagedBrowser(world, { profile, managedStorage, launcher }, async (browser) => {
+      await waitForRegistration(browser, patternsOf([world.ssoOrigin]));
+      const page = await openPopup(browser, extensionId);
+      await waitForCode(page, 'none');
+      const tab = await browser.newPage();
+      expect((await signIn(tab, world.ssoOrigin)).reasonCode).toBe('clock_skew');
+      await waitForCode(page, 'clock_skew');
       const finding = await findingOf(page);
-      await keepPicture(page, 'host_blocked_by_policy');
-      expect(finding).toMatchObject({
-        state: 'not_ready',
-        headline: 'The browser blocks the Countersign program',
-        whoFixesIt: 'Your IT support can mend this.',
-        details: { Code: 'host_blocked_by_policy' },
-      });
-    });
-  });
-
-  test('names the wrong field of a malformed policy, and the old origins stay', async () => {
-    const managedStorage = { origins: [world.ssoOrigin, 'https://sso.corp.test/login'] };
-    await withManagedBrowser(world, { profile, managedStorage }, async (browser) => {
-      const page = await openPopup(browser);
-      const finding = await findingOf(page);
-      await keepPicture(page, 'managed_storage_malformed');
+      await keepPicture(page, 'clock_skew');
       expect(finding).toMatchObject({
         state: 'attention',
-        details: { Code: 'managed_storage_malformed', 'Browser policy': 'malformed' },
+        headline: 'The last sign-in got no proof',
+        card: { 'Who can fix this': 'You' },
       });
-      expect(finding.details.Cause).toContain('origins.1');
-      await waitForRegistration(browser, patternsOf(originsInPolicy(world)));
-    });
-  });
+      await expectGoodToUse(page);
 
-  test('can be used with the keyboard and a screen reader', async () => {
-    await withManagedBrowser(world, { profile }, async (browser) => {
-      const page = await openPopup(browser);
-      await page.locator('body:not([data-state=checking])').waitFor();
-      expect(await page.locator('main').ariaSnapshot()).toContain('button "Check again"');
-      const focused: string[] = [];
-      for (let presses = 0; presses < 3; presses++) {
-        await page.keyboard.press('Tab');
-        focused.push((await page.locator(':focus').textContent()) ?? '');
-        if (presses === 1) await page.keyboard.press('Enter');
-      }
-      expect(focused).toEqual(['Check again', 'Details for IT support', 'Copy details']);
-      await page.keyboard.press('Enter');
-      await page.getByRole('status').filter({ hasText: 'Copied' }).waitFor();
-      expect(await page.locator('#finding').getAttribute('aria-live')).toBe('polite');
+      useLauncher(world, world.enrolledHost.launcher);
+      expect((await signIn(tab, world.ssoOrigin)).outcome).toBe('trusted');
+      await waitForCode(page, 'none');
     });
   });
 });

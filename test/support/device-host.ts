@@ -49,14 +49,17 @@ export async function installDeviceHost(
 
 export const stateDirectoryOf = (host: DeviceHost) => join(host.folder, 'state');
 
-/** Enrolls the device with the command that an administrator uses. */
+/** Enrolls the device with the command that an administrator uses; `clock` is libfaketime's, such as `-400d`. */
 export async function enrollDeviceHost(
   { configurationFile }: DeviceHost,
   brokerUrl: string,
   enrollmentToken: string,
+  clock = '+0',
 ): Promise<void> {
   const command = ['enroll', '--broker', brokerUrl, '--config', configurationFile];
-  await run(process.execPath, [await builtProgram('native-host'), ...command], {
+  const program = [process.execPath, await builtProgram('native-host'), ...command];
+  const [file = '', ...args] = clock === '+0' ? program : ['faketime', '-f', clock, ...program];
+  await run(file, args, {
     env: { ...process.env, COUNTERSIGN_ENROLLMENT_TOKEN: enrollmentToken },
     timeout: 20_000,
   });

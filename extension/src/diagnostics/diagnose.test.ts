@@ -32,8 +32,8 @@ describe('the diagnosis', () => {
     expect(detailOf(healthy, 'Sign-in pages')).toBe(origin);
     expect(diagnose(healthy).summary).toEqual([
       { label: 'Sign-in pages', value: 'sso.corp.test' },
-      { label: 'Certificate', value: 'Valid until 1 January 2027' },
-      { label: 'Last proof given', value: 'Not yet' },
+      { label: 'Certificate', value: 'until 1 January 2027' },
+      { label: 'Last proof', value: 'Not yet' },
     ]);
   });
 
@@ -46,15 +46,15 @@ describe('the diagnosis', () => {
   it('says when the device proved itself last, and for which page', () => {
     const lastAnswer = { at: healthy.now, origin };
     const last = (facts: BrowserFacts) => diagnose(facts).summary.at(-1)?.value;
-    expect(last({ ...healthy, lastAnswer })).toMatch(/^Today, \d\d:\d\d, for sso\.corp\.test$/);
+    expect(last({ ...healthy, lastAnswer })).toMatch(/^Today, \d\d:\d\d\nsso\.corp\.test$/);
     const at = new Date('2026-05-03T12:00:00Z');
-    expect(last({ ...healthy, lastAnswer: { at, origin } })).toMatch(/^3 May 2026, \d\d:\d\d, for /);
+    expect(last({ ...healthy, lastAnswer: { at, origin } })).toMatch(/^3 May 2026, \d\d:\d\d\n/);
   });
 
   it('names few of many pages', () => {
     const origins = Array.from({ length: 5 }, (_, index) => `https://sso${index}.corp.test`);
     const facts = { ...healthy, applied: { origins, source: 'managed_storage' } as const };
-    expect(diagnose(facts).summary[0]?.value).toBe('sso0.corp.test\nsso1.corp.test\nand 3 more');
+    expect(diagnose(facts).summary[0]?.value).toBe('sso0.corp.test\nand 4 more');
   });
 
   it('says plainly that a development configuration is in use', () => {

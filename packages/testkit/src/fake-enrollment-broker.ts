@@ -25,6 +25,7 @@ export type FakeEnrollmentBroker = {
  */
 export async function startFakeEnrollmentBroker(
   deviceId = 'fake-device-0000',
+  nowMs = Date.now(),
 ): Promise<FakeEnrollmentBroker> {
   const calls: ReceivedCall[] = [];
   const interruptions: CallHandler[] = [];
@@ -51,7 +52,7 @@ export async function startFakeEnrollmentBroker(
     await (interruptions.shift() ?? answer)(response, call);
   });
   const url = `http://127.0.0.1:${await listenOnFreePort(server)}`;
-  organization = await FakeOrganization.create(url);
+  organization = await FakeOrganization.create(url, nowMs);
   return {
     url,
     organization,

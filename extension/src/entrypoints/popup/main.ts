@@ -7,7 +7,7 @@ import { readManagedStorage } from '../../managed-config/read-managed-storage.ts
 import { messageOf } from '../../native-host/browser-errors.ts';
 import { createNativeHost } from '../../native-host/native-host.ts';
 import { showInToolbar } from '../../toolbar/show-in-toolbar.ts';
-import { elementOf, showChecking, showDiagnosis } from './show-diagnosis.ts';
+import { elementOf, showChecking, showCopied, showDiagnosis } from './show-diagnosis.ts';
 
 const host = createNativeHost(browserApi.runtime, () => crypto.randomUUID());
 const patienceMs = 2_000;
@@ -57,9 +57,7 @@ async function copyDetails(): Promise<void> {
     .writeText(detailsAsText(latest.headline, latest.details))
     .then(() => true)
     .catch(() => false);
-  elementOf(document, 'copied').textContent = copied
-    ? 'Copied. Paste it into a message to them.'
-    : 'The browser refused to copy.';
+  showCopied(document, copied);
 }
 
 elementOf(document, 'check-again').addEventListener('click', () => void checkAgain());

@@ -26,7 +26,14 @@ export function elementOf(page: Document, id: string): HTMLElement {
 /** Until the answer is known. What was said before stays to be read. */
 export function showChecking(page: Document): void {
   setState(page, 'checking');
-  elementOf(page, 'copied').textContent = '';
+  showCopied(page, undefined);
+}
+
+/** On the button for those who see it, beside it for those who hear it. */
+export function showCopied(page: Document, copied: boolean | undefined): void {
+  const outcome = copied ? 'Copied' : 'Not copied';
+  elementOf(page, 'copied').textContent = copied === undefined ? '' : outcome;
+  elementOf(page, 'copy-details').textContent = copied === undefined ? 'Copy details' : outcome;
 }
 
 export function showDiagnosis(page: Document, diagnosis: Diagnosis): void {
