@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 
-/** The sign-in page's script with the SDK in it, as the browser gets it. */
-export function bundlePageScript(): string {
+/** A page's script with its libraries in it, as the browser gets it. */
+export function bundlePageScript(name: 'sign-in' | 'passkey'): string {
   const { outputFiles } = buildSync({
-    entryPoints: [fileURLToPath(new URL('./browser/sign-in.ts', import.meta.url))],
+    entryPoints: [fileURLToPath(new URL(`./browser/${name}.ts`, import.meta.url))],
     bundle: true,
     format: 'iife',
     minify: true,

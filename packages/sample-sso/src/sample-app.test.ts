@@ -1,5 +1,5 @@
 import type { Decision } from '@countersign/sso-sdk/server';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createDemoAccounts, demoPassword } from './demo-accounts.ts';
 import { createSampleApp, type SampleAppParts } from './sample-app.ts';
 
@@ -15,6 +15,11 @@ const monitored: Decision = {
   requestId: 'r',
 };
 
+const countersignThat = (evaluate: () => Promise<Decision>) => ({
+  evaluate,
+  complete: () => Promise.reject(new Error('nothing is pending here')),
+});
+
 async function createApp(parts: Partial<SampleAppParts> = {}) {
   const accounts = await createDemoAccounts();
   return createSampleApp({
@@ -23,7 +28,7 @@ async function createApp(parts: Partial<SampleAppParts> = {}) {
     brokerUrl: 'https://broker.example.com',
     clientId: 'sso',
     application: 'mail',
-    countersign: { evaluate: async () => monitored },
+    countersign: countersignThat(async () => monitored),
     accounts,
     assets: {},
     log: () => undefined,
@@ -82,7 +87,7 @@ test('a transaction that is older than ten minutes is refused', async () => {
 test('a failure inside the site is logged and told without its cause', async () => {
   const lines: string[] = [];
   const app = await createApp({
-    countersign: { evaluate: () => Promise.reject(new Error('the inner cause')) },
+    countersign: countersignThat(() => Promise.reject(new Error('the inner cause'))),
     log: (line) => void lines.push(line),
   });
   const form = await app.request('https://sso.example.com/');
@@ -91,4 +96,58 @@ test('a failure inside the site is logged and told without its cause', async () 
   expect(await result.text()).not.toContain('inner cause');
   expect(result.headers.get('content-security-policy')).toContain("default-src 'none'");
   expect(lines.join()).toContain('the inner cause');
+});
+
+describe('a sign-in that waits for a factor', () => {
+  const pending: Decision = {
+    ...monitored,
+    decision: false,
+    reasonCode: 'step_up_required',
+    stepUp: {
+      acrValues: ['phr'],
+      amrValues: [],
+      subjectAuthenticated: false,
+      expiresAt: new Date(1_800_000_000_000),
+    },
+  };
+  const createPendingApp = () => createApp({ countersign: countersignThat(async () => pending) });
+  const postStepUp = (app: Awaited<ReturnType<typeof createApp>>, headers: object = {}) =>
+    app.request('https://sso.example.com/step-up', {
+      method: 'POST',
+      headers: { Origin: 'https://sso.example.com', Host: 'sso.example.com', ...headers },
+      body: new URLSearchParams({ credential: '{}' }),
+    });
+
+  test('opens no session, and says where to add a passkey when there is none', async () => {
+    const app = await createPendingApp();
+    const form = await app.request('https://sso.example.com/');
+    const result = await signIn(app, form.headers.getSetCookie()[0]?.split(';')[0] ?? '');
+    expect(result.status).toBe(200);
+    const text = await result.text();
+    expect(text).toContain('data-testid="outcome">step-up<');
+    expect(text).toContain('Sign in from your managed device and add one there.');
+    expect(result.headers.getSetCookie()).toHaveLength(1);
+  });
+
+  test('is completed by nobody who did not begin it', async () => {
+    const app = await createPendingApp();
+    for (const cookie of ['', '__Host-sample-step-up=made-up']) {
+      const result = await postStepUp(app, { Cookie: cookie });
+      expect(result.status).toBe(400);
+      expect(await result.text()).toContain('step_up_missing');
+    }
+    const foreign = await postStepUp(app, { Origin: 'https://evil.example.com' });
+    expect(foreign.status).toBe(403);
+  });
+
+  test('adds passkeys for nobody who is not signed in from a trusted device', async () => {
+    const app = await createPendingApp();
+    for (const method of ['GET', 'POST']) {
+      const result = await app.request('https://sso.example.com/passkey', {
+        method,
+        headers: { Origin: 'https://sso.example.com', Host: 'sso.example.com' },
+      });
+      expect(result.status).toBe(303);
+    }
+  });
 });

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   type CountersignClient,
   CountersignError,
@@ -17,6 +16,10 @@ import { ExpiringMap } from './expiring-map.ts';
 import { errorPage } from './pages/error-page.ts';
 import { resultPage } from './pages/result-page.ts';
 import { signInPage } from './pages/sign-in-page.ts';
+import { addPasskeyRoutes } from './passkey-routes.ts';
+import { canUsePasskeys, Passkeys } from './passkeys.ts';
+import { randomId } from './random-id.ts';
+import { StepUps } from './step-up-routes.ts';
 
 export type SampleAppParts = {
   readonly siteTitle: string;
@@ -26,7 +29,7 @@ export type SampleAppParts = {
   readonly brokerUrl: string;
   readonly clientId: string;
   readonly application: string;
-  readonly countersign: Pick<CountersignClient, 'evaluate'>;
+  readonly countersign: Pick<CountersignClient, 'evaluate' | 'complete'>;
   readonly accounts: DemoAccounts;
   readonly assets: Readonly<Record<`/${string}`, { readonly type: string; readonly text: string }>>;
   readonly log: (line: string) => void;
@@ -61,9 +64,13 @@ export function createSampleApp(parts: SampleAppParts): Hono {
   });
 
   /** Another site can post a form here too; its origin gives it away (and SameSite keeps the cookies from it). */
-  const isOwnForm = (context: Context) => {
-    const scheme = secure ? 'https' : 'http';
-    return context.req.header('Origin') === `${scheme}://${context.req.header('Host')}`;
+  const isOwnForm = (context: Context) => context.req.header('Origin') === siteOf(context).origin;
+
+  const siteOf = (context: Context) => {
+    const url = new URL(
+      `${secure ? 'https' : 'http'}://${context.req.header('Host') ?? 'unknown'}`,
+    );
+    return { origin: url.origin, hostname: url.hostname };
   };
 
   const refuse = (context: Context, status: 400 | 403 | 413 | 502, code: string, text: string) => {
@@ -89,7 +96,7 @@ export function createSampleApp(parts: SampleAppParts): Hono {
   };
 
   const openSession = (context: Context, session: Session) => {
-    const id = randomBytes(32).toString('base64url');
+    const id = randomId();
     sessions.set(id, session, now());
     setCookie(context, sessionCookie, id, {
       path: '/',
@@ -102,65 +109,106 @@ export function createSampleApp(parts: SampleAppParts): Hono {
   const sessionOf = (context: Context) =>
     sessions.get(getCookie(context, sessionCookie) ?? '', now());
 
-  app.get('/', (context) => {
-    const session = sessionOf(context);
-    return session === undefined
-      ? showForm(context)
-      : context.html(resultPage({ siteTitle, ...session }));
+  /** For whom a passkey may be added: only a trusted device vouches enough for the person in front of it. */
+  const trustedSession = (context: Context) => {
+    const id = getCookie(context, sessionCookie) ?? '';
+    const session = sessions.get(id, now());
+    return session?.decision.deviceTrusted ? { id, userName: session.userName } : undefined;
+  };
+  const offersPasskey = (context: Context) =>
+    trustedSession(context) !== undefined && canUsePasskeys(siteOf(context));
+
+  const refuseWithError = (context: Context, error: CountersignError) => {
+    parts.log(`refused ${error.message}`);
+    const { code, userText: text, message: detail } = error;
+    return context.html(errorPage({ siteTitle, code, text, detail }), 502);
+  };
+
+  const showDecision = (
+    context: Context,
+    userName: string,
+    decision: Decision,
+    attestError?: string,
+  ) => {
+    const { decisionId, reasonCode } = decision;
+    parts.log(`${decision.decision ? 'allowed' : 'denied'} ${reasonCode} ${decisionId}`);
+    if (decision.decision) openSession(context, { userName, decision });
+    const mayAdd = decision.decision && decision.deviceTrusted && canUsePasskeys(siteOf(context));
+    const page = { siteTitle, userName, decision, attestError, offersPasskey: mayAdd };
+    return context.html(resultPage(page), decision.decision ? 200 : 403);
+  };
+
+  const passkeys = new Passkeys(siteTitle);
+  const common = { siteTitle, passkeys, now, log: parts.log, siteOf, isOwnForm, refuse };
+  const stepUps = new StepUps({
+    ...common,
+    secure,
+    countersign: parts.countersign,
+    refuseWithError,
+    showDecision,
   });
 
-  app.get('/sign-in', (context) => context.redirect('/', 303));
-
-  app.post(
-    '/sign-in',
+  app.use(
     bodyLimit({
       maxSize: maxFormBytes,
       onError: (context) => refuse(context, 413, 'form_too_large', 'The form is too large.'),
     }),
-    async (context) => {
-      if (!isOwnForm(context)) {
-        return refuse(context, 403, 'origin_wrong', 'This form was sent by another site.');
-      }
-      const transaction = redeemTransaction(context);
-      context.header('Set-Cookie', clearTransactionCookie({ secure }), { append: true });
-      if (transaction === undefined) {
-        // Somebody who is signed in has only reloaded the page that said so.
-        if (sessionOf(context) !== undefined) return context.redirect('/', 303);
-        const text = 'This sign-in page is too old or was used already. Start again.';
-        return refuse(context, 400, 'transaction_missing', text);
-      }
-      const fields = Object.fromEntries(new URLSearchParams(await context.req.text()));
-      const form = z.safeParse(signInForm, fields);
-      if (!form.success) {
-        return refuse(context, 400, 'form_malformed', 'The form is incomplete. Start again.');
-      }
-      const { username, password, evidence, attest_error: attestError } = form.data;
-      const userName = await accounts.verifyPassword(username, password);
-      if (userName === undefined) {
-        parts.log('refused password_wrong');
-        return showForm(context, username);
-      }
-      try {
-        const decision = await parts.countersign.evaluate({
-          subject: userName,
-          application,
-          transaction,
-          evidence,
-          subjectAuthenticated: true,
-        });
-        const { decisionId, reasonCode } = decision;
-        parts.log(`${decision.decision ? 'allowed' : 'denied'} ${reasonCode} ${decisionId}`);
-        if (decision.decision) openSession(context, { userName, decision });
-        const page = { siteTitle, userName, decision, attestError: attestError || undefined };
-        return context.html(resultPage(page), decision.decision ? 200 : 403);
-      } catch (error) {
-        if (!(error instanceof CountersignError)) throw error;
-        parts.log(`refused ${error.message}`);
-        const { code, userText: text, message: detail } = error;
-        return context.html(errorPage({ siteTitle, code, text, detail }), 502);
-      }
-    },
   );
+
+  app.get('/', (context) => {
+    const session = sessionOf(context);
+    return session === undefined
+      ? showForm(context)
+      : context.html(resultPage({ siteTitle, ...session, offersPasskey: offersPasskey(context) }));
+  });
+
+  app.get('/sign-in', (context) => context.redirect('/', 303));
+
+  app.post('/sign-in', async (context) => {
+    if (!isOwnForm(context)) {
+      return refuse(context, 403, 'origin_wrong', 'This form was sent by another site.');
+    }
+    const transaction = redeemTransaction(context);
+    context.header('Set-Cookie', clearTransactionCookie({ secure }), { append: true });
+    if (transaction === undefined) {
+      // Somebody who is signed in has only reloaded the page that said so.
+      if (sessionOf(context) !== undefined) return context.redirect('/', 303);
+      const text = 'This sign-in page is too old or was used already. Start again.';
+      return refuse(context, 400, 'transaction_missing', text);
+    }
+    const fields = Object.fromEntries(new URLSearchParams(await context.req.text()));
+    const form = z.safeParse(signInForm, fields);
+    if (!form.success) {
+      return refuse(context, 400, 'form_malformed', 'The form is incomplete. Start again.');
+    }
+    const { username, password, evidence, attest_error: attestError } = form.data;
+    const userName = await accounts.verifyPassword(username, password);
+    if (userName === undefined) {
+      parts.log('refused password_wrong');
+      return showForm(context, username);
+    }
+    const input = {
+      subject: userName,
+      application,
+      transaction,
+      evidence,
+      subjectAuthenticated: true,
+    };
+    try {
+      const decision = await parts.countersign.evaluate(input);
+      if (decision.decision || decision.stepUp === undefined) {
+        return showDecision(context, userName, decision, attestError || undefined);
+      }
+      parts.log(`pending ${decision.reasonCode} ${decision.decisionId}`);
+      return await stepUps.begin(context, input, decision);
+    } catch (error) {
+      if (!(error instanceof CountersignError)) throw error;
+      return refuseWithError(context, error);
+    }
+  });
+
+  stepUps.addRoutes(app);
+  addPasskeyRoutes(app, { ...common, trustedSession });
 
   app.post('/sign-out', (context) => {
     if (!isOwnForm(context)) {

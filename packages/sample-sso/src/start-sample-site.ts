@@ -32,6 +32,8 @@ export type RunningSampleSite = {
   stop(): Promise<void>;
 };
 
+const scriptType = 'text/javascript; charset=utf-8';
+
 const readAsset = (name: string) =>
   readFileSync(new URL(`./pages/${name}`, import.meta.url), 'utf8');
 
@@ -52,7 +54,8 @@ export async function startSampleSite(options: SampleSiteOptions): Promise<Runni
     }),
     accounts: await createDemoAccounts(),
     assets: {
-      '/sign-in.js': { type: 'text/javascript; charset=utf-8', text: bundlePageScript() },
+      '/sign-in.js': { type: scriptType, text: bundlePageScript('sign-in') },
+      '/passkey.js': { type: scriptType, text: bundlePageScript('passkey') },
       '/styles.css': { type: 'text/css; charset=utf-8', text: readAsset('styles.css') },
       '/icon.svg': { type: 'image/svg+xml', text: readAsset('icon.svg') },
     },

@@ -7,11 +7,12 @@ export type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
 export function layout(page: {
   readonly siteTitle: string;
   readonly pageTitle: string;
-  readonly outcome?: 'trusted' | 'not-trusted' | 'error' | undefined;
-  readonly withScript?: boolean;
+  readonly outcome?: 'trusted' | 'not-trusted' | 'step-up' | 'error' | undefined;
+  /** Address of the page's script. */
+  readonly withScript?: '/sign-in.js' | '/passkey.js' | undefined;
   readonly content: Html;
 }): Html {
-  const { siteTitle, pageTitle, outcome = 'none', withScript = false, content } = page;
+  const { siteTitle, pageTitle, outcome = 'none', withScript, content } = page;
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -21,7 +22,7 @@ export function layout(page: {
 <title>${pageTitle} · ${siteTitle}</title>
 <link rel="icon" href="/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/styles.css">
-${withScript ? html`<script src="/sign-in.js" defer></script>` : ''}
+${withScript === undefined ? '' : html`<script src="${withScript}" defer></script>`}
 </head>
 <body data-outcome="${outcome}">
 <header><img src="/icon.svg" alt="" width="28" height="28"><span>${siteTitle}</span></header>

@@ -9,8 +9,10 @@ export function resultPage(page: {
   readonly decision: Decision;
   /** Why the page could not even get a challenge, in its own words. */
   readonly attestError?: string | undefined;
+  /** Whether this person may add a passkey here. */
+  readonly offersPasskey?: boolean;
 }): Html {
-  const { siteTitle, userName, decision, attestError } = page;
+  const { siteTitle, userName, decision, attestError, offersPasskey = false } = page;
   const outcome = decision.deviceTrusted ? 'trusted' : 'not-trusted';
   return layout({
     siteTitle,
@@ -22,6 +24,7 @@ export function resultPage(page: {
 ${
   decision.decision
     ? html`<p>You are signed in as <strong data-testid="user">${userName}</strong>.</p>
+${offersPasskey ? html`<p><a href="/passkey" data-testid="add-passkey">Add a passkey</a></p>` : ''}
 <form method="post" action="/sign-out"><button type="submit" class="quiet">Sign out</button></form>`
     : html`<p>Your password is right, but you are not signed in.</p>
 <p><a class="button" href="/">Try again</a></p>`

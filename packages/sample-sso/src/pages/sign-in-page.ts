@@ -15,7 +15,7 @@ export function signInPage(page: {
   return layout({
     siteTitle,
     pageTitle: 'Sign in',
-    withScript: true,
+    withScript: '/sign-in.js',
     outcome: isWrong ? 'error' : undefined,
     content: html`<h1>Sign in</h1>
 ${
