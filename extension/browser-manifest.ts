@@ -5,7 +5,7 @@ import { developmentFirefoxId, developmentPublicKey } from './development-key.ts
 export const isChromium = (browser: string) => browser !== 'firefox' && browser !== 'safari';
 
 /** `COUNTERSIGN_FIREFOX_ID` gives the extension another id in Firefox. */
-const firefoxExtensionId = process.env.COUNTERSIGN_FIREFOX_ID ?? developmentFirefoxId;
+const firefoxExtensionId = process.env.COUNTERSIGN_FIREFOX_ID || developmentFirefoxId;
 
 /**
  * `COUNTERSIGN_EXTENSION_KEY` (base64 of the public key, DER) fixes the extension's id; empty leaves the key out, as

@@ -22,7 +22,10 @@ export type ContentScript = {
 
 type Listening<Listener> = { addListener(listener: Listener): void };
 
-/** As much of the API as the extension uses. What comes out of it is `unknown` until a schema has read it. */
+/**
+ * As much of the API as the extension uses. What comes out of it is `unknown` until a schema has read it. Tests hold
+ * each member against what the oldest supported Chromium, Firefox and Safari have.
+ */
 export type BrowserApi = {
   readonly runtime: {
     sendNativeMessage(application: string, message: object): Promise<unknown>;
@@ -38,8 +41,9 @@ export type BrowserApi = {
   };
   readonly storage: {
     readonly local: StorageArea;
-    /** Absent in Safari. */
+    /** Absent in Safari. Firefox rejects where policy sets nothing; Chromium gives `{}` until policy has arrived. */
     readonly managed?: Pick<StorageArea, 'get'>;
+    /** Firefox does not announce changes of managed storage: it reads policy when it starts. */
     readonly onChanged: Listening<(changes: Record<string, unknown>, areaName: string) => void>;
   };
   readonly scripting: {

@@ -89,7 +89,7 @@ describe('Firefox under policy, with the host of the machine,', () => {
     const askDevice = (challenge: string, target = 'window') =>
       firefox.evaluate(`window.askDevice(${JSON.stringify(challenge)}, ${target})`);
 
-    test('and is silent, or the host refuses, or the challenge does not fit', async () => {
+    test('#4 #56 and is silent, or the host refuses, or the challenge does not fit', async () => {
       const { challenge } = await beginRelayedSignIn(world);
       await firefox.goto(attacker.unknown);
       expect(await askDevice(challenge)).toEqual([]);
@@ -103,7 +103,7 @@ describe('Firefox under policy, with the host of the machine,', () => {
     });
 
     // Firefox does not say whether a document is the one on the screen: frame and origin alone must do.
-    test.each(['', '&sandbox'])('in a frame, and is silent%s', async (sandbox) => {
+    test.each(['', '&sandbox'])('#5 in a frame, and is silent%s', async (sandbox) => {
       const { challenge } = await beginRelayedSignIn(world);
       const framed = encodeURIComponent(attacker.inPolicyAndHost);
       await firefox.goto(`${attacker.inPolicy}/?frame=${framed}${sandbox}`);
@@ -117,7 +117,7 @@ describe('Firefox under policy, with the host of the machine,', () => {
     });
   });
 
-  test('is not trusted when it gets no proof from the host, each time with its reason', async () => {
+  test('#47 is not trusted when it gets no proof from the host, each time with its reason', async () => {
     const { rootOwned } = world.folders;
     const origins = [ssoOrigin];
     const notEnrolled = await installDeviceHost(rootOwned, { origins });

@@ -2,6 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { writeHostManifest } from '@countersign/native-host';
 import { nativeHostName } from '@countersign/protocol/native-messages';
+import { chromiumCompanyPolicy } from './company-policy.ts';
 import type { PublishedExtension } from './crx3-package.ts';
 
 /**
@@ -24,23 +25,18 @@ export type BrowserPolicy = {
 
 export function writeBrowserPolicy(policy: BrowserPolicy): void {
   const { extension } = policy;
+  const company = chromiumCompanyPolicy({
+    extensionId: extension.id,
+    installUrl: extension.updateUrl,
+    managedStorage: policy.managedStorage,
+  });
   const settings = {
+    ...company,
     ExtensionSettings: {
       '*': { installation_mode: 'blocked' },
-      [extension.id]: {
-        installation_mode: 'force_installed',
-        update_url: extension.updateUrl,
-        override_update_url: true,
-        toolbar_pin: 'force_pinned',
-      },
+      ...Object(company.ExtensionSettings),
     },
-    '3rdparty':
-      policy.managedStorage === undefined
-        ? {}
-        : { extensions: { [extension.id]: policy.managedStorage } },
-    NativeMessagingBlocklist: ['*'],
-    NativeMessagingAllowlist: policy.hostAllowed ? [nativeHostName] : [],
-    NativeMessagingUserLevelHosts: false,
+    ...(policy.hostAllowed ? {} : { NativeMessagingAllowlist: [] }),
     DeveloperToolsAvailability: policy.developerTools,
     CACertificates: [policy.webAuthority],
     ...quietBrowser,

@@ -7,6 +7,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { firefoxCompanyPolicy } from './company-policy.ts';
 import type { PublishedFirefoxExtension } from './firefox-package.ts';
 
 const systemInstallation = '/usr/lib/firefox-esr';
@@ -44,20 +45,15 @@ export function makeFirefoxInstallation(folder: string): string {
 
 /** What an administrator writes into `/etc/firefox/policies`, for one installation. Firefox reads it when it starts. */
 export function writeFirefoxPolicy(folder: string, policy: FirefoxPolicy): void {
-  const { extension } = policy;
+  const { extension, managedStorage } = policy;
+  const { id: extensionId, installUrl } = extension;
+  const company = firefoxCompanyPolicy({ extensionId, installUrl, managedStorage });
   const policies = {
+    ...company,
     ExtensionSettings: {
       '*': { installation_mode: 'blocked' },
-      [extension.id]: {
-        installation_mode: 'force_installed',
-        install_url: extension.installUrl,
-        updates_disabled: true,
-      },
+      ...Object(company.ExtensionSettings),
     },
-    '3rdparty':
-      policy.managedStorage === undefined
-        ? {}
-        : { Extensions: { [extension.id]: policy.managedStorage } },
     Certificates: { Install: [policy.webAuthorityFile] },
     // ESR lets policy allow packages without Mozilla's signature; other editions do not.
     Preferences: { 'xpinstall.signatures.required': { Value: false, Status: 'locked' } },
