@@ -23,6 +23,7 @@ export async function makeTestBindings(): Promise<Record<string, string>> {
     return {
       ...(await cloudflareSecrets({ dataDirectory, brokerUrl }, nowMs)),
       BROKER_URL: brokerUrl,
+      MTLS_URL: 'https://mtls.test',
       SHARD_COUNT: String(shardCount),
       TEST_OWNER_TOKEN: ownerToken,
     };

@@ -72,7 +72,8 @@ export async function askMtls(broker: TestBroker, asked: MtlsRequest): Promise<M
     },
   });
   sent.on('timeout', () => sent.destroy(new Error('no answer')));
-  sent.end(asked.body ?? JSON.stringify({ challenge: asked.challenge }));
+  const takesBody = ['POST', 'PUT'].includes(asked.method ?? 'POST');
+  sent.end(takesBody ? (asked.body ?? JSON.stringify({ challenge: asked.challenge })) : undefined);
   const [answer] = (await once(sent, 'response')) as [IncomingMessage];
   const body = (await answer.setEncoding('utf8').toArray()).join('');
   if (asked.agent === undefined) agent.destroy();
