@@ -77,6 +77,43 @@ describe('parseCommandLine', () => {
     });
   });
 
+  it('rotates keys: all or some, at their pace or at once, here or on Cloudflare', () => {
+    const options = { dataDirectory: '/d' };
+    expect(parseCommandLine(['rotate-keys', '--data', '/d'], {})).toEqual({
+      action: 'rotate_keys',
+      options,
+      request: { purposes: ['challenge', 'mtls-evidence', 'decision', 'response'], atOnce: false },
+      forCloudflare: false,
+    });
+    const args = 'rotate-keys --data /d --now --purpose decision --purpose response'.split(' ');
+    expect(parseCommandLine([...args, '--print-cloudflare-secrets'], {})).toEqual({
+      action: 'rotate_keys',
+      options,
+      request: { purposes: ['decision', 'response'], atOnce: true },
+      forCloudflare: true,
+    });
+    expect(parseCommandLine(['rotate-keys', '--purpose', 'root'], {})).toMatchObject({
+      action: 'refuse',
+      message: expect.stringContaining('one of challenge, mtls-evidence, decision, response'),
+    });
+    expect(parseCommandLine(['--now'], {})).toMatchObject({
+      action: 'refuse',
+      message: expect.stringContaining('belong to rotate-keys'),
+    });
+  });
+
+  it('is told how old keys may become', () => {
+    const timesOf = (days: string) => optionsOf(['--rotate-keys-days', days]).keyRotation;
+    expect(timesOf('30')).toEqual({ everyMs: 30 * 86_400_000 });
+    expect(timesOf('0')).toEqual({ everyMs: undefined });
+    expect(optionsOf([], { COUNTERSIGN_ROTATE_KEYS_DAYS: '1' }).keyRotation).toEqual({
+      everyMs: 86_400_000,
+    });
+    expect(parseCommandLine(['--rotate-keys-days', '4000'], {})).toMatchObject({
+      action: 'refuse',
+    });
+  });
+
   it('describes every environment variable that it reads', () => {
     const read: string[] = [];
     const environment = new Proxy<Record<string, string>>(

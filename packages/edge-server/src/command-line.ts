@@ -1,10 +1,13 @@
 import { parseArgs } from 'node:util';
 import { errorText } from './edge-server-error.ts';
 import { defaultHttpPort, defaultTlsPort, type EdgeServerOptions } from './edge-server-options.ts';
+import type { RotationRequest } from './rotation/rotation-request.ts';
+import { isTokenKeyPurpose, tokenKeyPurposes } from './rotation/token-keys.ts';
 
 export const usage = `Usage: countersign-server [options]
+       countersign-server rotate-keys [--now] [--purpose NAME] [options]
 
-Runs the Countersign broker on this machine.
+Runs the Countersign broker on this machine; or has it rotate its token keys.
 
   --data FOLDER             data folder, made on the first start   COUNTERSIGN_DATA        ./.countersign
   --host ADDRESS            address to listen on                   COUNTERSIGN_HOST        127.0.0.1
@@ -19,16 +22,28 @@ Runs the Countersign broker on this machine.
   --tls-key FILE            PEM, its key                           COUNTERSIGN_TLS_KEY
   --tls-name NAME           further name for the self-made certificate; may be repeated
   --worker FILE             built worker module                    COUNTERSIGN_WORKER
+  --rotate-keys-days DAYS   age at which token keys are rotated;   COUNTERSIGN_ROTATE_KEYS_DAYS  90
+                            0 for never by itself
   --log json|text           form of the log                        COUNTERSIGN_LOG         text on a terminal
   --print-cloudflare-secrets
                             instead of serving: the secrets of the same broker on Cloudflare, as JSON,
-                            for "wrangler secret bulk"
+                            for "wrangler secret bulk"; with rotate-keys: those that change in the next step
+  --now                     rotate-keys: use the new keys as soon as it is safe, not when all devices know them
+  --purpose NAME            rotate-keys: ${tokenKeyPurposes.join(', ')};
+                            may be repeated; else all
   --help
 
 A flag goes before the environment variable beside it.
 `;
 
 export type CommandLine =
+  | {
+      readonly action: 'rotate_keys';
+      readonly options: EdgeServerOptions;
+      readonly request: RotationRequest;
+      /** The keys are those of a broker on Cloudflare. */
+      readonly forCloudflare: boolean;
+    }
   | {
       readonly action: 'serve' | 'print_cloudflare_secrets';
       readonly options: EdgeServerOptions;
@@ -52,6 +67,9 @@ const flags = {
   worker: text,
   log: text,
   'print-cloudflare-secrets': { type: 'boolean' },
+  'rotate-keys-days': text,
+  now: { type: 'boolean' },
+  purpose: { type: 'string', multiple: true },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
@@ -61,6 +79,27 @@ function wholeNumber(value: string | undefined, name: string): number | undefine
   if (value === undefined) return undefined;
   if (!/^\d{1,6}$/.test(value)) throw new UsageError(`${name} must be a number, not "${value}"`);
   return Number(value);
+}
+
+function rotationTimes(days: number | undefined) {
+  if (days === undefined) return undefined;
+  if (days > 3650) throw new UsageError('--rotate-keys-days must be 3650 at most');
+  return { everyMs: days === 0 ? undefined : days * 86_400_000 };
+}
+
+function rotationRequest(
+  atOnce: boolean | undefined,
+  purposes: readonly string[] | undefined,
+): RotationRequest {
+  return {
+    atOnce: atOnce === true,
+    purposes: (purposes ?? tokenKeyPurposes).map((purpose) => {
+      if (isTokenKeyPurpose(purpose)) return purpose;
+      throw new UsageError(
+        `--purpose must be one of ${tokenKeyPurposes.join(', ')}, not "${purpose}"`,
+      );
+    }),
+  };
 }
 
 function logFormat(value: string | undefined): 'json' | 'text' | undefined {
@@ -82,7 +121,12 @@ function readOptions(
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
 ): CommandLine {
-  const { values } = parseArgs({ args: [...args], options: flags, allowPositionals: false });
+  const rotates = args[0] === 'rotate-keys';
+  const { values } = parseArgs({
+    args: args.slice(rotates ? 1 : 0),
+    options: flags,
+    allowPositionals: false,
+  });
   if (values.help === true) return { action: 'help' };
   // An empty variable is one that was meant to be unset.
   const setting = (flag: string | undefined, variable: string) =>
@@ -99,23 +143,31 @@ function readOptions(
   const httpPort = setting(values['http-port'], 'COUNTERSIGN_HTTP_PORT');
   const tlsPort = setting(values['tls-port'], 'COUNTERSIGN_TLS_PORT');
   const shards = setting(values.shards, 'COUNTERSIGN_SHARDS');
-  return {
-    action: values['print-cloudflare-secrets'] === true ? 'print_cloudflare_secrets' : 'serve',
-    options: {
-      dataDirectory: setting(values.data, 'COUNTERSIGN_DATA') ?? '.countersign',
-      ...given('host', setting(values.host, 'COUNTERSIGN_HOST')),
-      ...given('httpPort', wholeNumber(httpPort, '--http-port')),
-      ...given('tlsPort', wholeNumber(tlsPort, '--tls-port')),
-      ...given('brokerUrl', setting(values['broker-url'], 'COUNTERSIGN_BROKER_URL')),
-      ...given('mtlsUrl', setting(values['mtls-url'], 'COUNTERSIGN_MTLS_URL')),
-      ...given('frontSocket', setting(values['front-socket'], 'COUNTERSIGN_FRONT_SOCKET')),
-      ...given('shardCount', wholeNumber(shards, '--shards')),
-      ...given('tlsFiles', tlsFiles),
-      ...given('tlsNames', values['tls-name']),
-      ...given('workerBundle', setting(values.worker, 'COUNTERSIGN_WORKER')),
-      ...given('logFormat', logFormat(setting(values.log, 'COUNTERSIGN_LOG'))),
-    },
+  const rotateKeysDays = setting(values['rotate-keys-days'], 'COUNTERSIGN_ROTATE_KEYS_DAYS');
+  const forCloudflare = values['print-cloudflare-secrets'] === true;
+  const options: EdgeServerOptions = {
+    dataDirectory: setting(values.data, 'COUNTERSIGN_DATA') ?? '.countersign',
+    ...given('host', setting(values.host, 'COUNTERSIGN_HOST')),
+    ...given('httpPort', wholeNumber(httpPort, '--http-port')),
+    ...given('tlsPort', wholeNumber(tlsPort, '--tls-port')),
+    ...given('brokerUrl', setting(values['broker-url'], 'COUNTERSIGN_BROKER_URL')),
+    ...given('mtlsUrl', setting(values['mtls-url'], 'COUNTERSIGN_MTLS_URL')),
+    ...given('frontSocket', setting(values['front-socket'], 'COUNTERSIGN_FRONT_SOCKET')),
+    ...given('shardCount', wholeNumber(shards, '--shards')),
+    ...given('tlsFiles', tlsFiles),
+    ...given('tlsNames', values['tls-name']),
+    ...given('workerBundle', setting(values.worker, 'COUNTERSIGN_WORKER')),
+    ...given('logFormat', logFormat(setting(values.log, 'COUNTERSIGN_LOG'))),
+    ...given('keyRotation', rotationTimes(wholeNumber(rotateKeysDays, '--rotate-keys-days'))),
   };
+  if (rotates) {
+    const request = rotationRequest(values.now, values.purpose);
+    return { action: 'rotate_keys', options, request, forCloudflare };
+  }
+  if (values.now === true || values.purpose !== undefined) {
+    throw new UsageError('--now and --purpose belong to rotate-keys, which comes first');
+  }
+  return { action: forCloudflare ? 'print_cloudflare_secrets' : 'serve', options };
 }
 
 /** @param args without the program's name */

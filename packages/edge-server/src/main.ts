@@ -1,11 +1,15 @@
 #!/usr/bin/env node
 import { cloudflareSecrets } from './cloudflare-secrets.ts';
-import { parseCommandLine, usage } from './command-line.ts';
+import { type CommandLine, parseCommandLine, usage } from './command-line.ts';
 import { EdgeServerError } from './edge-server-error.ts';
 import type { EdgeServerOptions } from './edge-server-options.ts';
+import { rotateCloudflareKeys, rotateKeys } from './rotation/rotate-keys-command.ts';
 import { startEdgeServer } from './start-edge-server.ts';
+import { isStateCommand, runStateCommand } from './state/state-commands.ts';
 
 /** The program `countersign-server`: exit code 0 after an orderly end, 1 when it could not start, 2 for usage. */
+
+type RotateKeys = Extract<CommandLine, { action: 'rotate_keys' }>;
 
 const endingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -34,13 +38,40 @@ async function serve(options: EdgeServerOptions): Promise<void> {
   }
 }
 
-async function printCloudflareSecrets(options: EdgeServerOptions): Promise<void> {
+/** @param take is called only when they do not go to a terminal */
+async function printSecrets(
+  take: () => Promise<Readonly<Record<string, string | null>>>,
+): Promise<void> {
   if (process.stdout.isTTY === true) {
     fail('these are private keys: pass them on, as in … | wrangler secret bulk', 2);
     return;
   }
-  const secrets = await cloudflareSecrets(options, Date.now());
-  process.stdout.write(`${JSON.stringify(secrets, undefined, 2)}\n`);
+  process.stdout.write(`${JSON.stringify(await take(), undefined, 2)}\n`);
+}
+
+async function rotate({ options, request, forCloudflare }: RotateKeys): Promise<void> {
+  if (!forCloudflare) {
+    process.stdout.write(`${await rotateKeys(options, request, Date.now())}\n`);
+    return;
+  }
+  await printSecrets(async () => {
+    const { secrets, report } = await rotateCloudflareKeys(options, request, Date.now());
+    process.stderr.write(`${report}\n`);
+    return secrets;
+  });
+}
+
+async function run(
+  commandLine: Exclude<CommandLine, { action: 'help' | 'refuse' }>,
+): Promise<void> {
+  switch (commandLine.action) {
+    case 'serve':
+      return await serve(commandLine.options);
+    case 'print_cloudflare_secrets':
+      return await printSecrets(() => cloudflareSecrets(commandLine.options, Date.now()));
+    case 'rotate_keys':
+      return await rotate(commandLine);
+  }
 }
 
 const commandLine = parseCommandLine(process.argv.slice(2), process.env);
@@ -49,9 +80,8 @@ else if (commandLine.action === 'refuse') fail(`${commandLine.message}\n\n${usag
 else {
   // The databases that workerd creates are nobody else's business either.
   process.umask(0o077);
-  const run = commandLine.action === 'serve' ? serve : printCloudflareSecrets;
   try {
-    await run(commandLine.options);
+    await run(commandLine);
   } catch (error) {
     if (!(error instanceof EdgeServerError)) throw error;
     fail(error.message, error.failure === 'setting_invalid' ? 2 : 1);

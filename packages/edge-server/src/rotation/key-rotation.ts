@@ -1,21 +1,11 @@
 import type { DataPaths } from '../data-directory/layout.ts';
 import { errorText } from '../edge-server-error.ts';
 import type { Log } from '../logs.ts';
-import {
-  advance,
-  publish,
-  purposesAtRest,
-  purposesDue,
-  type RotationTimes,
-  useSooner,
-} from './rotate-token-keys.ts';
-import {
-  type RotationRequest,
-  readRotationRequest,
-  removeRotationRequest,
-} from './rotation-request.ts';
-import { makeTokenKeys, sweepTokenKeys, writeTokenKeys } from './token-key-files.ts';
-import { type TokenKeyPurpose, type TokenKeys, tokenKeyPurposes } from './token-keys.ts';
+import { beginRotation, publishNewKeys } from './begin-rotation.ts';
+import { advance, purposesDue, type RotationTimes } from './rotate-token-keys.ts';
+import { readRotationRequest, removeRotationRequest } from './rotation-request.ts';
+import { sweepTokenKeys, writeTokenKeys } from './token-key-files.ts';
+import { type TokenKeys, tokenKeyPurposes } from './token-keys.ts';
 
 export type KeyRotationOptions = {
   readonly paths: DataPaths;
@@ -91,9 +81,11 @@ export class KeyRotation {
     let keys = this.#advance(before);
     if (request === 'malformed') {
       log.write('warning', 'key_rotation_request_malformed', 'ignored a request to rotate keys');
-    } else if (request !== undefined) keys = this.#grant(keys, request);
-    const nowMs = now();
-    keys = this.#begin(keys, purposesDue(keys, nowMs, times.everyMs), nowMs + times.publishMs);
+    } else if (request !== undefined) {
+      keys = beginRotation(paths, keys, request, times, now());
+    }
+    const due = purposesDue(keys, now(), times.everyMs);
+    keys = publishNewKeys(paths, keys, due, now() + times.publishMs);
     if (keys !== before) {
       writeTokenKeys(paths, keys);
       this.#wanted = keys;
@@ -107,19 +99,6 @@ export class KeyRotation {
     const { now, monotonicNow, times } = this.#options;
     if (this.#servedSince === undefined) return keys;
     return advance(keys, now(), monotonicNow() - this.#servedSince, times);
-  }
-
-  #grant(keys: TokenKeys, { purposes, atOnce }: RotationRequest): TokenKeys {
-    const { now, times } = this.#options;
-    const useAtMs = now() + (atOnce ? times.publishAtOnceMs : times.publishMs);
-    const begun = this.#begin(keys, purposesAtRest(keys, purposes), useAtMs);
-    return atOnce ? useSooner(begun, purposes, useAtMs) : begun;
-  }
-
-  #begin(keys: TokenKeys, purposes: readonly TokenKeyPurpose[], useAtMs: number): TokenKeys {
-    return purposes.length === 0
-      ? keys
-      : publish(keys, makeTokenKeys(this.#options.paths, purposes), useAtMs);
   }
 }
 

@@ -81,8 +81,8 @@ describe('a rotation', () => {
     const sooner = useSooner(published, ['challenge', 'decision'], startMs + 5);
     expect(sooner.challenge.next?.useAtMs).toBe(startMs + 5);
     expect(sooner.decision).toEqual(first.decision);
-    expect(useSooner(published, ['challenge'], useAtMs + 5)).toEqual(published);
-    expect(useSooner(published, ['decision'], startMs)).toEqual(published);
+    expect(useSooner(published, ['challenge'], useAtMs + 5)).toBe(published);
+    expect(useSooner(published, ['decision'], startMs)).toBe(published);
   });
 
   it('begins for a purpose only when none is under way', () => {

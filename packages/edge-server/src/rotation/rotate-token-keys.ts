@@ -48,11 +48,13 @@ export const defaultRotationTimes: RotationTimes = {
   retireMs: longestSignInMs + 3 * minuteMs,
 };
 
+/** @returns `keys` itself when nothing has changed */
 function change(
   keys: TokenKeys,
-  changed: (keys: PurposeKeys, purpose: TokenKeyPurpose) => PurposeKeys,
+  changePurpose: (keys: PurposeKeys, purpose: TokenKeyPurpose) => PurposeKeys,
 ): TokenKeys {
-  return forEachPurpose((purpose) => changed(keys[purpose], purpose));
+  const changed = forEachPurpose((purpose) => changePurpose(keys[purpose], purpose));
+  return tokenKeyPurposes.some((purpose) => changed[purpose] !== keys[purpose]) ? changed : keys;
 }
 
 /** Purposes whose key has been in use for so long that it is to be replaced, and is not being replaced. */
@@ -137,6 +139,5 @@ export function advance(
   servedMs: number,
   times: Pick<RotationTimes, 'settleMs' | 'retireMs'>,
 ): TokenKeys {
-  const advanced = change(keys, (current) => advancePurpose(current, nowMs, servedMs, times));
-  return tokenKeyPurposes.some((purpose) => advanced[purpose] !== keys[purpose]) ? advanced : keys;
+  return change(keys, (current) => advancePurpose(current, nowMs, servedMs, times));
 }

@@ -30,17 +30,24 @@ const rotator = `
     now: Date.now,
     monotonicNow: () => ms++,
   });
-  process.stdout.write('begin');
-  for (;;) await rotation.tick();
+  for (;;) {
+    await rotation.tick();
+    process.stdout.write('.');
+  }
 `;
 
-async function killRotation(directory: string, afterMs: number): Promise<void> {
+/** Kills it `afterMs` after so many steps. */
+async function killRotation(directory: string, steps: number, afterMs: number): Promise<void> {
   const child = spawn(process.execPath, ['--input-type=module', '-e', rotator, directory], {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const ended = once(child, 'exit');
-  await Promise.race([once(child.stdout, 'data'), ended]);
+  let taken = 0;
+  child.stdout.on('data', (dots: Buffer) => {
+    taken += dots.length;
+  });
+  while (taken < steps && child.exitCode === null) await sleep(1);
   await sleep(afterMs);
   expect(child.exitCode).toBe(null);
   child.kill('SIGKILL');
@@ -57,8 +64,8 @@ it('can be killed at any moment: the folder opens, each key is there, and the ke
   let { tokenKeys } = await ensureDataDirectory(directory, { brokerUrl, nowMs: Date.now() });
   let version = 0;
   let changes = 0;
-  for (const afterMs of [1, 4, 9, 17, 30, 52, 75]) {
-    await killRotation(directory, afterMs);
+  for (const [round, afterMs] of [0, 1, 2, 3, 5, 8, 13, 21].entries()) {
+    await killRotation(directory, round + 1, afterMs);
     const data = await ensureDataDirectory(directory, { brokerUrl, nowMs: Date.now() });
     for (const purpose of tokenKeyPurposes) readPublicKeys(data.paths, data.tokenKeys, purpose);
     await keepWorkerSettings(data, brokerUrl, data.tokenKeys, Date.now());

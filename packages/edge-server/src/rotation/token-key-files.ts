@@ -35,14 +35,6 @@ export function makeTokenKey(paths: DataPaths, purpose: TokenKeyPurpose): string
   return kid;
 }
 
-/** One new key for each of these purposes; their kids. */
-export function makeTokenKeys(
-  paths: DataPaths,
-  purposes: readonly TokenKeyPurpose[],
-): Map<TokenKeyPurpose, string> {
-  return new Map(purposes.map((purpose) => [purpose, makeTokenKey(paths, purpose)]));
-}
-
 /** First keys for all purposes, in use, in a folder that is being made. */
 export function makeFirstTokenKeys(paths: DataPaths, nowMs: number): TokenKeys {
   const keys: TokenKeys = forEachPurpose((purpose) => ({
