@@ -15,14 +15,18 @@ type SystemPackage = {
 const packageGroups: Record<PackageGroup, readonly SystemPackage[]> = {
   browser: [
     { name: 'chromium', evidence: 'chromium' },
+    { name: 'libnss3-tools', evidence: 'certutil' },
     { name: 'firefox-esr', evidence: 'firefox-esr' },
     { name: 'fonts-dejavu-core', evidence: '/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf' },
     { name: 'faketime', evidence: 'faketime' },
+    { name: 'haproxy', evidence: '/usr/sbin/haproxy' },
   ],
   judges: [
     { name: 'openssl', evidence: 'openssl' },
     { name: 'gnutls-bin', evidence: 'certtool' },
     { name: 'faketime', evidence: 'faketime' },
+    { name: 'softhsm2', evidence: 'softhsm2-util' },
+    { name: 'opensc', evidence: 'pkcs11-tool' },
   ],
   bench: [
     { name: 'golang-cfssl', evidence: 'cfssl' },

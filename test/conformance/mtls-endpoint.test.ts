@@ -239,13 +239,13 @@ describe('#20 a certificate', () => {
 
   it('that has expired, or is not valid yet, gets no evidence', async () => {
     const now = Date.now();
-    for (const validity of [
-      { notBeforeMs: now - 3 * dayMs, notAfterMs: now - dayMs },
-      { notBeforeMs: now + dayMs, notAfterMs: now + 3 * dayMs },
-    ]) {
+    for (const [validity, code] of [
+      [{ notBeforeMs: now - 3 * dayMs, notAfterMs: now - dayMs }, 'mtls_certificate_expired'],
+      [{ notBeforeMs: now + dayMs, notAfterMs: now + 3 * dayMs }, 'mtls_certificate_not_yet_valid'],
+    ] as const) {
       const certificate = await issueLookAlike(parsed(device.certificate), issuer, validity);
       const answer = await ask({ pair: pairOf(certificate, deviceKey()) });
-      expectRefused(answer, 403, 'mtls_certificate_not_verified');
+      expectRefused(answer, 403, code);
     }
   });
 

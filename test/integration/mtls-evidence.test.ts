@@ -87,8 +87,6 @@ describe('#21 request.cf.tlsClientAuth', () => {
     'FAILED',
     'FAILED:self signed certificate',
     'FAILED:unable to verify the first certificate',
-    'FAILED:certificate is not yet valid',
-    'FAILED:certificate has expired',
     'success',
     'SUCCESS ',
     'SUCCESS\n',
@@ -97,6 +95,13 @@ describe('#21 request.cf.tlsClientAuth', () => {
     { toString: 'SUCCESS' },
   ])('certVerified %j is not verified', async (certVerified) => {
     await expectRefused(clientAuth({ certVerified }), 'mtls_certificate_not_verified');
+  });
+
+  it.each([
+    ['FAILED:certificate has expired', 'mtls_certificate_expired'],
+    ['FAILED:certificate is not yet valid', 'mtls_certificate_not_yet_valid'],
+  ] as const)('certVerified %j is %s', async (certVerified, code) => {
+    await expectRefused(clientAuth({ certVerified }), code);
   });
 
   it.each([undefined, null, '', '1', 0, false, 'no', 'unknown'])(

@@ -37,8 +37,16 @@ const verifiedClient = z.object({
   certRFC9440TooLarge: z.literal(false),
 });
 
-const cfWithClient = z.object({ tlsClientAuth: z.object({ certPresented: z.literal('1') }) });
+const cfWithClient = z.object({
+  tlsClientAuth: z.object({ certPresented: z.literal('1'), certVerified: z.optional(z.unknown()) }),
+});
 const wholeCf = z.object({ tlsClientAuth: verifiedClient });
+
+/** Failures that have a code of their own. They are the front's word, and refuse whatever is true. */
+const codeOfFailure: ReadonlyMap<unknown, RefusalCode> = new Map([
+  ['FAILED:certificate has expired', 'mtls_certificate_expired'],
+  ['FAILED:certificate is not yet valid', 'mtls_certificate_not_yet_valid'],
+]);
 
 /** The text of `certRFC9440` without its colons. */
 type Presented =
@@ -48,9 +56,13 @@ type Presented =
 function readPresented(cf: unknown): Presented {
   const whole = z.safeParse(wholeCf, cf);
   if (whole.success) return { ok: true, base64: whole.data.tlsClientAuth.certRFC9440.slice(1, -1) };
-  if (!z.safeParse(cfWithClient, cf).success) {
+  const partly = z.safeParse(cfWithClient, cf);
+  if (!partly.success) {
     return { ok: false, code: 'mtls_certificate_missing', detail: 'no certificate in request.cf' };
   }
+  const { certVerified } = partly.data.tlsClientAuth;
+  const code = codeOfFailure.get(certVerified);
+  if (code !== undefined) return { ok: false, code, detail: String(certVerified) };
   const [issue] = whole.error.issues;
   const detail = `${issue?.path.join('.') ?? 'request.cf'}: ${issue?.message ?? 'is malformed'}`;
   return { ok: false, code: 'mtls_certificate_not_verified', detail };
