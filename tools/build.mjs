@@ -6,6 +6,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { compileProgram, programBanner, programFooter } from './compile-program.mjs';
+import { koffiFiles } from './native-packages.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const cacheFile = join(root, 'dist', '.build-cache.json');
@@ -26,6 +27,7 @@ const cacheFile = join(root, 'dist', '.build-cache.json');
  * @property {string} entry
  * @property {string} output made executable
  * @property {string} compiled the compiled form of the bundle
+ * @property {string} package the folder of the package that finds koffi, which is put beside the output
  */
 
 /** @type {Record<BundleName, Bundle>} */
@@ -51,6 +53,7 @@ const bundles = {
       entry: 'packages/native-host/src/start.ts',
       output: 'dist/native-host/countersign.cjs',
       compiled: 'dist/native-host/countersign-program.compiled',
+      package: 'packages/native-host',
     },
     // The host starts for every sign-in. Less text is a faster start; CommonJS loads each module when it is used.
     options: {
@@ -59,6 +62,7 @@ const bundles = {
       format: 'cjs',
       charset: 'ascii',
       supported: { 'dynamic-import': false },
+      external: ['koffi'],
       banner: { js: programBanner },
       footer: { js: programFooter },
       minify: true,
@@ -127,7 +131,12 @@ function readCache() {
 
 /** Options, this file, and the versions of everything installed. @param {Bundle} bundle */
 function howMade(bundle) {
-  const files = ['tools/build.mjs', 'tools/compile-program.mjs', 'pnpm-lock.yaml'].map(hashOf);
+  const files = [
+    'tools/build.mjs',
+    'tools/compile-program.mjs',
+    'tools/native-packages.mjs',
+    'pnpm-lock.yaml',
+  ].map(hashOf);
   return sha256(JSON.stringify([bundle, files, process.version]));
 }
 
@@ -199,8 +208,11 @@ async function makeFiles(bundle) {
   if (bundle.starter === undefined) return { files: [...beside, program], inputs: made.inputs };
   const started = await runEsbuild(starterOptions(bundle.starter));
   const { tagged, compiled } = compileProgram(program.contents);
+  const modules = join(dirname(bundle.starter.output), 'node_modules');
+  const native = koffiFiles(join(root, bundle.starter.package));
   return {
     files: [
+      ...native.map(({ path, contents }) => ({ path: join(modules, path), contents })),
       ...beside,
       { path: bundle.output, contents: tagged },
       { path: bundle.starter.compiled, contents: compiled },

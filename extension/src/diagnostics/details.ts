@@ -7,6 +7,7 @@ const keyProtections = {
   file: 'a file (protected by the user account alone)',
   os_keystore: "the operating system's keystore",
   hardware: 'a security chip',
+  pkcs11: 'a token behind a PKCS#11 module',
 } as const;
 
 const sources = {

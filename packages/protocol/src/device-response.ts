@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { keyProtection } from './key-protection.ts';
 import { base64urlOf, numericDate, secureWebOrigin } from './schemas.ts';
 
 export const deviceResponseTyp = 'device-response+jwt';
@@ -26,7 +27,7 @@ export const deviceResponseClaims = z.object({
   iat: numericDate,
   host_version: z.string().check(z.maxLength(32)),
   /** Where the private key lives. */
-  key_protection: z.enum(['file', 'os_keystore', 'hardware']),
+  key_protection: keyProtection,
   /** True when the host ran on a configuration not owned by root. */
   development: z.boolean(),
   posture,

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { keyProtection } from './key-protection.ts';
 import { maxChallengeBytes, maxDeviceResponseBytes } from './limits.ts';
 import { unavailableCodes } from './reason-codes.ts';
 import { compactJwe, compactJws, secureWebOrigin } from './schemas.ts';
@@ -43,7 +44,7 @@ export const hostStatus = z.object({
       issuer: z.string(),
     }),
   ),
-  key_protection: z.optional(z.enum(['file', 'os_keystore', 'hardware'])),
+  key_protection: z.optional(keyProtection),
 });
 export type HostStatus = z.infer<typeof hostStatus>;
 

@@ -162,6 +162,8 @@ describe('nothing is signed', () => {
       protection: 'file',
       ensureKey: () => keyStore.ensureKey(),
       publicKeySpki: () => keyStore.publicKeySpki(),
+      keepCertificate: () => keyStore.keepCertificate(),
+      findCertificate: () => keyStore.findCertificate(),
       delete: () => keyStore.delete(),
       sign: (data: Uint8Array) => {
         signatures += 1;

@@ -5,7 +5,7 @@ import { type Enrollment, readEnrollment } from '../enrollment/enrollment-record
 import { hostVersion } from '../host-version.ts';
 import { isRefreshDue, refreshKeySet } from '../key-set/refresh-key-set.ts';
 import { readStoredKeySet } from '../key-set/stored-key-set.ts';
-import { FileKeyStore } from '../keystore/file-keystore.ts';
+import { openKeyStores } from '../keystore/open-keystores.ts';
 import { readPosture } from '../posture/read-posture.ts';
 import { fail, type Result, succeed } from '../result.ts';
 import { type AttestRequest, answerChallenge } from './answer-challenge.ts';
@@ -25,12 +25,13 @@ export async function attest(
   if (!enrollment.ok) return enrollment;
   const { stateDirectory, development } = configuration;
   const stored = readStoredKeySet(stateDirectory, enrollment.value);
+  const keyStores = await openKeyStores(configuration);
   return answerChallenge(
     request,
     {
       enrollment: enrollment.value,
       allowedOrigins: configuration.origins,
-      keyStore: new FileKeyStore(stateDirectory, enrollment.value.keyId),
+      keyStore: keyStores.open(enrollment.value.keyId),
       facts: { hostVersion, development, posture: readPosture() },
       keys: stored?.claims.keys ?? [],
       async refreshKeys() {

@@ -4,6 +4,7 @@ import { loadConfiguration } from '../configuration/load-configuration.ts';
 import { enroll } from '../enrollment/enroll.ts';
 import { readHardwareId } from '../hardware-id/read-hardware-id.ts';
 import { parseBrokerUrl } from '../http/broker-url.ts';
+import { openKeyStores } from '../keystore/open-keystores.ts';
 import { fail, type Result } from '../result.ts';
 import { type ExitCode, exitCodes, type Output, printFailure, printRow } from './print.ts';
 import { readEnrollmentToken, type TokenSources } from './read-enrollment-token.ts';
@@ -37,6 +38,7 @@ export async function enrollCommand(input: EnrollCommandInput, output: Output): 
     brokerUrl: brokerUrl.value,
     hardwareId: hardwareId.value,
     stateDirectory: value.stateDirectory,
+    keyStores: await openKeyStores(value),
     readEnrollmentToken: () => readEnrollmentToken(input.token),
     nowSeconds: input.nowSeconds,
     ...(input.replace === true ? { replace: true } : {}),

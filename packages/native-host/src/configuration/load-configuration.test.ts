@@ -34,6 +34,7 @@ describe('a configuration', () => {
         path,
         origins,
         development: false,
+        keystore: { kind: 'file' },
         stateDirectory: join(homedir(), '.local', 'state', 'countersign'),
       },
     });
@@ -46,6 +47,12 @@ describe('a configuration', () => {
       root_sha256: 'A'.repeat(43),
       state_directory: '/var/lib/countersign',
       hardware_id: { serial_number: 'ABC1234' },
+      keystore: {
+        kind: 'pkcs11',
+        module: '/usr/lib/module.so',
+        token_label: 'Device keys',
+        pin_file: '/home/a/pin',
+      },
       development: true,
     };
     expect(load(configuration)).toEqual({
@@ -57,11 +64,29 @@ describe('a configuration', () => {
         rootSha256: configuration.root_sha256,
         stateDirectory: configuration.state_directory,
         hardwareId: configuration.hardware_id,
+        keystore: {
+          kind: 'pkcs11',
+          module: '/usr/lib/module.so',
+          tokenLabel: 'Device keys',
+          pinFile: '/home/a/pin',
+        },
         development: true,
       },
     });
   });
+
+  it('may name the keystore that it has anyway, and a token without a PIN', () => {
+    expect(load({ origins, keystore: { kind: 'file' } })).toMatchObject({
+      value: { keystore: { kind: 'file' } },
+    });
+    const keystore = { kind: 'pkcs11', module: '/m.so', token_label: 'a' };
+    expect(load({ origins, keystore })).toMatchObject({
+      value: { keystore: { kind: 'pkcs11', module: '/m.so', tokenLabel: 'a' } },
+    });
+  });
 });
+
+const token = { kind: 'pkcs11', module: '/m.so', token_label: 'a' };
 
 describe('a configuration is invalid, and the field is named', () => {
   it.each<[content: unknown, detail: string]>([
@@ -83,6 +108,18 @@ describe('a configuration is invalid, and the field is named', () => {
     [{ origins, state_directory: '~/state' }, 'state_directory must be an absolute path'],
     [{ origins, hardware_id: {} }, 'hardware_id needs serial_number or hardware_uuid'],
     [{ origins, hardware_id: { serial_number: '' } }, 'hardware_id.serial_number must be'],
+    [{ origins, keystore: 'pkcs11' }, 'keystore must be of type object'],
+    [{ origins, keystore: { kind: 'tpm' } }, 'keystore.kind '],
+    [{ origins, keystore: { kind: 'file', module: '/m.so' } }, 'keystore.module is not known here'],
+    [
+      { origins, keystore: { kind: 'pkcs11', module: '/m.so' } },
+      'keystore.token_label must be of type string',
+    ],
+    [{ origins, keystore: { ...token, token_label: '' } }, 'keystore.token_label must be at least'],
+    [{ origins, keystore: { ...token, token_label: 'a'.repeat(33) } }, 'keystore.token_label must'],
+    [{ origins, keystore: { ...token, module: 'm.so' } }, 'keystore.module must be an absolute'],
+    [{ origins, keystore: { ...token, pin_file: 'pin' } }, 'keystore.pin_file must be an absolute'],
+    [{ origins, keystore: { ...token, pin: '1234' } }, 'keystore.pin is not known here'],
     ['[1', 'is not JSON'],
     [`"${'a'.repeat(70_000)}"`, 'is larger than'],
   ])('%j', (content, detail) => {
@@ -133,6 +170,23 @@ describe('a configuration that others may change', () => {
 
   it('is what a file in the folder for temporary files is, by its real place', () => {
     expect(load({ origins }, {})).toMatchObject({ reason: 'host_configuration_untrusted' });
+  });
+
+  it('is one whose PKCS#11 module others may change', () => {
+    const module = join(folder, 'module.so');
+    const keystore = { ...token, module };
+    const openModule = {
+      findInfluence: (at: string) => (at === module ? `${at} may be written by others` : undefined),
+    };
+    // Nobody loads a module that is not there; the keystore says so.
+    expect(load({ origins, keystore }, openModule)).toMatchObject({ ok: true });
+    writeFileSync(module, '');
+    expect(load({ origins, keystore }, openModule)).toEqual({
+      ok: false,
+      reason: 'host_configuration_untrusted',
+      detail: `keystore.module: ${module} may be written by others`,
+    });
+    expect(load({ origins, keystore, development: true }, openModule)).toMatchObject({ ok: true });
   });
 
   it('is every file on Windows, where this cannot be checked yet', () => {

@@ -1,6 +1,7 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { parseFields } from '@countersign/protocol/schemas';
+import type * as z from 'zod/mini';
 import { parseBrokerUrl } from '../http/broker-url.ts';
 import { fail, type Result, succeed } from '../result.ts';
 import { parseStrictJsonBytes } from '../strict-json.ts';
@@ -45,17 +46,45 @@ export function loadConfiguration(
 
   const brokerUrl = value.broker_url === undefined ? undefined : parseBrokerUrl(value.broker_url);
   if (brokerUrl?.ok === false) return invalid(`broker_url ${brokerUrl.detail}`);
+  const keystore = readKeystore(value.keystore);
+  if (!keystore.ok) return invalid(keystore.detail);
+  if (keystore.value.kind === 'pkcs11' && !development) {
+    const untrusted = findModuleInfluence(keystore.value.module, findInfluence);
+    if (untrusted !== undefined) return fail('host_configuration_untrusted', untrusted);
+  }
   const stateDirectory = value.state_directory ?? defaultStateDirectory(platform);
   if (!isAbsolute(stateDirectory)) return invalid('state_directory must be an absolute path');
   return succeed({
     path,
     origins: value.origins,
     stateDirectory,
+    keystore: keystore.value,
     development,
     ...(brokerUrl === undefined ? {} : { brokerUrl: brokerUrl.value }),
     ...(value.root_sha256 === undefined ? {} : { rootSha256: value.root_sha256 }),
     ...(value.hardware_id === undefined ? {} : { hardwareId: value.hardware_id }),
   });
+}
+
+function readKeystore(
+  keystore: z.infer<typeof configurationFile>['keystore'],
+): Result<Configuration['keystore'], 'invalid'> {
+  if (keystore === undefined || keystore.kind === 'file') return succeed({ kind: 'file' });
+  const { kind, module, token_label: tokenLabel, pin_file: pinFile } = keystore;
+  if (!isAbsolute(module)) return fail('invalid', 'keystore.module must be an absolute path');
+  if (pinFile === undefined) return succeed({ kind, module, tokenLabel });
+  return isAbsolute(pinFile)
+    ? succeed({ kind, module, tokenLabel, pinFile })
+    : fail('invalid', 'keystore.pin_file must be an absolute path');
+}
+
+/** Why others than root could change the module, whose code runs in the host; one that is not there is no danger. */
+function findModuleInfluence(
+  module: string,
+  findInfluence: typeof findOutsideInfluence,
+): string | undefined {
+  const influence = existsSync(module) ? findInfluence(module) : undefined;
+  return influence === undefined ? undefined : `keystore.module: ${influence}`;
 }
 
 /** The bytes, or in words why there are none. */

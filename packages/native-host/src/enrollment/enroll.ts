@@ -3,7 +3,7 @@ import type { EnrollmentRequest, HardwareId } from '@countersign/protocol/enroll
 import { type BrokerRefusal, callBroker } from '../http/call-broker.ts';
 import { writeStoredKeySet } from '../key-set/stored-key-set.ts';
 import { FileKeyStores } from '../keystore/file-keystores.ts';
-import type { KeyStores } from '../keystore/keystore.ts';
+import { isTokenReason, type KeyStores, type TokenReason } from '../keystore/keystore.ts';
 import { type Failure, fail, type Result, succeed } from '../result.ts';
 import { ensurePrivateFolder } from '../state/private-file.ts';
 import { type EnrollmentOutcome, outcomeOf } from './enrollment-outcome.ts';
@@ -14,6 +14,7 @@ import {
   writeEnrollment,
 } from './enrollment-record.ts';
 import {
+  describeKeyFailure,
   dropSigningRequest,
   keepReplacementRequest,
   keepSigningRequest,
@@ -32,6 +33,7 @@ export type EnrollReason =
   | AnswerReason
   | ExistingReason
   | SigningRequestReason
+  | TokenReason
   | 'broker_unreachable';
 
 export type EnrollInput = {
@@ -148,13 +150,16 @@ async function keep(
   { spki, keyId }: SigningRequest,
   { enrollment, keySet }: VerifiedAnswer,
   replaced: Enrollment | undefined,
-): Promise<Result<undefined, 'key_unavailable' | 'state_unwritable'>> {
+): Promise<Result<undefined, SigningRequestReason>> {
   const { stateDirectory } = input;
-  const key = await keyStores.open(keyId).publicKeySpki();
-  if (!key.ok) return fail('key_unavailable', key.detail);
+  const keyStore = keyStores.open(keyId);
+  const key = await keyStore.publicKeySpki();
+  if (!key.ok) return describeKeyFailure(key);
   if (!Buffer.from(key.value).equals(spki)) {
     return fail('key_unavailable', 'the key was changed while the broker was asked');
   }
+  const kept = await keyStore.keepCertificate(enrollment.leafCertificate);
+  if (!kept.ok) return describeKeyFailure(kept);
   const enrolled = keyId === undefined ? enrollment : { ...enrollment, keyId };
   const written = writeEnrollment(stateDirectory, enrolled);
   if (!written.ok) return fail('state_unwritable', written.detail);
@@ -163,9 +168,10 @@ async function keep(
   if (stored.ok) {
     input.onStep?.('key_set', `version ${enrollment.keySetVersion}, signed under the same root`);
   }
-  const removed = await keyStores.removeOthers(keyId);
+  const removed = await removeOtherKeys(stateDirectory, keyStores, keyId);
   if (!removed.ok) {
-    return fail('state_unwritable', `enrolled, but an old key is still there: ${removed.detail}`);
+    const reason = isTokenReason(removed.reason) ? removed.reason : 'state_unwritable';
+    return fail(reason, `enrolled, but an old key is still there: ${removed.detail}`);
   }
   if (replaced !== undefined) {
     // A host that was just raising the version of the old enrollment's key set may have put it back.
@@ -177,6 +183,13 @@ async function keep(
   }
   dropSigningRequest(stateDirectory);
   return succeed(undefined);
+}
+
+/** Also those in files, where the device had its key before the configuration named another keystore. */
+async function removeOtherKeys(stateDirectory: string, keyStores: KeyStores, keyId?: string) {
+  const removed = await keyStores.removeOthers(keyId);
+  const isInFile = keyStores.open(keyId).protection === 'file';
+  return !removed.ok || isInFile ? removed : new FileKeyStores(stateDirectory).removeAll();
 }
 
 function refusalOf(refusal: BrokerRefusal): Failure<EnrollReason> {

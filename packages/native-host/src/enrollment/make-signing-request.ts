@@ -11,7 +11,13 @@ import {
 } from '@countersign/x509';
 import * as z from 'zod/mini';
 import { keyId, newKeyId } from '../keystore/key-id.ts';
-import type { KeyStore, KeyStores } from '../keystore/keystore.ts';
+import {
+  isTokenReason,
+  type KeyStore,
+  type KeyStoreReason,
+  type KeyStores,
+  type TokenReason,
+} from '../keystore/keystore.ts';
 import { type Failure, fail, type Result, succeed } from '../result.ts';
 import { readPrivateFile, removePrivateFile, writePrivateFile } from '../state/private-file.ts';
 import { parseStrictJsonBytes } from '../strict-json.ts';
@@ -40,7 +46,7 @@ export type SigningRequest = {
 
 type PendingRequest = Omit<SigningRequest, 'wasKept'>;
 
-export type SigningRequestReason = 'key_unavailable' | 'state_unwritable';
+export type SigningRequestReason = 'key_unavailable' | 'state_unwritable' | TokenReason;
 
 function pathIn(stateDirectory: string): string {
   return join(stateDirectory, 'pending-enrollment.json');
@@ -126,9 +132,16 @@ async function isReplacement(pending: PendingRequest, keyStores: KeyStores): Pro
 
 async function ensureKey(keyStore: KeyStore): Promise<Result<Uint8Array, SigningRequestReason>> {
   const key = await keyStore.ensureKey();
-  if (key.ok) return key;
-  const reason = key.reason === 'store_unavailable' ? 'state_unwritable' : 'key_unavailable';
-  return fail(reason, key.detail);
+  return key.ok ? key : describeKeyFailure(key);
+}
+
+/** What a keystore's failure is called in the `countersign` command. */
+export function describeKeyFailure({
+  reason,
+  detail,
+}: Failure<KeyStoreReason>): Failure<SigningRequestReason> {
+  if (isTokenReason(reason)) return fail(reason, detail);
+  return fail(reason === 'store_unavailable' ? 'state_unwritable' : 'key_unavailable', detail);
 }
 
 /** After the enrollment is complete, and when the broker will never certify the key in it. */
@@ -181,7 +194,7 @@ async function makeSigningRequest(
   const requestInfo = buildCertificationRequestInfo(key.value, subjectCommonName);
   if (!requestInfo.ok) return unusableKey(requestInfo);
   const signature = await keyStore.sign(requestInfo.value);
-  if (!signature.ok) return fail('key_unavailable', signature.detail);
+  if (!signature.ok) return describeKeyFailure(signature);
   const csr = assembleCertificationRequest(requestInfo.value, signature.value, key.value);
   return csr.ok ? csr : unusableKey(csr);
 }

@@ -1,6 +1,6 @@
 import { maxClockSkewSeconds } from '@countersign/protocol/limits';
 import { parseCertificate } from '@countersign/x509';
-import type { KeyStores } from '../keystore/keystore.ts';
+import { isTokenReason, type KeyStores, type TokenReason } from '../keystore/keystore.ts';
 import { fail, type Result, succeed } from '../result.ts';
 import { type EnrollmentOutcome, outcomeOf } from './enrollment-outcome.ts';
 import {
@@ -9,8 +9,13 @@ import {
   readEnrollment,
   removeEnrollment,
 } from './enrollment-record.ts';
+import { describeKeyFailure } from './make-signing-request.ts';
 
-export type ExistingReason = 'already_enrolled_elsewhere' | 'key_unavailable' | 'state_unwritable';
+export type ExistingReason =
+  | 'already_enrolled_elsewhere'
+  | 'key_unavailable'
+  | 'state_unwritable'
+  | TokenReason;
 
 type Settled = {
   /** The enrollment that there is, when it works and shall stay: nothing is left to do. */
@@ -41,15 +46,21 @@ export async function settleExisting(
     const keyStore = keyStores.open(existing.value.keyId);
     const key = await keyStore.publicKeySpki();
     if (!key.ok && key.reason !== 'key_missing' && key.reason !== 'key_damaged') {
-      return fail('key_unavailable', key.detail);
+      return fail(isTokenReason(key.reason) ? key.reason : 'key_unavailable', key.detail);
     }
     const outcome = outcomeOf(existing.value, keyStore.protection, true);
     if (key.ok && outcome.ok && stillWorks(existing.value, key.value, input.nowSeconds)) {
-      return succeed({ outcome: outcome.value });
+      const kept = await keyStore.keepCertificate(existing.value.leafCertificate);
+      return kept.ok ? succeed({ outcome: outcome.value }) : describeKeyFailure(kept);
     }
   }
   const deleted = await keyStores.removeAll();
-  if (!deleted.ok) return fail('state_unwritable', deleted.detail);
+  if (!deleted.ok) {
+    return fail(
+      isTokenReason(deleted.reason) ? deleted.reason : 'state_unwritable',
+      deleted.detail,
+    );
+  }
   const removed = removeEnrollment(input.stateDirectory);
   return removed.ok ? succeed({}) : fail('state_unwritable', removed.detail);
 }

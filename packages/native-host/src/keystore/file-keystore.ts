@@ -81,6 +81,15 @@ export class FileKeyStore implements KeyStore {
     return succeed(sign('sha256', data, { key: key.value.privateKey, dsaEncoding: 'ieee-p1363' }));
   }
 
+  /** The enrollment holds it. */
+  async keepCertificate(): Promise<Result<undefined, KeyStoreReason>> {
+    return succeed(undefined);
+  }
+
+  async findCertificate(): Promise<Result<undefined, KeyStoreReason>> {
+    return succeed(undefined);
+  }
+
   async delete(): Promise<Result<undefined, KeyStoreReason>> {
     // The wrapped key first: without it the wrapping key opens nothing.
     for (const path of [this.#wrappedKeyPath, this.#wrappingKeyPath]) {

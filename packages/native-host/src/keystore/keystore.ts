@@ -1,17 +1,37 @@
-import type { DeviceResponseClaims } from '@countersign/protocol/device-response';
+import type { KeyProtection } from '@countersign/protocol/key-protection';
 import type { Result } from '../result.ts';
 
-export type KeyProtection = DeviceResponseClaims['key_protection'];
+export type { KeyProtection };
 
 export type KeyStoreReason =
   /** There is no key. */
   | 'key_missing'
   /** There is something, and it is not a key that can be used. */
   | 'key_damaged'
-  /** Others than the owner may read or change it. */
+  /** Others than the owner may read or change it, or it may be taken out of its store. */
   | 'key_exposed'
   /** The store cannot be written or read at all. */
-  | 'store_unavailable';
+  | 'store_unavailable'
+  | TokenReason;
+
+/** Why a PKCS#11 token cannot be used; codes of the `countersign` command too. */
+export const tokenReasons = [
+  'keystore_module_missing',
+  'keystore_module_invalid',
+  'keystore_module_failed',
+  'keystore_token_missing',
+  'keystore_token_ambiguous',
+  'keystore_token_unsuitable',
+  'keystore_pin_unreadable',
+  'keystore_pin_wrong',
+  'keystore_pin_locked',
+  'keystore_key_ambiguous',
+] as const;
+export type TokenReason = (typeof tokenReasons)[number];
+
+export function isTokenReason(reason: KeyStoreReason): reason is TokenReason {
+  return tokenReasons.some((known) => known === reason);
+}
 
 /**
  * Where the device's one private key lives: ECDSA P-256, made there, never taken out. The port is this narrow so that
@@ -25,7 +45,11 @@ export interface KeyStore {
   publicKeySpki(): Promise<Result<Uint8Array, KeyStoreReason>>;
   /** ECDSA with SHA-256 over `data`: r and s side by side, 64 bytes. */
   sign(data: Uint8Array): Promise<Result<Uint8Array, KeyStoreReason>>;
-  /** Removes the key for ever; no failure when there is none. */
+  /** Puts the key's certificate (DER) beside it in the place of another, where the store has a place for certificates. */
+  keepCertificate(certificate: Uint8Array): Promise<Result<undefined, KeyStoreReason>>;
+  /** The certificate beside the key (DER); `undefined` when there is none, or no place for one. */
+  findCertificate(): Promise<Result<Uint8Array | undefined, KeyStoreReason>>;
+  /** Removes the key, and a certificate beside it, for ever; no failure when there is none. */
   delete(): Promise<Result<undefined, KeyStoreReason>>;
 }
 

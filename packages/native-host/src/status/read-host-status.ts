@@ -2,13 +2,12 @@ import type { HostStatus } from '@countersign/protocol/native-messages';
 import type { Configuration } from '../configuration/configuration.ts';
 import { readEnrollment } from '../enrollment/enrollment-record.ts';
 import { hostVersion } from '../host-version.ts';
-import type { KeyProtection } from '../keystore/keystore.ts';
+import { protectionOf } from '../keystore/open-keystores.ts';
 import { fail, type Result, succeed } from '../result.ts';
 
 /** What the popup and `countersign status` show. Reads files only: nothing is asked of key or broker. */
 export async function readHostStatus(
   configuration: Configuration,
-  keyProtection: KeyProtection = 'file',
 ): Promise<Result<HostStatus, 'key_unavailable'>> {
   const enrollment = readEnrollment(configuration.stateDirectory);
   if (!enrollment.ok) return fail('key_unavailable', enrollment.detail);
@@ -30,6 +29,6 @@ export async function readHostStatus(
     broker_url: brokerUrl,
     device_id: deviceId,
     certificate,
-    key_protection: keyProtection,
+    key_protection: protectionOf(configuration),
   });
 }
