@@ -1,7 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { EdgeServerError, type RunningEdgeServer, startEdgeServer } from '@countersign/edge-server';
+import { dirname, join } from 'node:path';
+import {
+  EdgeServerError,
+  type EdgeServerOptions,
+  type RunningEdgeServer,
+  startEdgeServer,
+} from '@countersign/edge-server';
 import { BrokerClient } from '@countersign/testkit/broker-client';
 import { firstBrokenRow } from '@countersign/testkit/verify-chain';
 import * as z from 'zod/mini';
@@ -9,7 +14,7 @@ import { builtProgram } from './built-program.ts';
 import { findFreePort } from './free-port.ts';
 
 /** What the tests look at in a decision's record; `worker/docs/storage-schema.md` has all of it. */
-const recordedDecision = z.object({
+export const recordedDecision = z.object({
   shard: z.int(),
   sequence: z.int(),
   id: z.string(),
@@ -38,6 +43,7 @@ export type TestBrokerOptions = {
   readonly mtls?: boolean;
   /** Where another TLS front brings its clients; the mTLS URL is that front's then. */
   readonly front?: { readonly socket: string; readonly mtlsUrl: string };
+  readonly keyRotation?: NonNullable<EdgeServerOptions['keyRotation']>;
 };
 
 type Addresses = {
@@ -91,7 +97,9 @@ export class TestBroker {
     const { shardCount = defaultShardCount } = options;
     const workerBundle = options.workerBundle ?? (await builtProgram('worker'));
     for (let attempt = 1; ; attempt++) {
-      const dataDirectory = mkdtempSync(join(tmpdir(), 'countersign-broker-'));
+      // In a folder of its own, which also takes what the server keeps beside the data.
+      const parent = mkdtempSync(join(tmpdir(), 'countersign-broker-'));
+      const dataDirectory = join(parent, 'data');
       const addresses = await findAddresses(options);
       const logLines: string[] = [];
       try {
@@ -101,10 +109,11 @@ export class TestBroker {
           shardCount,
           log: (line) => logLines.push(line),
           ...addresses,
+          ...(options.keyRotation === undefined ? {} : { keyRotation: options.keyRotation }),
         });
         return new TestBroker(server, shardCount, addresses, logLines, workerBundle);
       } catch (error) {
-        rmSync(dataDirectory, { recursive: true });
+        rmSync(parent, { recursive: true });
         const portWasTaken = error instanceof EdgeServerError && error.failure === 'port_in_use';
         if (!portWasTaken || attempt === 5) throw error;
       }
@@ -150,7 +159,19 @@ export class TestBroker {
 
   async stopAndRemove(): Promise<void> {
     await this.stop();
-    rmSync(this.dataDirectory, { recursive: true });
+    rmSync(dirname(this.dataDirectory), { recursive: true });
+  }
+
+  /** Starts on another data folder, under the addresses of this one, which must be stopped. */
+  async startOn(dataDirectory: string, shardCount: number): Promise<TestBroker> {
+    const logLines: string[] = [];
+    const server = await startEdgeServer({
+      dataDirectory,
+      workerBundle: this.#workerBundle,
+      log: (line) => logLines.push(line),
+      ...this.#addresses,
+    });
+    return new TestBroker(server, shardCount, this.#addresses, logLines, this.#workerBundle);
   }
 
   /** Every decision on record, shard by shard, in the order of their chains. */
@@ -167,8 +188,8 @@ export class TestBroker {
   async brokenRows(): Promise<string[]> {
     const broken: string[] = [];
     for (let shard = 0; shard < this.shardCount; shard++) {
-      const { rows, head } = await this.client.decisions(shard);
-      const sequence = firstBrokenRow(rows, head);
+      const { rows, head, start } = await this.client.decisions(shard);
+      const sequence = firstBrokenRow(rows, head, start);
       if (sequence !== undefined) broken.push(`${shard}.${sequence}`);
     }
     return broken;

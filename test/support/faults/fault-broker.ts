@@ -8,21 +8,12 @@ export type FaultPoint = { readonly point: string; readonly passes: number };
 
 const waitLimitMs = 20_000;
 
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+async function until(what: string, isSo: () => boolean): Promise<void> {
   const deadline = performance.now() + waitLimitMs;
-  while (!(await isSo())) {
+  while (!isSo()) {
     if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`);
     await sleep(3);
   }
-}
-
-export async function untilHealthy(broker: TestBroker): Promise<void> {
-  await until('the broker is healthy', () =>
-    broker.client.request('/healthz').then(
-      ({ ok }) => ok,
-      () => false,
-    ),
-  );
 }
 
 function workerdPid(broker: TestBroker): number {
@@ -31,12 +22,14 @@ function workerdPid(broker: TestBroker): number {
   return pid;
 }
 
-/** kill -9 of workerd; returns when another one serves. */
+/**
+ * kill -9 of workerd; returns when the broker serves again. The server is started again as a whole: its supervisor
+ * would wait longer after each of many kills.
+ */
 export async function killWorkerd(broker: TestBroker): Promise<void> {
-  const pid = workerdPid(broker);
-  process.kill(pid, 'SIGKILL');
-  await until('the killed workerd is gone', () => broker.server.workerdPid() !== pid);
-  await untilHealthy(broker);
+  process.kill(workerdPid(broker), 'SIGKILL');
+  await broker.stop();
+  await broker.startAgain();
 }
 
 /** A broker whose worker stops where it is told to; see `fault-worker.js`. */
@@ -84,7 +77,6 @@ export class FaultBroker {
   /**
    * Runs `act`, kills workerd with SIGKILL when the point is reached, and returns when the broker serves again.
    * Whatever `act` came to is its own business: its connection breaks, or it is answered that nobody serves.
-   * The server is started again as a whole: it would wait longer after each of many kills.
    */
   async killAt(fault: FaultPoint, act: () => Promise<unknown>): Promise<void> {
     const { broker } = this;
@@ -94,9 +86,7 @@ export class FaultBroker {
     await until(`"${fault.point}" is reached`, () =>
       broker.logLines.slice(seen).some((line) => line.includes('"fault_point"')),
     );
-    process.kill(workerdPid(broker), 'SIGKILL');
+    await killWorkerd(broker);
     await acting;
-    await broker.stop();
-    await broker.startAgain();
   }
 }
