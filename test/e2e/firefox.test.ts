@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import {
   type PublishedFirefoxExtension,
+  packFirefoxExtension,
   publishFirefoxExtension,
 } from '../support/browser/firefox-package.ts';
 import {
@@ -179,6 +180,23 @@ describe('Firefox under policy, with a host of the person,', () => {
         device_trusted: false,
         device_id: '',
       });
+    });
+  });
+
+  // Firefox forgets registered scripts when an extension gets a new version.
+  test('signs in after policy has brought a newer version of the extension', async () => {
+    const home = makeFirefoxHome(world.folders.scratch);
+    registerFirefoxHost(personOf(home), extension, enrolledHost);
+    const patterns = patternsOf(originsInPolicy(world));
+    await withFirefox({ world, extension, home }, (firefox) =>
+      waitForBridge(firefox, extension, patterns),
+    );
+    const newer = packFirefoxExtension(join(world.folders.scratch, 'firefox-newer'), '99.0');
+    await withFirefox({ world, extension: newer, home }, async (firefox) => {
+      const version = () => firefox.evaluateInBrowser(`${policyInBrowser()}?.extension.version`);
+      await expect.poll(version, { timeout: 20_000 }).toBe('99.0');
+      await waitForBridge(firefox, newer, patterns);
+      expect(await signInWithFirefox(firefox, ssoOrigin)).toMatchObject(trusted);
     });
   });
 

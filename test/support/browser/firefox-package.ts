@@ -15,9 +15,17 @@ const geckoManifest = z.looseObject({
 /** Builds the extension for Firefox and lays its package, which is a plain ZIP, into `folder`. */
 export async function publishFirefoxExtension(folder: string): Promise<PublishedFirefoxExtension> {
   await buildExtension('firefox');
+  return packFirefoxExtension(folder);
+}
+
+/** Lays the package that was built last into `folder`, under another version if one is given. */
+export function packFirefoxExtension(folder: string, version?: string): PublishedFirefoxExtension {
   const files = readFolder(builtExtensionOf('firefox'));
   const manifestText = Buffer.from(files['manifest.json'] ?? []).toString();
   const manifest = z.parse(geckoManifest, JSON.parse(manifestText));
+  if (version !== undefined) {
+    files['manifest.json'] = Buffer.from(JSON.stringify({ ...manifest, version }));
+  }
   const packageFile = join(folder, 'countersign.xpi');
   mkdirSync(folder, { recursive: true });
   writeFileSync(packageFile, zipSync(files));
