@@ -9,7 +9,8 @@ import { organizationObject, shardObject } from './test-objects.ts';
 /** An empty database of its own. */
 const inEmptyObject = <Result>(run: (storage: DurableObjectStorage) => Result): Promise<Result> =>
   runInDurableObject(env.KEY.get(env.KEY.newUniqueId()), (_, { storage }) => {
-    for (const table of ['keys', 'schema_migrations']) storage.sql.exec(`DROP TABLE ${table}`);
+    for (const table of ['keys', 'changes', 'schema_migrations'])
+      storage.sql.exec(`DROP TABLE ${table}`);
     return run(storage);
   });
 
@@ -138,7 +139,7 @@ describe('an object whose database is of a newer version', () => {
 
     const keys = env.KEY.get(env.KEY.newUniqueId());
     await runInDurableObject(keys, (_, { storage }) => {
-      storage.sql.exec("UPDATE schema_migrations SET id = 'other'");
+      storage.sql.exec("UPDATE schema_migrations SET id = 'other' WHERE position = 0");
     });
     await evictDurableObject(keys);
     expect(await keys.claim(bytes, 'device')).toEqual(unavailable);
@@ -163,18 +164,32 @@ describe('the schema on disk', () => {
     runInDurableObject(stub, (_, { storage }) =>
       storage.sql
         .exec<{ sql: string }>(
-          `SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\'
-           ORDER BY name`,
+          `SELECT sql FROM sqlite_master WHERE type <> 'trigger' AND sql IS NOT NULL
+             AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' ORDER BY name`,
         )
         .toArray()
         .map((row) => oneLine(row.sql)),
     );
+  /** Each counts one change. */
+  const triggersOf = (stub: DurableObjectStub) =>
+    runInDurableObject(stub, (_, { storage }) =>
+      storage.sql
+        .exec<{ sql: string }>(`SELECT sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name`)
+        .toArray()
+        .map((row) => oneLine(row.sql)),
+    );
+  const counting = (...when: string[]) =>
+    when.map((event) => `CREATE TRIGGER ${event} BEGIN UPDATE changes SET count = count + 1; END`);
   const statements = (text: string) => text.split(';').map(oneLine).filter(Boolean);
 
   // Migrations that are published are frozen: whoever changes one changes other people's databases. Append a new one.
   it('of a shard of devices is frozen', async () => {
     expect(await schemaOf(shardObject(0))).toEqual(
       statements(`
+        CREATE TABLE archived_chains ( chain_id TEXT PRIMARY KEY, count INTEGER NOT NULL,
+          hash BLOB NOT NULL, start TEXT ) WITHOUT ROWID;
+        CREATE TABLE archived_decisions ( chain_id TEXT NOT NULL, sequence INTEGER NOT NULL,
+          record TEXT NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (chain_id, sequence) ) WITHOUT ROWID;
         CREATE TABLE certificates ( certificate_number INTEGER PRIMARY KEY, device_id TEXT NOT NULL,
           status TEXT NOT NULL, spki_sha256 BLOB NOT NULL, serial_number BLOB NOT NULL,
           issuer_id TEXT NOT NULL, not_before_ms INTEGER NOT NULL, not_after_ms INTEGER NOT NULL,
@@ -184,6 +199,8 @@ describe('the schema on disk', () => {
         CREATE INDEX certificates_by_device ON certificates (device_id);
         CREATE UNIQUE INDEX certificates_by_sha256 ON certificates (certificate_sha256)
           WHERE certificate_sha256 IS NOT NULL;
+        CREATE TABLE chain_start ( id INTEGER PRIMARY KEY, record TEXT NOT NULL, hash BLOB NOT NULL );
+        CREATE TABLE changes (id INTEGER PRIMARY KEY, count INTEGER NOT NULL);
         CREATE TABLE decisions ( sequence INTEGER PRIMARY KEY, challenge_id TEXT NOT NULL,
           device_id TEXT NOT NULL, stage INTEGER NOT NULL, record TEXT NOT NULL, hash BLOB NOT NULL );
         CREATE UNIQUE INDEX decisions_by_challenge ON decisions (challenge_id, device_id, stage);
@@ -195,6 +212,15 @@ describe('the schema on disk', () => {
         CREATE TABLE user_tombstones ( user_id TEXT PRIMARY KEY,
           epoch INTEGER NOT NULL ) WITHOUT ROWID`),
     );
+    expect(await triggersOf(shardObject(0))).toEqual(
+      counting(
+        "certificates_changed AFTER UPDATE OF status ON certificates WHEN NEW.status <> 'bound'",
+        'enrollment_tokens_inserted AFTER INSERT ON enrollment_tokens',
+        'enrollment_tokens_updated AFTER UPDATE ON enrollment_tokens',
+        'user_tombstones_inserted AFTER INSERT ON user_tombstones',
+        'user_tombstones_updated AFTER UPDATE ON user_tombstones',
+      ),
+    );
   });
 
   it('of the organization is frozen', async () => {
@@ -204,11 +230,37 @@ describe('the schema on disk', () => {
           policy TEXT NOT NULL ) WITHOUT ROWID;
         CREATE TABLE binding_reservations ( user_id TEXT NOT NULL, shard INTEGER NOT NULL,
           epoch INTEGER NOT NULL, PRIMARY KEY (user_id, shard) ) WITHOUT ROWID;
+        CREATE TABLE changes (id INTEGER PRIMARY KEY, count INTEGER NOT NULL);
         CREATE TABLE clients ( client_id TEXT PRIMARY KEY, document TEXT NOT NULL ) WITHOUT ROWID;
+        CREATE TABLE imports ( position INTEGER PRIMARY KEY, import_id TEXT NOT NULL UNIQUE,
+          created_at TEXT NOT NULL, chains TEXT NOT NULL, began_at_ms INTEGER NOT NULL,
+          finished_at_ms INTEGER );
         CREATE TABLE schema_migrations (position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
         CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+        CREATE TABLE tombstone_deliveries ( job_id TEXT NOT NULL, shard INTEGER NOT NULL,
+          attempts INTEGER NOT NULL, due_at_ms INTEGER NOT NULL,
+          PRIMARY KEY (job_id, shard) ) WITHOUT ROWID;
+        CREATE INDEX tombstone_deliveries_by_due ON tombstone_deliveries (due_at_ms);
+        CREATE TABLE tombstone_jobs ( job_id TEXT PRIMARY KEY, user_id TEXT NOT NULL,
+          epoch INTEGER NOT NULL, reason TEXT NOT NULL, created_at_ms INTEGER NOT NULL,
+          shards INTEGER NOT NULL, completes_from_ms INTEGER NOT NULL,
+          completed_at_ms INTEGER ) WITHOUT ROWID;
+        CREATE INDEX tombstone_jobs_by_user ON tombstone_jobs (user_id, epoch);
+        CREATE INDEX tombstone_jobs_running ON tombstone_jobs (completes_from_ms)
+          WHERE completed_at_ms IS NULL;
         CREATE TABLE users ( user_id TEXT PRIMARY KEY, active INTEGER NOT NULL,
-          epoch INTEGER NOT NULL ) WITHOUT ROWID`),
+          epoch INTEGER NOT NULL , epoch_since_ms INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+        CREATE INDEX users_inactive ON users (user_id) WHERE active = 0`),
+    );
+    expect(await triggersOf(organizationObject())).toEqual(
+      counting(
+        'binding_reservations_inserted AFTER INSERT ON binding_reservations',
+        'binding_reservations_updated AFTER UPDATE ON binding_reservations',
+        'tombstone_jobs_inserted AFTER INSERT ON tombstone_jobs',
+        'tombstone_jobs_updated AFTER UPDATE ON tombstone_jobs',
+        'users_inserted AFTER INSERT ON users',
+        'users_updated AFTER UPDATE ON users',
+      ),
     );
   });
 
@@ -216,9 +268,13 @@ describe('the schema on disk', () => {
     const keys = env.KEY.get(env.KEY.newUniqueId());
     expect(await schemaOf(keys)).toEqual(
       statements(`
+        CREATE TABLE changes (id INTEGER PRIMARY KEY, count INTEGER NOT NULL);
         CREATE TABLE keys ( spki_sha256 BLOB PRIMARY KEY, device_id TEXT,
           blocked INTEGER NOT NULL DEFAULT 0 ) WITHOUT ROWID;
         CREATE TABLE schema_migrations (position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE)`),
+    );
+    expect(await triggersOf(keys)).toEqual(
+      counting('keys_inserted AFTER INSERT ON keys', 'keys_updated AFTER UPDATE ON keys'),
     );
   });
 });

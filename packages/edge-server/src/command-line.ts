@@ -3,6 +3,7 @@ import { errorText } from './edge-server-error.ts';
 import { defaultHttpPort, defaultTlsPort, type EdgeServerOptions } from './edge-server-options.ts';
 import type { RotationRequest } from './rotation/rotation-request.ts';
 import { isTokenKeyPurpose, tokenKeyPurposes } from './rotation/token-keys.ts';
+import { stateUsage } from './state/state-commands.ts';
 
 export const usage = `Usage: countersign-server [options]
        countersign-server rotate-keys [--now] [--purpose NAME] [options]
@@ -21,6 +22,8 @@ Runs the Countersign broker on this machine; or has it rotate its token keys.
   --tls-certificate FILE    PEM, with its chain; else self-made    COUNTERSIGN_TLS_CERTIFICATE
   --tls-key FILE            PEM, its key                           COUNTERSIGN_TLS_KEY
   --tls-name NAME           further name for the self-made certificate; may be repeated
+  --high-water-mark FILE    where the newest state is noted, to     COUNTERSIGN_HIGH_WATER_MARK
+                            notice an older data folder; or none   <data folder>.high-water.json
   --worker FILE             built worker module                    COUNTERSIGN_WORKER
   --rotate-keys-days DAYS   age at which token keys are rotated;   COUNTERSIGN_ROTATE_KEYS_DAYS  90
                             0 for never by itself
@@ -34,7 +37,9 @@ Runs the Countersign broker on this machine; or has it rotate its token keys.
   --help
 
 A flag goes before the environment variable beside it.
-`;
+
+Other commands:
+${stateUsage}`;
 
 export type CommandLine =
   | {
@@ -64,6 +69,7 @@ const flags = {
   'tls-certificate': text,
   'tls-key': text,
   'tls-name': { type: 'string', multiple: true },
+  'high-water-mark': text,
   worker: text,
   log: text,
   'print-cloudflare-secrets': { type: 'boolean' },
@@ -156,6 +162,7 @@ function readOptions(
     ...given('shardCount', wholeNumber(shards, '--shards')),
     ...given('tlsFiles', tlsFiles),
     ...given('tlsNames', values['tls-name']),
+    ...given('highWaterMark', setting(values['high-water-mark'], 'COUNTERSIGN_HIGH_WATER_MARK')),
     ...given('workerBundle', setting(values.worker, 'COUNTERSIGN_WORKER')),
     ...given('logFormat', logFormat(setting(values.log, 'COUNTERSIGN_LOG'))),
     ...given('keyRotation', rotationTimes(wholeNumber(rotateKeysDays, '--rotate-keys-days'))),

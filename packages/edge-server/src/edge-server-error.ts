@@ -12,6 +12,10 @@ export type EdgeServerFailure =
   | 'tls_certificate_invalid'
   | 'workerd_unavailable'
   | 'worker_not_healthy'
+  | 'state_older_than_mark'
+  | 'high_water_mark_unusable'
+  | 'state_file_invalid'
+  | 'broker_request_failed'
   | 'system_error';
 
 /** A start that failed. The message says what is wrong and what to do; it holds no secret. */

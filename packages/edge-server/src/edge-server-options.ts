@@ -37,6 +37,13 @@ export type EdgeServerOptions = {
   readonly log?: (line: string) => void;
   /** Default `json`: one object per line. */
   readonly logFormat?: LogFormat;
+  /**
+   * Where the newest state is noted, outside of the data folder, so that an older copy of it is noticed; `none` for
+   * nowhere. Default: `<data folder>.high-water.json`.
+   */
+  readonly highWaterMark?: string;
+  /** How often it is noted. Default: every 10 seconds, less often with more than 200 shards. */
+  readonly highWaterMarkIntervalMs?: number;
   /** How often workerd is asked whether it still answers. Default: every 5 seconds, with 5 seconds for an answer. */
   readonly liveness?: LivenessTiming;
   /** How often token keys are rotated, and how fast. Default: every 90 days, each step as slowly as is safe. */

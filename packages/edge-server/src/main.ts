@@ -5,7 +5,7 @@ import { EdgeServerError } from './edge-server-error.ts';
 import type { EdgeServerOptions } from './edge-server-options.ts';
 import { rotateCloudflareKeys, rotateKeys } from './rotation/rotate-keys-command.ts';
 import { startEdgeServer } from './start-edge-server.ts';
-import { isStateCommand, runStateCommand } from './state/state-commands.ts';
+import { isStateCommand, runStateCommand, type StateCommandName } from './state/state-commands.ts';
 
 /** The program `countersign-server`: exit code 0 after an orderly end, 1 when it could not start, 2 for usage. */
 
@@ -74,16 +74,29 @@ async function run(
   }
 }
 
-const commandLine = parseCommandLine(process.argv.slice(2), process.env);
-if (commandLine.action === 'help') process.stdout.write(usage);
-else if (commandLine.action === 'refuse') fail(`${commandLine.message}\n\n${usage}`, 2);
-else {
-  // The databases that workerd creates are nobody else's business either.
+/** `export`, `import` and `confirm-restore`: print what they have to say, and end. */
+async function runCommand(name: StateCommandName, args: readonly string[]): Promise<void> {
+  const { done, lines } = await runStateCommand(name, args, process.env);
+  (done ? process.stdout : process.stderr).write(`${lines.join('\n')}\n`);
+  if (!done) process.exitCode = 1;
+}
+
+/** What a data folder and a file of its keys hold is nobody else's business. */
+async function withFailures(work: () => Promise<void>): Promise<void> {
   process.umask(0o077);
   try {
-    await run(commandLine);
+    await work();
   } catch (error) {
     if (!(error instanceof EdgeServerError)) throw error;
     fail(error.message, error.failure === 'setting_invalid' ? 2 : 1);
   }
+}
+
+const [command, ...commandArguments] = process.argv.slice(2);
+if (isStateCommand(command)) await withFailures(() => runCommand(command, commandArguments));
+else {
+  const commandLine = parseCommandLine(process.argv.slice(2), process.env);
+  if (commandLine.action === 'help') process.stdout.write(usage);
+  else if (commandLine.action === 'refuse') fail(`${commandLine.message}\n\n${usage}`, 2);
+  else await withFailures(() => run(commandLine));
 }

@@ -18,6 +18,8 @@ import { KeyRotation, runKeyRotation } from './rotation/key-rotation.ts';
 import { defaultRotationTimes } from './rotation/rotate-token-keys.ts';
 import { readTokenKeys } from './rotation/token-key-files.ts';
 import type { TokenKeys } from './rotation/token-keys.ts';
+import { markPathOf } from './state/high-water-mark.ts';
+import { watchState } from './state/keep-high-water-mark.ts';
 import { recordProcesses, takeDataDirectory, type Undo, undoAll } from './take-data-directory.ts';
 import { findWorkerBundle } from './worker-bundle.ts';
 import { makeSocketDirectory } from './workerd/socket-directory.ts';
@@ -93,6 +95,7 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
     const record = recordProcesses(lock, socketDirectory);
 
     let supervisor: WorkerdSupervisor | undefined;
+    let isOlder = false;
     const front = await startFront({
       host,
       httpPort,
@@ -102,7 +105,7 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
       ...(options.mtlsUrl === undefined ? {} : { mtlsUrl: options.mtlsUrl }),
       ...(options.frontSocket === undefined ? {} : { trustedSocket: options.frontSocket }),
       socketPath: socketDirectory.socket,
-      isReady: () => supervisor?.isReady() === true,
+      isReady: () => !isOlder && supervisor?.isReady() === true,
       log,
     });
     undo.push(() => front.stop(requestGraceMs));
@@ -147,8 +150,21 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
       onProcess: record,
       ...(options.liveness === undefined ? {} : { liveness: options.liveness }),
     });
-    supervisor = running;
     undo.push(() => running.stop());
+    undo.push(
+      await watchState({
+        path: markPathOf(options.highWaterMark, data.directory),
+        access: { socket: socketDirectory.socket, ownerToken: data.ownerToken },
+        data,
+        log,
+        intervalMs: options.highWaterMarkIntervalMs,
+        onOlder: () => {
+          isOlder = true;
+        },
+      }),
+    );
+    // Not before: from here on requests are passed on.
+    supervisor = running;
     const reload = createReload({
       front,
       supervisor: running,

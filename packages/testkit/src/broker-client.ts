@@ -232,7 +232,7 @@ export class BrokerClient {
       const path = `/v1/admin/shards/${shard}/decisions?after=${after}&limit=1000`;
       const page = await read(await this.admin('GET', path), decisionPage);
       rows.push(...page.decisions);
-      if (page.decisions.length < 1000) return { rows, head: page.head };
+      if (page.decisions.length < 1000) return { rows, head: page.head, start: page.start };
     }
   }
 }

@@ -39,11 +39,14 @@ function removeAbandoned(parent: string, prefix: string): void {
   }
 }
 
-async function build(prefix: string, settings: CreationSettings, nowMs: number): Promise<string> {
+/** Puts into an empty folder what a data folder needs. */
+export type FillDirectory = (directory: string) => Promise<void>;
+
+async function build(prefix: string, fill: FillDirectory): Promise<string> {
   const path = mkdtempSync(`${prefix}${process.pid}-`);
   chmodSync(path, directoryMode);
   try {
-    await fillDataDirectory(path, settings, nowMs);
+    await fill(path);
     return path;
   } catch (error) {
     rmSync(path, { recursive: true, force: true });
@@ -52,43 +55,38 @@ async function build(prefix: string, settings: CreationSettings, nowMs: number):
 }
 
 /** The folder does not exist: it is built beside its place and renamed when it is complete. */
-async function createBeside(
-  directory: string,
-  settings: CreationSettings,
-  nowMs: number,
-): Promise<void> {
+async function createBeside(directory: string, fill: FillDirectory): Promise<boolean> {
   const parent = dirname(directory);
   mkdirSync(parent, { recursive: true });
   const prefix = besidePrefix(directory);
   removeAbandoned(parent, prefix);
-  const built = await build(join(parent, prefix), settings, nowMs);
+  const built = await build(join(parent, prefix), fill);
   try {
     renameSync(built, directory);
   } catch (error) {
     rmSync(built, { recursive: true, force: true });
-    // Another process was faster: its folder is as good.
     const code = systemErrorCode(error);
     if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+    // Another process was faster.
+    return false;
   }
   syncDirectory(parent);
+  return true;
 }
 
 /**
  * The folder exists and is empty; it may be a mount point, which cannot be replaced. It is built in a folder inside,
  * whose entries then move up, `deployment.json` last: only with that file does the folder count as created.
  */
-async function createInside(
-  directory: string,
-  settings: CreationSettings,
-  nowMs: number,
-): Promise<void> {
+async function createInside(directory: string, fill: FillDirectory): Promise<boolean> {
   chmodSync(directory, directoryMode);
-  const built = await build(join(directory, insidePrefix), settings, nowMs);
+  const built = await build(join(directory, insidePrefix), fill);
   const last = basename(dataPaths(built).deployment);
   const others = readdirSync(built).filter((name) => name !== last);
   for (const name of [...others, last]) renameSync(join(built, name), join(directory, name));
   rmdirSync(built);
   syncDirectory(directory);
+  return true;
 }
 
 function isEmptyDirectory(path: string): boolean {
@@ -143,22 +141,16 @@ function placeIsFree(directory: string): 'absent' | 'empty' | 'taken' {
 }
 
 /**
- * Creates the data folder unless there is one. A crash half-way leaves nothing that a later start takes for a data
- * folder.
+ * Makes a data folder where there is nothing yet. A crash half-way leaves nothing that a later start takes for one.
  *
  * @param directory absolute
- * @returns whether it was created by this call
+ * @returns whether it was made by this call
  */
-export async function createDataDirectory(
-  directory: string,
-  settings: CreationSettings,
-  nowMs: number,
-): Promise<boolean> {
+export async function buildDataDirectory(directory: string, fill: FillDirectory): Promise<boolean> {
   try {
     const place = placeIsFree(directory);
     if (place === 'taken') return false;
-    await (place === 'absent' ? createBeside : createInside)(directory, settings, nowMs);
-    return true;
+    return await (place === 'absent' ? createBeside : createInside)(directory, fill);
   } catch (error) {
     if (systemErrorCode(error) === undefined) throw error;
     throw new EdgeServerError(
@@ -167,4 +159,18 @@ export async function createDataDirectory(
       { cause: error },
     );
   }
+}
+
+/**
+ * Creates the data folder, with new keys, unless there is one. Another process that was faster made one that is as good.
+ *
+ * @param directory absolute
+ * @returns whether it was created by this call
+ */
+export function createDataDirectory(
+  directory: string,
+  settings: CreationSettings,
+  nowMs: number,
+): Promise<boolean> {
+  return buildDataDirectory(directory, (path) => fillDataDirectory(path, settings, nowMs));
 }

@@ -26,7 +26,8 @@ export type DataDirectoryLock = {
   readonly release: () => void;
 };
 
-function readRunRecord(path: string): RunRecord | undefined {
+/** `undefined` when nobody runs on the folder, or the record is damaged. */
+export function readRunRecord(path: string): RunRecord | undefined {
   try {
     const file = z.parse(runRecordFile, JSON.parse(readFileSync(path, 'utf8')));
     return {

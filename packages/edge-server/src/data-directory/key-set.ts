@@ -80,7 +80,7 @@ export function signKeySet(
 }
 
 /** @throws EdgeServerError `data_directory_unusable`: without the old version a newer one cannot be numbered */
-function readKeySet(path: string) {
+export function readKeySet(path: string) {
   const jws = readFileSync(path, 'utf8').trimEnd();
   const [header, payload = ''] = jws.split('.');
   try {

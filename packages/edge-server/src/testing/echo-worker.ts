@@ -24,6 +24,12 @@ export default {
     if (url.pathname === '/healthz') return Response.json(health, { status: health.status === 'ok' ? 200 : 503 });
     if (url.pathname === '/count') return Response.json({ visits: await env.DEVICE.getByName('one').count() });
     if (url.pathname === '/text') return Response.json({ brokerUrl: env.BROKER_URL });
+    if (url.pathname === '/v1/admin/state/marks') return Response.json({
+      organization_id: env.ORGANIZATION_ID,
+      shard_count: 1,
+      organization: { version: 1, changes: 0, imports: 0, import_id: null },
+      shards: [{ shard: 0, device: { count: 0, hash: 'A'.repeat(43), certificates: 0, changes: 0 }, key: { changes: 0 } }],
+    });
     if (url.pathname === '/slow') await scheduler.wait(600);
     if (url.pathname === '/bindings') {
       const keys = ['ISSUER_KEY', 'CHALLENGE_KEY', 'MTLS_EVIDENCE_KEY', 'DECISION_KEY', 'RESPONSE_KEY', 'DEVICE_ID_KEY'];

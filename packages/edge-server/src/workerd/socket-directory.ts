@@ -13,6 +13,11 @@ export type SocketDirectory = {
   readonly remove: () => void;
 };
 
+/** Where the socket lies in such a folder. */
+export function socketIn(directory: string): string {
+  return join(directory, socketName);
+}
+
 function removeSocketDirectory(path: string): void {
   rmSync(path, { recursive: true, force: true });
 }
@@ -21,7 +26,7 @@ function removeSocketDirectory(path: string): void {
 export function makeSocketDirectory(temporary: string = tmpdir()): SocketDirectory {
   const length = Buffer.byteLength(join(temporary, `${prefix}XXXXXX`, socketName));
   const path = mkdtempSync(join(length > maxSocketPathBytes ? '/tmp' : temporary, prefix));
-  return { path, socket: join(path, socketName), remove: () => removeSocketDirectory(path) };
+  return { path, socket: socketIn(path), remove: () => removeSocketDirectory(path) };
 }
 
 /**
