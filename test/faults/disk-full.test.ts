@@ -118,7 +118,7 @@ it('refuses with 503 while the disk is full, loses nothing, and goes on when the
     const { enrollment_token } = await broker.client.createEnrollmentToken(device.hardwareId);
     enrollments.push({ device, token: enrollment_token });
   }
-  const workerd = broker.workerdPid;
+  const workerd = broker.server.workerdPid;
 
   broker.fill();
   expect(broker.freeBytes).toBe(0);
@@ -160,10 +160,10 @@ it('refuses with 503 while the disk is full, loses nothing, and goes on when the
     const answer = await broker.client.signIn(client, device, user);
     expect(answer.decision, answer.context.reason_code).toBe(true);
   }
-  expect(broker.workerdPid).toBe(workerd);
+  expect(broker.server.workerdPid).toBe(workerd);
   await checkRecords();
 
   // It was on disk, and not in memory alone.
-  await broker.killWorkerd();
+  await broker.server.killWorkerd();
   await checkRecords();
 });

@@ -227,18 +227,16 @@ const revoke = (args: { readonly certificate: number }) =>
 
 type UserArguments = {
   readonly user: number;
-  /** One who has a certificate, where there is one. */
-  readonly isBound: boolean;
+  /** One of those who have signed in, or tried to, where there are any. */
+  readonly isKnown: boolean;
   readonly how: 'deactivate' | 'reactivate' | 'revoke';
 };
 
 const changeUser = (args: UserArguments) =>
   command('changeUser', args, async (model, system) => {
-    const bound = model.certificates
-      .map(({ boundUser }) => boundUser)
-      .filter((user) => user !== undefined);
-    const boundUser = args.isBound ? bound[args.user % bound.length] : undefined;
-    const user = boundUser ?? system.userId(args.user % usersPerDevice);
+    const known = model.rows.map(({ asked }) => asked.user);
+    const knownUser = args.isKnown ? known[args.user % known.length] : undefined;
+    const user = knownUser ?? system.userId(args.user % usersPerDevice);
     if (args.how === 'deactivate') model.deactivate(user);
     else if (args.how === 'reactivate') model.reactivate(user);
     else model.endBindings(user);
@@ -283,7 +281,7 @@ export function deviceCommands(
         })
         .map((args) => begin(clients, args)),
     ],
-    [3, fc.record({ attempt: index, interruption }).map(repeat)],
+    [4, fc.record({ attempt: index, interruption }).map(repeat)],
     [
       3,
       fc
@@ -314,11 +312,11 @@ export function deviceCommands(
     ],
     [2, fc.record({ certificate: index }).map(revoke)],
     [
-      2,
+      3,
       fc
         .record({
           user: fc.oneof(fc.constant(0), index),
-          isBound: often(70),
+          isKnown: often(80),
           how: fc.constantFrom<UserArguments['how']>('deactivate', 'reactivate', 'revoke'),
         })
         .map(changeUser),
