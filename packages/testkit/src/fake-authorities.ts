@@ -79,6 +79,7 @@ export async function makeCertificate(
   nowMs: number,
   build: typeof buildRootToBeSigned,
   issuer?: Authority,
+  notAfterMs = nowMs + 10 * yearMs,
 ): Promise<MadeCertificate> {
   const key = makeTestKey();
   const subjectPublicKey = await identifyPublicKey(expectOk(parseSubjectPublicKeyInfo(key.spki)));
@@ -88,7 +89,7 @@ export async function makeCertificate(
       commonName,
       subjectPublicKey,
       notBeforeMs: nowMs - dayMs,
-      notAfterMs: nowMs + 10 * yearMs,
+      notAfterMs,
     }),
   );
   return { privateKey: key.privateKey, certificate: expectOk(parseCertificate(der)) };

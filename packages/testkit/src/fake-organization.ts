@@ -144,13 +144,14 @@ export class FakeOrganization {
   }
 
   /** From now on key sets are signed with another key, under the same root. */
-  async renewKeySetSigner(nowMs: number): Promise<void> {
+  async renewKeySetSigner(nowMs: number, notAfterMs?: number): Promise<void> {
     const { certificate } = this.root;
     this.keySetSigner = await makeCertificate(
       'Test Key Set Signer',
       nowMs,
       (fields) => buildKeySetSignerToBeSigned(fields, certificate),
       this.root,
+      notAfterMs,
     );
     this.keySetVersion += 1;
   }
