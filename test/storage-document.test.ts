@@ -91,7 +91,9 @@ describe.each(Object.entries(schemas))('%s', (name, schema) => {
     const indexes = objectsIn(database, 'index').map(({ name: index, sql }) => {
       const [, unique, on, columns, where] =
         /^CREATE (UNIQUE )?INDEX \w+ ON (\w+) \(([^)]+)\)\s*(WHERE .+)?$/.exec(sql ?? '') ?? [];
-      const rules = `${unique ? ', unique' : ''}${where ? ', without NULL' : ''}`;
+      const only = where?.replace(/^WHERE /, '').replaceAll(/\s+/g, ' ');
+      const rows = only?.endsWith(' IS NOT NULL') ? ', without NULL' : `, where \`${only}\``;
+      const rules = `${unique ? ', unique' : ''}${only === undefined ? '' : rows}`;
       return [index, `\`${on} (${columns})\`${rules}`];
     });
     const rows = rowsOf('indexes', schema);
