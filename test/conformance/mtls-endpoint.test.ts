@@ -157,14 +157,15 @@ describe('#8 #9 a challenge', () => {
   const forged = (
     challenge: string,
     claims: object,
-    header: object = {},
-    key = 'challenge' as const,
-  ) =>
-    signEs256(
+    header: Readonly<Record<string, unknown>> = {},
+  ) => {
+    const own = decodeJwt(challenge);
+    return signEs256(
       { ...decodeProtectedHeader(challenge), ...header },
-      { ...decodeJwt(challenge), ...claims },
-      readBrokerKey(broker.dataDirectory, key),
+      { ...own, ...claims },
+      readBrokerKey(broker.dataDirectory, 'challenge'),
     );
+  };
 
   it('that has expired gets no evidence', async () => {
     const exp = Math.floor(Date.now() / 1000) - 1;

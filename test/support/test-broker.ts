@@ -6,6 +6,7 @@ import {
   type EdgeServerOptions,
   type RunningEdgeServer,
   startEdgeServer,
+  type TlsFiles,
 } from '@countersign/edge-server';
 import { BrokerClient } from '@countersign/testkit/broker-client';
 import { firstBrokenRow } from '@countersign/testkit/verify-chain';
@@ -33,7 +34,7 @@ export const recordedDecision = z.object({
 export type RecordedDecision = z.infer<typeof recordedDecision>;
 
 /** A host name for client certificates, which tests call without asking anybody for its address. */
-const mtlsName = 'mtls.corp.test';
+export const mtlsName = 'mtls.corp.test';
 
 export type TestBrokerOptions = {
   readonly shardCount?: number;
@@ -43,6 +44,8 @@ export type TestBrokerOptions = {
   readonly mtls?: boolean;
   /** Where another TLS front brings its clients; the mTLS URL is that front's then. */
   readonly front?: { readonly socket: string; readonly mtlsUrl: string };
+  /** Instead of a certificate that no client trusts. */
+  readonly tlsFiles?: TlsFiles;
   readonly keyRotation?: NonNullable<EdgeServerOptions['keyRotation']>;
 };
 
@@ -51,10 +54,16 @@ type Addresses = {
   readonly tlsPort: number;
   readonly mtlsUrl?: string;
   readonly frontSocket?: string;
+  readonly tlsFiles?: TlsFiles;
 };
 
-async function findAddresses({ mtls = false, front }: TestBrokerOptions): Promise<Addresses> {
-  const ports = { httpPort: await findFreePort(), tlsPort: await findFreePort() };
+async function findAddresses(options: TestBrokerOptions): Promise<Addresses> {
+  const { mtls = false, front, tlsFiles } = options;
+  const ports = {
+    httpPort: await findFreePort(),
+    tlsPort: await findFreePort(),
+    ...(tlsFiles === undefined ? {} : { tlsFiles }),
+  };
   if (front !== undefined) return { ...ports, mtlsUrl: front.mtlsUrl, frontSocket: front.socket };
   return mtls ? { ...ports, mtlsUrl: `https://${mtlsName}:${ports.tlsPort}` } : ports;
 }

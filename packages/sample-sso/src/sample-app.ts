@@ -27,6 +27,8 @@ export type SampleAppParts = {
   readonly secure: boolean;
   /** The broker's address for the browser. */
   readonly brokerUrl: string;
+  /** Where the broker takes client certificates, if it does: the page must be allowed to ask there. */
+  readonly mtlsUrl?: string | undefined;
   readonly clientId: string;
   readonly application: string;
   readonly countersign: Pick<CountersignClient, 'evaluate' | 'complete'>;
@@ -51,16 +53,17 @@ type Session = { readonly userName: string; readonly decision: Decision };
 
 /** Everything of the site but its server. */
 export function createSampleApp(parts: SampleAppParts): Hono {
-  const { siteTitle, secure, brokerUrl, clientId, application, accounts, now } = parts;
+  const { siteTitle, secure, brokerUrl, mtlsUrl, clientId, application, accounts, now } = parts;
   const sessionCookie = secure ? '__Host-sample-session' : 'sample-session';
   // Transactions that were given out and have not come back yet; a value is their being known.
   const transactions = new ExpiringMap<true>({ ttlMs: 10 * minutes, maxEntries: 10_000 });
   const sessions = new ExpiringMap<Session>({ ttlMs: 60 * minutes, maxEntries: 10_000 });
+  const headers = securityHeaders([brokerUrl, ...(mtlsUrl === undefined ? [] : [mtlsUrl])]);
   const app = new Hono();
 
   app.use(async (context, next) => {
     await next();
-    for (const [name, value] of securityHeaders(brokerUrl)) context.header(name, value);
+    for (const [name, value] of headers) context.header(name, value);
   });
 
   /** Another site can post a form here too; its origin gives it away (and SameSite keeps the cookies from it). */
@@ -235,13 +238,14 @@ export function createSampleApp(parts: SampleAppParts): Hono {
   return app;
 }
 
-function securityHeaders(brokerUrl: string): [string, string][] {
+/** @param brokerUrls where the page's script asks for evidence */
+function securityHeaders(brokerUrls: readonly string[]): [string, string][] {
   const contentSecurityPolicy = [
     "default-src 'none'",
     "script-src 'self'",
     "style-src 'self'",
     "img-src 'self'",
-    `connect-src 'self' ${brokerUrl}`,
+    `connect-src 'self' ${brokerUrls.join(' ')}`,
     "form-action 'self'",
     "base-uri 'none'",
     "frame-ancestors 'none'",

@@ -7,6 +7,7 @@ import type { SampleSiteOptions } from './start-sample-site.ts';
 const settingsSchema = z.object({
   COUNTERSIGN_BROKER_URL: z._default(z.string(), 'http://127.0.0.1:8780'),
   COUNTERSIGN_BROKER_INTERNAL_URL: z.optional(z.string()),
+  COUNTERSIGN_MTLS_URL: z.optional(z.string()),
   COUNTERSIGN_CLIENT_ID: z.string(),
   COUNTERSIGN_CLIENT_SECRET: z.optional(z.string()),
   COUNTERSIGN_CLIENT_SECRET_FILE: z.optional(z.string()),
@@ -69,6 +70,7 @@ export function readSettings(
         tls: readTls(settings.SAMPLE_SSO_TLS_KEY_FILE, settings.SAMPLE_SSO_TLS_CERT_FILE),
         brokerUrl: settings.COUNTERSIGN_BROKER_URL,
         brokerInternalUrl: settings.COUNTERSIGN_BROKER_INTERNAL_URL,
+        mtlsUrl: settings.COUNTERSIGN_MTLS_URL,
         clientId: settings.COUNTERSIGN_CLIENT_ID,
         clientSecret,
         application: settings.COUNTERSIGN_APPLICATION,

@@ -18,6 +18,8 @@ export type SampleSiteOptions = {
   readonly brokerUrl: string;
   /** The broker's address for this server, if it is another. */
   readonly brokerInternalUrl?: string | undefined;
+  /** The broker's mTLS URL, if it has one: the site's pages may ask nowhere that they are not told of. */
+  readonly mtlsUrl?: string | undefined;
   readonly clientId: string;
   readonly clientSecret: string;
   /** The application's id at the broker. */
@@ -44,6 +46,7 @@ export async function startSampleSite(options: SampleSiteOptions): Promise<Runni
     siteTitle: options.title ?? 'Sample sign-in',
     secure: tls !== undefined,
     brokerUrl,
+    mtlsUrl: options.mtlsUrl,
     clientId,
     application: options.application,
     countersign: createCountersignClient({

@@ -21,6 +21,12 @@ export type BrowserPolicy = {
   /** 1 lets tests look into the extension's pages; 0 is the default of managed browsers and forbids it. */
   readonly developerTools: 0 | 1;
   readonly hostAllowed: boolean;
+  /** An installed extension that is older is updated at once. */
+  readonly minimumVersion?: string | undefined;
+  /** Nothing is installed, and nothing may be. */
+  readonly withoutExtension?: boolean;
+  /** Origin at which the browser presents a certificate of the broker's issuer without asking anybody. */
+  readonly selectCertificateAt?: string | undefined;
 };
 
 export function writeBrowserPolicy(policy: BrowserPolicy): void {
@@ -30,19 +36,33 @@ export function writeBrowserPolicy(policy: BrowserPolicy): void {
     installUrl: extension.updateUrl,
     managedStorage: policy.managedStorage,
   });
+  const installed = {
+    [extension.id]: {
+      ...Object(company.ExtensionSettings)[extension.id],
+      ...(policy.minimumVersion && { minimum_version_required: policy.minimumVersion }),
+    },
+  };
   const settings = {
     ...company,
     ExtensionSettings: {
       '*': { installation_mode: 'blocked' },
-      ...Object(company.ExtensionSettings),
+      ...(policy.withoutExtension === true ? {} : installed),
     },
     ...(policy.hostAllowed ? {} : { NativeMessagingAllowlist: [] }),
     DeveloperToolsAvailability: policy.developerTools,
     CACertificates: [policy.webAuthority],
+    ...selectedCertificates(policy.selectCertificateAt),
     ...quietBrowser,
   };
   mkdirSync(dirname(policyFile), { recursive: true });
   writeFileSync(policyFile, JSON.stringify(settings, null, 2));
+}
+
+/** Without it a browser that holds a certificate shows a choice to the person, when it is asked for one. */
+function selectedCertificates(origin: string | undefined) {
+  if (origin === undefined) return {};
+  const filter = { ISSUER: { CN: 'MTLS Certificate Authority' } };
+  return { AutoSelectCertificateForUrls: [JSON.stringify({ pattern: origin, filter })] };
 }
 
 /** Keeps the browser from asking the network for things of its own. */

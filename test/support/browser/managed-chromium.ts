@@ -8,6 +8,8 @@ export type ManagedBrowser = {
   newPage(): Promise<Page>;
   /** The extension's background; only where policy allows developer tools. */
   background(): Promise<Worker>;
+  /** Stops the background, as browsers do when it is idle or memory is short. */
+  stopBackground(): Promise<void>;
   /** Ends the browser and removes its profile. */
   close(): Promise<void>;
   /** Ends the browser and leaves its profile, for `launchChromium` to start from. */
@@ -17,16 +19,22 @@ export type ManagedBrowser = {
 /** Everything under .test is this machine, and nothing else has an address: the browser stays off the network. */
 const resolverRules = 'MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost';
 
-/** Starts Chromium on a copy of `bakedProfile`, or on an empty one, that lies in `parentFolder`. */
+/**
+ * Starts Chromium on a copy of `bakedProfile`, or on an empty one, that lies in `parentFolder`.
+ *
+ * @param home in place of this user's own home folder, in which the browser looks for client certificates
+ */
 export async function launchChromium(
   parentFolder: string,
   bakedProfile?: string,
+  home?: string,
 ): Promise<ManagedBrowser> {
   const profile = mkdtempSync(join(parentFolder, 'profile-'));
   if (bakedProfile !== undefined) cpSync(bakedProfile, profile, { recursive: true });
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: '/usr/bin/chromium',
     headless: true,
+    ...(home === undefined ? {} : { env: { ...process.env, HOME: home } }),
     chromiumSandbox: process.getuid?.() !== 0,
     // Each of these alone keeps a forced extension from being installed.
     ignoreDefaultArgs: ['--disable-extensions', '--disable-background-networking'],
@@ -46,6 +54,19 @@ export async function launchChromium(
     async background() {
       const [worker] = context.serviceWorkers();
       return worker ?? context.waitForEvent('serviceworker', { timeout: 30_000 });
+    },
+    async stopBackground() {
+      const page = await context.newPage();
+      const session = await context.newCDPSession(page);
+      const stopped = new Promise<void>((resolve) =>
+        session.on('ServiceWorker.workerVersionUpdated', ({ versions }) => {
+          if (versions.some(({ runningStatus }) => runningStatus === 'stopped')) resolve();
+        }),
+      );
+      await session.send('ServiceWorker.enable');
+      await session.send('ServiceWorker.stopAllWorkers');
+      await stopped;
+      await page.close();
     },
     async close() {
       await context.close();

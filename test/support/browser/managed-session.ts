@@ -13,6 +13,14 @@ export type SessionOptions = {
   readonly launcher?: string | 'missing';
   /** Default true. */
   readonly hostAllowed?: boolean;
+  /** An extension that is older is updated at once. */
+  readonly minimumVersion?: string;
+  /** No extension at all. */
+  readonly withoutExtension?: true;
+  /** The user's home folder, with a certificate store in it. */
+  readonly home?: string;
+  /** Policy has the browser present its device certificate at the mTLS URL. */
+  readonly selectCertificate?: true;
 };
 
 /** Sets policy and host, runs the browser, and ends it whatever happens. */
@@ -22,7 +30,7 @@ export async function withManagedBrowser<Result>(
   use: (browser: ManagedBrowser) => Promise<Result>,
 ): Promise<Result> {
   prepareMachine(world, options);
-  const browser = await launchChromium(world.folders.scratch, options.profile);
+  const browser = await launchChromium(world.folders.scratch, options.profile, options.home);
   try {
     return await use(browser);
   } finally {
@@ -58,14 +66,18 @@ export function useLauncher(world: SignInWorld, launcher: string | 'missing'): v
   else installHostManifest(launcher, world.extension.id);
 }
 
-function prepareMachine(world: SignInWorld, options: SessionOptions): void {
+/** Sets policy and host. A browser that runs takes notice of changes within seconds. */
+export function prepareMachine(world: SignInWorld, options: SessionOptions): void {
   const { managedStorage = { origins: originsInPolicy(world) } } = options;
   writeBrowserPolicy({
     extension: world.extension,
+    minimumVersion: options.minimumVersion,
     managedStorage: managedStorage === 'none' ? undefined : managedStorage,
     webAuthority: world.webAuthority,
     developerTools: options.developerTools ?? 1,
     hostAllowed: options.hostAllowed ?? true,
+    withoutExtension: options.withoutExtension ?? false,
+    selectCertificateAt: options.selectCertificate === true ? world.mtlsUrl : undefined,
   });
   useLauncher(world, options.launcher ?? world.enrolledHost.launcher);
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startSampleSite } from '@countersign/sample-sso';
@@ -10,7 +10,7 @@ import {
   makeRootOwnedFolder,
 } from '../device-host.ts';
 import { findFreePort } from '../free-port.ts';
-import { TestBroker } from '../test-broker.ts';
+import { mtlsName, TestBroker } from '../test-broker.ts';
 import { startAttackerSite } from './attacker-site.ts';
 import { buildExtension, builtExtension } from './build-extension.ts';
 import {
@@ -24,6 +24,8 @@ import { createTlsAuthority } from './tls-authority.ts';
 /** One company with everything running, as plain data that tests in other processes can use. */
 export type SignInWorld = {
   readonly brokerUrl: string;
+  /** Where browsers present client certificates. */
+  readonly mtlsUrl: string;
   readonly ownerToken: string;
   readonly client: TestClient;
   /** The sample site. */
@@ -80,11 +82,18 @@ export async function startSignInWorld(): Promise<RunningWorld> {
       packExtension(builtExtension, packageKey),
       join(scratch, 'extension'),
     );
-    const broker = await TestBroker.start({ shardCount: 2 });
+    const authority = await createTlsAuthority(new Date());
+    const brokerTls = await authority.issue([mtlsName]);
+    const tlsFiles = {
+      certificateFile: join(scratch, 'broker-tls.pem'),
+      keyFile: join(scratch, 'broker-tls.key'),
+    };
+    writeFileSync(tlsFiles.certificateFile, brokerTls.cert);
+    writeFileSync(tlsFiles.keyFile, brokerTls.key, { mode: 0o600 });
+    const broker = await TestBroker.start({ shardCount: 2, mtls: true, tlsFiles });
     undo.push(() => broker.stop());
     folders.push(broker.dataDirectory);
 
-    const authority = await createTlsAuthority(new Date());
     const names = {
       sso: 'sso.corp.test',
       unknown: 'sso.evil.test',
@@ -109,6 +118,7 @@ export async function startSignInWorld(): Promise<RunningWorld> {
       port: ssoPort,
       tls,
       brokerUrl,
+      mtlsUrl: broker.mtlsUrl,
       clientId: client.clientId,
       clientSecret: client.clientSecret,
       application: client.application,
@@ -125,6 +135,7 @@ export async function startSignInWorld(): Promise<RunningWorld> {
 
     const world: SignInWorld = {
       brokerUrl,
+      mtlsUrl: broker.mtlsUrl,
       ownerToken: broker.server.ownerToken,
       client,
       ssoOrigin,
