@@ -118,7 +118,7 @@ it('shows every step of a sign-in, ends on Ctrl-C, and shows another one the nex
   const ownerToken = readFileSync(join(data, 'owner-token'), 'utf8').trim();
   expect(statSync(join(data, 'demo/client-secret')).mode & 0o777).toBe(0o600);
   for (const word of [secret, ownerToken]) expect(first.output()).not.toContain(word);
-  expect(readdirSync(folder)).toEqual(['.countersign']);
+  expect(readdirSync(folder).sort()).toEqual(['.countersign', '.countersign.high-water.json']);
 
   const second = start(folder, ports);
   await second.ready();

@@ -2,7 +2,8 @@
 // sign-in step by step. Then it stays until Ctrl-C.
 import { readDemoSettings, UsageError, usageOf } from './start/demo-settings.ts';
 import { createReport, reportFailure } from './start/report.ts';
-import { runDemo, type Started, stopAll } from './start/run-demo.ts';
+import { runDemo } from './start/run-demo.ts';
+import { type Started, stopAll } from './start/start-sample.ts';
 
 const keptLines = 12;
 const defaults = { command: 'npm start --', dataDirectory: '.countersign' };

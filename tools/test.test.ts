@@ -51,7 +51,7 @@ describe('missingPackages', () => {
       env: { PATH: onlyNode },
       encoding: 'utf8',
     });
-    expect(missing.trim()).toBe('openssl,gnutls-bin,faketime');
+    expect(missing.trim()).toMatch(/^openssl,gnutls-bin,faketime(,|$)/);
     expect(missingPackages([])).toEqual([]);
     expect(notRunLine('conformance', ['a', 'b'])).toContain('conformance needs a, b;');
   });

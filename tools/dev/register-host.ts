@@ -1,6 +1,5 @@
 // `node tools/dev/register-host.ts HOST_JSON [BROWSER [FOLDER]]`: lets the unpacked extension start the native host
 // from its sources, with this configuration. FOLDER stands in for where the browser looks for host manifests.
-import { createHash } from 'node:crypto';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,14 +11,8 @@ import {
   writeHostManifest,
   writeLauncher,
 } from '@countersign/native-host';
-import { developmentFirefoxId, developmentPublicKey } from '../../extension/development-key.ts';
-
-/** Chromium's rule: SHA-256 of the extension's public key, its first 128 bits in the letters a to p. */
-const developmentExtensionId = createHash('sha256')
-  .update(Buffer.from(developmentPublicKey, 'base64'))
-  .digest('hex')
-  .slice(0, 32)
-  .replace(/./g, (digit) => String.fromCharCode(97 + Number.parseInt(digit, 16)));
+import { developmentFirefoxId } from '../../extension/development-key.ts';
+import { developmentExtensionId } from './development-extension-id.ts';
 
 function folderOf(browser: HostManifestBrowser): string | undefined {
   const place = hostManifestPlace(browser, { scope: 'user', homeDirectory: homedir() });
