@@ -105,6 +105,26 @@ describe('openChallenge', () => {
     expect(await reasonOf(old)).toBe('ok');
   });
 
+  it('opens what the key before or the key after has signed, while these are accepted', async () => {
+    const previous = { ...issuer, challengeKeys: await signingKeysOf(foreign) };
+    const challenge = await issueChallenge(previous, input, nowMs);
+    const both = new Map([...expected.keys, ...previous.challengeKeys.accepted]);
+    const opened = await openChallenge(challenge, { ...expected, keys: both });
+    expect(opened).toEqual({ ok: true, claims: claimsOf(challenge) });
+    expect(await openChallenge(await issue(), { ...expected, keys: both })).toMatchObject({
+      ok: true,
+    });
+    expect(await reasonOf(challenge)).toBe('challenge_key_unknown');
+    // One accepted key under the other's id.
+    const [header = '', payload, signature] = challenge.split('.');
+    const renamed = { ...JSON.parse(Buffer.from(header, 'base64url').toString()), kid };
+    const forged = `${part(renamed)}.${payload}.${signature}`;
+    expect(await openChallenge(forged, { ...expected, keys: both })).toEqual({
+      ok: false,
+      reason: 'challenge_signature_invalid',
+    });
+  });
+
   type Row = readonly [
     reason: VerificationCode,
     what: string,
