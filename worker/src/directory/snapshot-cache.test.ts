@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Deployment, SnapshotAnswer } from './organization-object.ts';
+import type { Deployment, SnapshotAnswer } from './organization-answers.ts';
 import type { OrganizationSnapshot } from './organization-snapshot.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
 

@@ -1,5 +1,5 @@
 import { maxSnapshotAgeMs } from '@countersign/protocol/limits';
-import type { Deployment, SnapshotAnswer } from './organization-object.ts';
+import type { Deployment, SnapshotAnswer } from './organization-answers.ts';
 import type { ReadSnapshot } from './organization-snapshot.ts';
 
 export type SnapshotResult =
@@ -54,6 +54,8 @@ export class SnapshotCache {
     try {
       const answer = await this.#ask(this.#deployment, known?.snapshot.version ?? 0);
       if (!answer.ok) {
+        // What is held is from before the import: it is of nothing that will be served again.
+        if (answer.code === 'import_incomplete') this.#held = undefined;
         return answer.code === 'storage_unavailable'
           ? { ok: false, code: 'snapshot_unavailable', detail: answer.code }
           : { ok: false, code: answer.code, detail: answer.detail };

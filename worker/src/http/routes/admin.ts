@@ -11,7 +11,7 @@ import { describeDevice } from '../../admin/describe-device.ts';
 import { currentTimeMs } from '../../clock.ts';
 import { deviceIdOf, normalizeHardwareId } from '../../device/hardware-id.ts';
 import { shardOfBytes, shardOfId } from '../../device/placement.ts';
-import type { ChangeAnswer } from '../../directory/organization-object.ts';
+import type { ChangeAnswer } from '../../directory/organization-answers.ts';
 import { secretMatches } from '../authenticate-client.ts';
 import { askObject, type Broker, deviceShard, keyShard } from '../broker.ts';
 import { readBody } from '../read-body.ts';

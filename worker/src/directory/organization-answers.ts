@@ -1,0 +1,48 @@
+import type { StorageUnavailable } from '../storage/durable-store.ts';
+import type { UserChange } from './change-user.ts';
+import type { OrganizationSnapshot } from './organization-snapshot.ts';
+import type { TombstoneJob } from './tombstone-job.ts';
+import type { UserRow } from './user-records.ts';
+
+/** What the organization's object is told and what it answers. */
+
+/** What must never change under existing data: a mismatch means the wrong settings or the wrong folder. */
+export type Deployment = {
+  readonly shardCount: number;
+  readonly deviceIdKeyFingerprint: string;
+};
+
+export type SnapshotAnswer =
+  | {
+      readonly ok: true;
+      readonly version: number;
+      readonly snapshot: OrganizationSnapshot | undefined;
+    }
+  | { readonly ok: false; readonly code: 'storage_unavailable' }
+  | {
+      readonly ok: false;
+      readonly code: 'deployment_mismatch' | 'import_incomplete';
+      readonly detail: string;
+    };
+
+export type ChangeAnswer =
+  | { readonly ok: true; readonly version: number; readonly changed: boolean }
+  | { readonly ok: false; readonly code: 'storage_unavailable' }
+  | { readonly ok: false; readonly code: 'application_not_found'; readonly application: string };
+
+export type UserChangeAnswer = ({ readonly ok: true } & UserChange) | StorageUnavailable;
+
+export type UserDescription =
+  | {
+      readonly ok: true;
+      readonly user: UserRow;
+      readonly boundShards: number;
+      readonly jobs: readonly TombstoneJob[];
+    }
+  | { readonly ok: false; readonly code: 'user_not_found' }
+  | StorageUnavailable;
+
+export type JobDescription =
+  | { readonly ok: true; readonly job: TombstoneJob }
+  | { readonly ok: false; readonly code: 'job_not_found' }
+  | StorageUnavailable;
