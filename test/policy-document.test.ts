@@ -28,6 +28,7 @@ describe('the order of reasons', () => {
     certificates: [undefined],
     lineageMismatch: true,
     subject: 'ada',
+    subjectInactive: false,
     subjectAuthenticated: false,
     tombstoneEpoch: 1,
     reservation: { ok: false, reason: 'subject_inactive' },

@@ -91,10 +91,10 @@ export function deviceTrust(facts: TrustFacts, nowMs: number): DeviceTrust {
     const bound = bindingStanding(certificate, facts);
     if (!bound.trusted) return bound;
   }
-  if (facts.subjectInactive) return untrusted('subject_inactive');
   if (first?.boundUser === undefined && !facts.subjectAuthenticated) {
     return untrusted('subject_not_authenticated');
   }
+  if (facts.subjectInactive) return untrusted('subject_inactive');
   // Asked for where one of them is not bound yet, be it the second.
   const { reservation } = facts;
   if (reservation?.ok === false) return untrusted(reservation.reason);
