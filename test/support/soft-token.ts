@@ -11,7 +11,7 @@ const securityOfficerPin = 'so-87654321';
 /** A token of SoftHSM2 in a folder of its own: software that behaves like a token, for tests alone. */
 export class SoftToken {
   readonly label = 'Device keys';
-  readonly pin = '4711-secret';
+  pin = '4711-secret';
   readonly folder = mkdtempSync(join(tmpdir(), 'countersign-token-'));
   readonly #pinFolder = join(this.folder, 'private');
   readonly pinFile = join(this.#pinFolder, 'pin');
@@ -52,6 +52,12 @@ export class SoftToken {
   initialize(label: string): void {
     const pins = ['--so-pin', securityOfficerPin, '--pin', this.pin];
     this.#run('softhsm2-util', ['--init-token', '--free', '--label', label, ...pins]);
+  }
+
+  /** The file with the PIN stays as it is. */
+  changePin(pin: string): void {
+    this.tool('--change-pin', '--new-pin', pin);
+    this.pin = pin;
   }
 
   /** OpenSC's tool, logged in: another program that speaks PKCS#11. */

@@ -40,6 +40,8 @@ export { readStoredKeySet, type StoredKeySet } from './key-set/stored-key-set.ts
 export { FileKeyStore } from './keystore/file-keystore.ts';
 export { FileKeyStores } from './keystore/file-keystores.ts';
 export type { KeyProtection, KeyStore, KeyStoreReason, KeyStores } from './keystore/keystore.ts';
+export { openKeyStores } from './keystore/open-keystores.ts';
+export { loadCryptoki } from './keystore/pkcs11/load-cryptoki.ts';
 export { readPosture } from './posture/read-posture.ts';
 export type { Failure, Result, Success } from './result.ts';
 export { readHostStatus } from './status/read-host-status.ts';

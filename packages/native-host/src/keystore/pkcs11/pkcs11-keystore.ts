@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { setTimeout as wait } from 'node:timers/promises';
 import { fail, type Result, succeed } from '../../result.ts';
 import type { KeyStore, KeyStoreReason } from '../keystore.ts';
 import type { Cryptoki } from './cryptoki.ts';
@@ -26,8 +25,6 @@ export type Pkcs11KeyStoreInput = {
 };
 
 const signatureBytes = 64;
-const attempts = 20;
-const betweenAttemptsMs = 50;
 
 /**
  * The private key in a PKCS#11 token, where it was made and cannot be taken out. What that is worth is the token's:
@@ -48,17 +45,13 @@ export class Pkcs11KeyStore implements KeyStore {
   async ensureKey(): Promise<Result<Uint8Array, KeyStoreReason>> {
     const scope = ensureTokenScope(this.#input.stateDirectory);
     if (!scope.ok) return scope;
-    // Several processes may do this at the same time; see `settleRace`. Whoever meets another one gives it time.
-    for (let attempt = 1; ; attempt++) {
-      if (attempt > 1) await wait(betweenAttemptsMs * (0.5 + Math.random()));
-      const existing = await this.publicKeySpki();
-      const isRace = !existing.ok && existing.reason === 'keystore_key_ambiguous';
-      if (existing.ok || !(isRace || existing.reason === 'key_missing')) return existing;
-      if (attempt === attempts) return existing;
-      if (isRace) continue;
-      const made = await this.#use(true, generateKey);
-      if (!made.ok) return made;
-    }
+    const existing = await this.publicKeySpki();
+    if (existing.ok || existing.reason !== 'key_missing') return existing;
+    return this.#use(true, (token, place) => {
+      // Another process may have been first.
+      if (findPrivateKey(token, place) === undefined) generateKey(token, place);
+      return readSpki(token, place);
+    });
   }
 
   async publicKeySpki(): Promise<Result<Uint8Array, KeyStoreReason>> {

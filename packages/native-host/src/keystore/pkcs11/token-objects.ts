@@ -89,7 +89,7 @@ export function generateKey(token: OpenToken, { scope, id }: KeyPlace): void {
     [CKA.LABEL, Buffer.from(scope.label)],
     [CKA.ID, id],
   ];
-  const made = cryptoki.generateKeyPair(
+  cryptoki.generateKeyPair(
     session,
     CKM.EC_KEY_PAIR_GEN,
     [...names, [CKA.EC_PARAMS, p256Params], [CKA.VERIFY, true]],
@@ -101,20 +101,14 @@ export function generateKey(token: OpenToken, { scope, id }: KeyPlace): void {
       [CKA.SIGN, true],
     ],
   );
-  settleRace(token, { scope, id }, made);
-}
-
-/**
- * Another process may have made a key for this place at the same time. Whoever finds another key beside its own takes
- * its own away again, so that none is ever taken away that was found to be the only one.
- */
-function settleRace(
-  token: OpenToken,
-  { id }: KeyPlace,
-  made: { readonly publicKey: Handle; readonly privateKey: Handle },
-): void {
-  if (find(token, CKO.PRIVATE_KEY, id).length === 1) return;
-  destroy(token, [made.privateKey, made.publicKey]);
+  try {
+    findPrivateKey(token, { scope, id });
+  } catch (error) {
+    // A token that takes no notice of what was asked of it.
+    destroyAt(token, { scope, id });
+    if (!(error instanceof KeyStoreError)) throw error;
+    throw new KeyStoreError('keystore_token_unsuitable', `of a key just made: ${error.message}`);
+  }
 }
 
 export function readCertificates(token: OpenToken, { id }: KeyPlace) {

@@ -1,9 +1,11 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Result } from '../../result.ts';
 import type { KeyStoreReason } from '../keystore.ts';
 import { type Cryptoki, CryptokiError, type Handle, type TokenInfo } from './cryptoki.ts';
 import { CKF, CKR } from './cryptoki-values.ts';
 import { attempt, KeyStoreError } from './key-store-error.ts';
 import { RefusedPins, readPin } from './pin.ts';
+import { lockToken } from './token-lock.ts';
 import type { TokenSettings } from './token-settings.ts';
 
 /** A session with the token, in which the user is logged in. */
@@ -21,30 +23,66 @@ export type UseTokenInput = {
   readonly mayWrite: boolean;
 };
 
+/** Answers of a module that was disturbed by another process, among other things. */
+const passingAnswers: readonly number[] = [CKR.GENERAL_ERROR, CKR.FUNCTION_FAILED];
+const attempts = 6;
+const betweenAttemptsMs = 25;
+
 /**
  * Finds the token, logs in, and gives the session to `action`; afterwards the module is as if it had never been used.
- * Nothing in here waits, so that no two uses of a module get into each other's way in one process.
+ * Other host processes wait meanwhile. Some modules fail without a reason while yet another program uses the token; then
+ * all of it is tried again, unless that could try a PIN or make something twice.
  */
-export function useToken<Value>(
+export async function useToken<Value>(
   input: UseTokenInput,
   action: (token: OpenToken) => Value,
-): Result<Value, KeyStoreReason> {
+): Promise<Result<Value, KeyStoreReason>> {
+  const lock = await lockToken(input.stateDirectory);
+  if (!lock.ok) return lock;
+  try {
+    for (let attempt = 1; ; attempt++) {
+      const { result, mayRepeat } = useTokenOnce(input, action);
+      if (result.ok || !mayRepeat || attempt === attempts) return result;
+      await wait(betweenAttemptsMs * attempt);
+    }
+  } finally {
+    lock.value();
+  }
+}
+
+/** Nothing in here waits, so that no two uses of a module get into each other's way in one process. */
+function useTokenOnce<Value>(
+  input: UseTokenInput,
+  action: (token: OpenToken) => Value,
+): { readonly result: Result<Value, KeyStoreReason>; readonly mayRepeat: boolean } {
   const { cryptoki, settings } = input;
-  return attempt(settings.module, () => {
-    cryptoki.initialize();
+  let mayRepeat = false;
+  let isRepeatable = true;
+  const result = attempt(settings.module, () => {
     try {
-      const { slot, info } = findToken(cryptoki, settings);
-      const session = cryptoki.openSession(slot, input.mayWrite);
+      cryptoki.initialize();
       try {
-        logIn(input, session, info);
-        return action({ cryptoki, slot, session });
+        const { slot, info } = findToken(cryptoki, settings);
+        const session = cryptoki.openSession(slot, input.mayWrite);
+        try {
+          isRepeatable = false;
+          logIn(input, session, info);
+          isRepeatable = !input.mayWrite;
+          return action({ cryptoki, slot, session });
+        } finally {
+          quietly(() => cryptoki.closeSession(session));
+        }
       } finally {
-        quietly(() => cryptoki.closeSession(session));
+        quietly(() => cryptoki.finalize());
       }
-    } finally {
-      quietly(() => cryptoki.finalize());
+    } catch (error) {
+      const isPassing =
+        error instanceof CryptokiError && passingAnswers.includes(error.returnValue);
+      mayRepeat = isRepeatable && isPassing;
+      throw error;
     }
   });
+  return { result, mayRepeat };
 }
 
 function findToken(cryptoki: Cryptoki, { module, tokenLabel }: TokenSettings) {
