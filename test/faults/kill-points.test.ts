@@ -1,4 +1,4 @@
-// kill -9 of workerd at every named point inside of issuance, binding, decision and revocation: each flush before and
+// kill -9 of workerd at every named point inside of issuance, binding, decision, completion and revocation: each flush before and
 // after it is on disk, each signature, each answer of an object and of the worker.
 import { readFileSync } from 'node:fs';
 import { enrollmentAnswer } from '@countersign/protocol/enrollment';
@@ -13,9 +13,12 @@ import { certificateOf, enrollDevice } from '../support/sign-in-attempt.ts';
 
 let faults: FaultBroker;
 let client: TestClient;
+/** Its users need a factor beside a trusted device. */
+let demanding: TestClient;
 beforeAll(async () => {
   faults = await FaultBroker.start();
   client = await faults.broker.client.registerClient();
+  demanding = await faults.broker.client.registerClient({ trusted_devices: 'step_up' });
 });
 afterAll(() => faults?.stopAndRemove());
 
@@ -100,6 +103,41 @@ async function signIn(options: { readonly isBound: boolean }): Promise<Scenario>
   };
 }
 
+/** The second stage of a sign-in that had to wait for a factor; it binds. */
+async function completion(): Promise<Scenario> {
+  const { broker } = faults;
+  const device = await enrollDevice(broker);
+  const subject = `user-${randomText(8)}`;
+  const transaction = randomText();
+  const challenge = await broker.client.challenge(demanding, transaction);
+  const evidence = await device.evidence(challenge, demanding.origin);
+  const asked = { subject, transaction, evidence };
+  const { context } = await broker.client.evaluate(demanding, asked);
+  expect(context.step_up?.acr_values).toContain('phr');
+  const body = broker.client.evaluationBody(demanding, asked);
+  const outcomes = async () => (await openedRows(subject)).map(({ decision }) => decision);
+  return {
+    act: async () => {
+      const answer = await broker.client.complete(demanding, body, { acr: 'phr' });
+      expect(answer.decision, answer.context.reason_code).toBe(true);
+      return answer.context.decision_id;
+    },
+    checkBefore: async () => {
+      const isCompleted = (await outcomes()).length === 2;
+      const { status, bound_user } = await certificateOf(broker, device);
+      expect({ status, bound_user }).toEqual(
+        isCompleted
+          ? { status: 'bound', bound_user: subject }
+          : { status: 'issued', bound_user: undefined },
+      );
+    },
+    checkAfter: async () => {
+      expect(await outcomes()).toEqual([false, true]);
+      expect((await certificateOf(broker, device)).bound_user).toBe(subject);
+    },
+  };
+}
+
 async function revocation(): Promise<Scenario> {
   const { broker } = faults;
   const device = await enrollDevice(broker);
@@ -131,6 +169,7 @@ const scenarios: Record<string, { make: () => Promise<Scenario>; fewestPoints: n
   'an enrollment': { make: enrollment, fewestPoints: 11 },
   'a sign-in that binds': { make: () => signIn({ isBound: false }), fewestPoints: 10 },
   'a sign-in of a bound certificate': { make: () => signIn({ isBound: true }), fewestPoints: 4 },
+  'a completion': { make: completion, fewestPoints: 10 },
   'a revocation': { make: revocation, fewestPoints: 6 },
 };
 

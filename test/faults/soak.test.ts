@@ -13,6 +13,9 @@ const signInsOfAnHour = 72_000;
 const signIns = Number(process.env.COUNTERSIGN_SOAK_SIGN_INS ?? 4_000);
 const lanes = 12;
 const devicesPerLane = 4;
+/** A heap breathes, and fills up at first; what leaks for each sign-in goes beyond this in an hour. */
+const allowedGrowthMiB = signIns < signInsOfAnHour ? 128 : 64;
+const allowedMoreFiles = 16;
 /** Samples for each run: the load is cut into as many parts. */
 const samplesPerRun = 60;
 
