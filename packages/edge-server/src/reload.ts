@@ -17,7 +17,7 @@ export type Reload = {
 
 /**
  * Only one workerd may have the databases open, so new settings need the old one's end before the new one's start: some
- * tenth of a second, for which the front holds requests back.
+ * tenths of a second, for which the front holds requests back.
  *
  * @param running the configuration that workerd was started with, whose text is in the file
  */
