@@ -66,6 +66,7 @@ describe('migrate', () => {
       const before = [tablesOf(storage), appliedIn(storage)];
       expect(migrate(storage, [one])).toEqual({
         ok: false,
+        otherVersion: true,
         detail: 'the database is newer than this version: it has 002_colours',
       });
       expect([tablesOf(storage), appliedIn(storage)]).toEqual(before);
@@ -78,6 +79,7 @@ describe('migrate', () => {
       const other: Migration = { id: '001_other', sql: 'CREATE TABLE other (id INTEGER);' };
       expect(migrate(storage, [other, two])).toEqual({
         ok: false,
+        otherVersion: true,
         detail: 'migration 1 is 001_things, expected 001_other',
       });
       expect(tablesOf(storage)).toEqual(['schema_migrations', 'things']);
@@ -151,7 +153,17 @@ describe('an object whose database is of a newer version', () => {
     });
     await evictDurableObject(organization);
     const deployment = { shardCount: 8, deviceIdKeyFingerprint: 'x' };
-    expect(await organization.snapshot(deployment, 0)).toEqual(unavailable);
+    expect(await organization.snapshot(deployment, 0)).toEqual({
+      ok: false,
+      code: 'deployment_mismatch',
+      detail: expect.stringMatching(/newer than this version: it has 099_later/),
+    });
+    for (const object of [shard, keys, organization]) {
+      expect(await object.stateMark()).toMatchObject({
+        ok: false,
+        otherVersion: expect.stringMatching(/099_later|expected/),
+      });
+    }
     expect(await organization.reserveBinding('ada', 0)).toEqual(unavailable);
     const input = applicationInput.parse({ name: 'x', enforcement: 'enforce' });
     expect(await organization.putApplication('x', input)).toEqual(unavailable);

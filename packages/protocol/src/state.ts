@@ -93,7 +93,11 @@ export const organizationMark = z.object({
 export type OrganizationMark = z.infer<typeof organizationMark>;
 
 /** An object that could not be read; whatever it is asked is refused, too. */
-const unreadable = z.object({ unreadable: z.string() });
+const unreadable = z.object({
+  unreadable: z.string(),
+  /** It was written by another version of Countersign. */
+  other_version: z.boolean(),
+});
 
 /** `GET /v1/admin/state/marks?from={shard}`: at most 256 shards. */
 export const marksAnswer = z.object({

@@ -18,7 +18,7 @@ import {
 } from '../storage/durable-store.ts';
 import type { PageRange } from '../storage/export-tables.ts';
 import { importBlock } from '../storage/import-block.ts';
-import { readDeviceMark } from '../storage/state-marks.ts';
+import { markIn, readDeviceMark } from '../storage/state-marks.ts';
 import { buryUser } from './bury-user.ts';
 import { decide } from './decide.ts';
 import { readChainHead, readDecisionPage } from './decision-record.ts';
@@ -218,11 +218,8 @@ export class DeviceObject extends DurableObject<Environment> {
     });
   }
 
-  /** On disk when it is answered, so that no crash can take back what a mark has told. */
   async stateMark() {
-    return await this.#store.write((sql) => {
-      return { ok: true, mark: readDeviceMark(sql, readChainHead(sql)) } as const;
-    });
+    return await markIn(this.#store, (sql) => readDeviceMark(sql, readChainHead(sql)));
   }
 
   async exportState(section: StateSection, range: PageRange) {

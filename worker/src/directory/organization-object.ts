@@ -16,6 +16,7 @@ import {
 } from '../storage/durable-store.ts';
 import { exportTable, type PageRange } from '../storage/export-tables.ts';
 import { importBlock } from '../storage/import-block.ts';
+import { markIn } from '../storage/state-marks.ts';
 import { deactivateUser, reactivateUser, revokeUser, type UserChange } from './change-user.ts';
 import { deliverTombstones } from './deliver-tombstones.ts';
 import {
@@ -27,6 +28,14 @@ import {
   readArchivedHeads,
   readOrganizationMark,
 } from './import-organization.ts';
+import type {
+  ChangeAnswer,
+  Deployment,
+  JobDescription,
+  SnapshotAnswer,
+  UserChangeAnswer,
+  UserDescription,
+} from './organization-answers.ts';
 import {
   raiseVersion,
   readApplications,
@@ -35,57 +44,14 @@ import {
   readVersion,
 } from './organization-records.ts';
 import { organizationMigrations } from './organization-schema.ts';
-import type { OrganizationSnapshot } from './organization-snapshot.ts';
 import { type ReservationAnswer, reserveBinding } from './reserve-binding.ts';
 import {
   completeTombstoneJobs,
   findTombstoneJob,
   nextTombstoneWorkMs,
   runningTombstoneJobs,
-  type TombstoneJob,
 } from './tombstone-job.ts';
-import { countReservedShards, findUser, type UserRow } from './user-records.ts';
-
-/** What must never change under existing data: a mismatch means the wrong settings or the wrong folder. */
-export type Deployment = {
-  readonly shardCount: number;
-  readonly deviceIdKeyFingerprint: string;
-};
-
-export type SnapshotAnswer =
-  | {
-      readonly ok: true;
-      readonly version: number;
-      readonly snapshot: OrganizationSnapshot | undefined;
-    }
-  | { readonly ok: false; readonly code: 'storage_unavailable' }
-  | {
-      readonly ok: false;
-      readonly code: 'deployment_mismatch' | 'import_incomplete';
-      readonly detail: string;
-    };
-
-export type ChangeAnswer =
-  | { readonly ok: true; readonly version: number; readonly changed: boolean }
-  | { readonly ok: false; readonly code: 'storage_unavailable' }
-  | { readonly ok: false; readonly code: 'application_not_found'; readonly application: string };
-
-export type UserChangeAnswer = ({ readonly ok: true } & UserChange) | StorageUnavailable;
-
-export type UserDescription =
-  | {
-      readonly ok: true;
-      readonly user: UserRow;
-      readonly boundShards: number;
-      readonly jobs: readonly TombstoneJob[];
-    }
-  | { readonly ok: false; readonly code: 'user_not_found' }
-  | StorageUnavailable;
-
-export type JobDescription =
-  | { readonly ok: true; readonly job: TombstoneJob }
-  | { readonly ok: false; readonly code: 'job_not_found' }
-  | StorageUnavailable;
+import { countReservedShards, findUser } from './user-records.ts';
 
 function log(event: string, fields: Readonly<Record<string, unknown>>): void {
   console.log(JSON.stringify({ event, ...fields }));
@@ -108,12 +74,20 @@ export class OrganizationObject extends DurableObject<Environment> {
    * records the deployment; every later one compares.
    */
   async snapshot(deployment: Deployment, knownVersion: number): Promise<SnapshotAnswer> {
+    const { otherVersion } = this.#store;
+    if (otherVersion !== undefined) {
+      return { ok: false, code: 'deployment_mismatch', detail: otherVersion };
+    }
     const mismatch = await this.#checkDeployment(deployment);
     if (mismatch !== undefined) return mismatch;
     return this.#store.read((sql): SnapshotAnswer => {
       const importId = findUnfinishedImport(sql);
       if (importId !== undefined) {
-        return { ok: false, code: 'import_incomplete', detail: `import ${importId} has not ended` };
+        return {
+          ok: false,
+          code: 'import_incomplete',
+          detail: `import ${importId} has begun and not ended: import again, into a new, empty place`,
+        };
       }
       const version = readVersion(sql);
       const snapshot = version === knownVersion ? undefined : readSnapshot(sql, version);
@@ -268,9 +242,7 @@ export class OrganizationObject extends DurableObject<Environment> {
   }
 
   async stateMark() {
-    return await this.#store.write((sql) => {
-      return { ok: true, mark: readOrganizationMark(sql) } as const;
-    });
+    return await markIn(this.#store, readOrganizationMark);
   }
 
   async exportState(section: StateSection, range: PageRange) {
@@ -327,7 +299,7 @@ export class OrganizationObject extends DurableObject<Environment> {
     });
     if (isUnavailable(recorded)) return storageUnavailable;
     if (recorded === offered) return undefined;
-    const detail = `created with ${String(recorded)}, started with ${offered}`;
+    const detail = `created with ${String(recorded)}, started with ${offered}. The number of shards changes with an export and an import; a lost device id key comes back from a backup`;
     return { ok: false, code: 'deployment_mismatch', detail };
   }
 }

@@ -5,7 +5,7 @@ import { DurableStore } from '../storage/durable-store.ts';
 import { exportTable, type PageRange } from '../storage/export-tables.ts';
 import { importBlock } from '../storage/import-block.ts';
 import { bytesOf, importRows } from '../storage/import-rows.ts';
-import { readChanges } from '../storage/state-marks.ts';
+import { markIn, readChanges } from '../storage/state-marks.ts';
 import { keyMigrations } from './key-schema.ts';
 
 export type ClaimResult =
@@ -59,11 +59,8 @@ export class KeyObject extends DurableObject<Environment> {
     });
   }
 
-  /** On disk when it is answered, so that no crash can take back what a mark has told. */
   async stateMark() {
-    return await this.#store.write((sql) => {
-      return { ok: true, mark: { changes: readChanges(sql) } } as const;
-    });
+    return await markIn(this.#store, (sql) => ({ changes: readChanges(sql) }));
   }
 
   async exportState(section: StateSection, range: PageRange) {

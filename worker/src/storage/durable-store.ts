@@ -31,6 +31,12 @@ export class DurableStore {
     this.#commit = new GroupCommit(storage, onRolledBack);
   }
 
+  /** Says how the database is of another version; `undefined` when it is not. */
+  get otherVersion(): string | undefined {
+    const migrated = this.#migrated;
+    return migrated.ok || !migrated.otherVersion ? undefined : migrated.detail;
+  }
+
   /** Runs a block that only reads. */
   read<Value>(block: (sql: SqlStorage) => Value): Value | StorageUnavailable {
     if (!this.#migrated.ok) return this.#refuseSchema(this.#migrated.detail);

@@ -12,7 +12,8 @@ export type Migration = {
 
 export type MigrationResult =
   | { readonly ok: true; readonly applied: readonly string[] }
-  | { readonly ok: false; readonly detail: string };
+  /** `otherVersion`: the database is as it should be, for another version of the code. */
+  | { readonly ok: false; readonly otherVersion: boolean; readonly detail: string };
 
 /**
  * Brings `storage` to the newest schema, in one transaction. Idempotent. Every statement runs or none. Never throws,
@@ -28,7 +29,7 @@ export function migrate(
   try {
     return applyPending(storage, migrations);
   } catch (error) {
-    return { ok: false, detail: String(error) };
+    return { ok: false, otherVersion: false, detail: String(error) };
   }
 }
 
@@ -54,10 +55,12 @@ function applyPending(
   for (const [position, id] of applied.entries()) {
     const wanted = expected[position];
     if (wanted === undefined) {
-      return { ok: false, detail: `the database is newer than this version: it has ${id}` };
+      const detail = `the database is newer than this version: it has ${id}`;
+      return { ok: false, otherVersion: true, detail };
     }
     if (wanted !== id) {
-      return { ok: false, detail: `migration ${position + 1} is ${id}, expected ${wanted}` };
+      const detail = `migration ${position + 1} is ${id}, expected ${wanted}`;
+      return { ok: false, otherVersion: true, detail };
     }
   }
 

@@ -71,7 +71,7 @@ function checkFiles(
       [
         `The data folder ${directory} is not complete:`,
         ...missing.map((problem) => `  ${problem}`),
-        'Restore it from a backup as a whole. Only for a new, empty deployment: remove the folder; the next start makes a new one.',
+        'Restore it from a backup as a whole, or import an export into a new folder (countersign-server import). Only for a new, empty deployment: remove the folder; the next start makes a new one.',
       ].join('\n'),
     );
   }

@@ -46,7 +46,7 @@ const defaultShardCount = 16;
 function mismatch(paths: DataPaths, what: string): EdgeServerError {
   return new EdgeServerError(
     'deployment_mismatch',
-    `${paths.deployment}: ${what}. Nothing is served until the settings fit the data again: devices could not be found in it.`,
+    `${paths.deployment}: ${what}. Nothing is served until the settings fit the data again: devices could not be found in it. See docs/backup-and-restore.md.`,
   );
 }
 
@@ -57,12 +57,15 @@ function assertDeploymentFits(
 ): void {
   const fingerprint = createHash('sha256').update(readFileSync(paths.deviceIdKey));
   if (fingerprint.digest('base64url') !== deployment.deviceIdKeyFingerprint) {
-    throw mismatch(paths, `the data was created with another key than ${paths.deviceIdKey}`);
+    throw mismatch(
+      paths,
+      `the data was created with another key than ${paths.deviceIdKey}. Put that key back from a backup of this folder, or import an export, which has it`,
+    );
   }
   if (shardCount !== undefined && shardCount !== deployment.shardCount) {
     throw mismatch(
       paths,
-      `the data was created with ${deployment.shardCount} shards, not ${shardCount}. The number cannot change in place`,
+      `the data was created with ${deployment.shardCount} shards, not ${shardCount}. Leave --shards and COUNTERSIGN_SHARDS out, or give the data another number of shards: countersign-server export, then countersign-server import --shards ${shardCount} into a new folder`,
     );
   }
 }

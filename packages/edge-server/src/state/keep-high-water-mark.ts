@@ -101,7 +101,11 @@ export async function watchState(
   },
 ): Promise<() => Promise<void>> {
   const { path, data } = options;
-  if (path === undefined) return async () => undefined;
+  if (path === undefined) {
+    // Also says whether all databases are of this version.
+    await readMarks(options.access);
+    return async () => undefined;
+  }
   const first = await checkHighWaterMark({ ...options, path });
   const { shardCount } = data.deployment;
   const intervalMs =

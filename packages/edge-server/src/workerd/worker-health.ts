@@ -14,6 +14,13 @@ const healthAnswer = z.object({ status: z.literal('ok') });
 const maxAnswerBytes = 16 * 1024;
 const answerTimeoutMs = 5_000;
 
+/** Nothing of these mends itself. */
+const refusals: readonly string[] = [
+  'deployment_mismatch',
+  'configuration_invalid',
+  'import_incomplete',
+];
+
 function judge(status: number, body: string): WorkerHealth {
   let json: unknown;
   try {
@@ -26,7 +33,7 @@ function judge(status: number, body: string): WorkerHealth {
   if (!problem.success) return { state: 'not_ready', detail: `/healthz answered ${status}` };
   const { code, title, detail, field } = problem.data;
   const about = [field, detail ?? title].filter((text) => text !== undefined).join(': ');
-  return code === 'deployment_mismatch' || code === 'configuration_invalid'
+  return refusals.includes(code)
     ? { state: 'refused', code, detail: about }
     : { state: 'not_ready', detail: `${code}: ${about}` };
 }

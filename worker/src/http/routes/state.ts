@@ -26,7 +26,7 @@ const namesOf = (migrations: ReadonlyArray<{ readonly id: string }>) =>
 /** `GET /v1/admin/state`. */
 export const getState = forOwner(async (broker, context) => {
   const organization = await askObject(() => broker.organization().stateMark());
-  if (!organization.ok) return context.refuse(organization);
+  if (!organization.ok) return context.refuse({ code: organization.code });
   return Response.json({
     organization_id: broker.organizationId,
     shard_count: broker.shardCount,
@@ -39,11 +39,18 @@ export const getState = forOwner(async (broker, context) => {
   });
 });
 
-type Marked<Mark> = { readonly ok: true; readonly mark: Mark } | { readonly ok: false };
+type Marked<Mark> =
+  | { readonly ok: true; readonly mark: Mark }
+  | { readonly ok: false; readonly otherVersion?: string };
 
 /** What cannot be read is refused by its object, too: it is told, and does not hide the others. */
 const markOf = <Mark>(answer: Marked<Mark>) =>
-  answer.ok ? answer.mark : { unreadable: 'storage_unavailable' };
+  answer.ok
+    ? answer.mark
+    : {
+        unreadable: answer.otherVersion ?? 'storage_unavailable',
+        other_version: answer.otherVersion !== undefined,
+      };
 
 /** `GET /v1/admin/state/marks?from={shard}`. */
 export const getMarks = forOwner(async (broker, context) => {

@@ -1,0 +1,336 @@
+// Export, and import into other numbers of shards: what was bound, unbound, revoked, blocked and spent stays so.
+import { readFileSync, statSync } from 'node:fs';
+import { packEvidence } from '@countersign/protocol';
+import { archivedChains, archivedDecisionPage, statePage } from '@countersign/protocol/state';
+import { FakeDevice } from '@countersign/testkit/fake-device';
+import { firstBrokenRow } from '@countersign/testkit/verify-chain';
+import { decodeJwt } from 'jose';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import * as z from 'zod/mini';
+import { type BackupWorld, editDatabases, fillBroker } from '../support/backup-world.ts';
+import {
+  expectDenied,
+  expectProblem,
+  expectTrusted,
+  readDecision,
+} from '../support/expect-answer.ts';
+import { normalizedContent } from '../support/export-content.ts';
+import { BackupFolder } from '../support/server-command.ts';
+import { certificateOf, openTransaction } from '../support/sign-in-attempt.ts';
+import { TestBroker } from '../support/test-broker.ts';
+
+const shardCounts = [1, 4, 7, 16];
+
+let origin: TestBroker;
+let world: BackupWorld;
+let folder: BackupFolder;
+let exported: string;
+/** Chains of the exported broker, by shard. */
+let oldChains: Awaited<ReturnType<TestBroker['client']['decisions']>>[];
+
+beforeAll(async () => {
+  folder = new BackupFolder();
+  origin = await TestBroker.start();
+  world = await fillBroker(origin, shardCounts.length);
+  await origin.startAgain();
+  oldChains = [];
+  for (let shard = 0; shard < origin.shardCount; shard++) {
+    oldChains.push(await origin.client.decisions(shard));
+  }
+  // While it serves.
+  exported = await folder.export(origin.dataDirectory);
+  await origin.stop();
+});
+afterAll(async () => {
+  for (const host of world?.hosts ?? []) host.remove();
+  folder?.remove();
+  await origin?.stopAndRemove();
+});
+
+const keySetVersion = async (broker: TestBroker) => {
+  const answer = z
+    .object({ key_set: z.string() })
+    .parse(await (await broker.client.request('/v1/key-set')).json());
+  return z.object({ version: z.int() }).parse(decodeJwt(answer.key_set)).version;
+};
+
+async function archivedRows(broker: TestBroker, chainId: string) {
+  const path = `/v1/admin/archived-chains/${chainId}/decisions?limit=1000`;
+  return archivedDecisionPage.parse(await (await broker.client.admin('GET', path)).json());
+}
+
+it('an export can be read by its owner alone, and shows no key', () => {
+  expect(statSync(exported).mode & 0o777).toBe(0o600);
+  const text = readFileSync(exported, 'utf8');
+  expect(text).not.toContain(origin.server.ownerToken);
+  expect(text).not.toContain('PRIVATE KEY');
+  expect(text).not.toContain(Buffer.from('PRIVATE KEY').toString('base64url').slice(0, 12));
+});
+
+describe.each(shardCounts)('imported into %d shards', (shardCount) => {
+  let broker: TestBroker;
+  beforeAll(async () => {
+    const name = `into-${shardCount}`;
+    const result = await folder.import(exported, name, '--shards', String(shardCount));
+    expect(result).toMatchObject({ code: 0, errors: '' });
+    expect(result.output).toContain(`with ${shardCount} shards`);
+    expect(result.output).not.toContain('does not verify');
+    broker = await origin.startOn(folder.file(name), shardCount);
+  });
+  afterAll(() => broker?.stop());
+  const signIn = (device: FakeDevice, user?: string) =>
+    broker.client.signIn(world.client, device, user);
+
+  it('is the same organization under a newer key set', async () => {
+    expect(broker.server.organizationId).toBe(origin.server.organizationId);
+    expect(broker.server.ownerToken).toBe(origin.server.ownerToken);
+    expect(broker.server.rootCertificatePem).toBe(origin.server.rootCertificatePem);
+    expect(await keySetVersion(broker)).toBe(2);
+  });
+
+  it('knows every device, in the shard that it belongs to now', async () => {
+    expectTrusted(await signIn(world.bound));
+    expectTrusted(await signIn(world.renewed));
+    expectDenied(await signIn(world.bound, 'eve'), 'subject_inactive');
+    expectDenied(await signIn(world.bound, 'bob'), 'certificate_bound_to_other_user');
+  });
+
+  it('is served by native hosts as they are, which ask for the newer key set by themselves', async () => {
+    const { transaction, challenge } = await openTransaction(broker, world.client);
+    const host = world.hosts[shardCounts.indexOf(shardCount)];
+    const answer = await host?.attest(challenge, world.client.origin);
+    if (answer?.type !== 'attest') throw new Error(JSON.stringify(answer));
+    const evidence = packEvidence({
+      unverifiedChallenge: challenge,
+      unverifiedResponse: answer.response,
+    });
+    expectTrusted(await broker.client.evaluate(world.client, { transaction, evidence }));
+  });
+
+  it('#45 keeps revoked what was revoked, and blocked what was blocked', async () => {
+    expectDenied(await signIn(world.revoked), 'certificate_revoked');
+    const { enrollment_token } = await broker.client.createEnrollmentToken(
+      world.revoked.hardwareId,
+    );
+    const again = await broker.client.post(
+      '/v1/enrollments',
+      world.revoked.enrollmentRequest(enrollment_token),
+    );
+    await expectProblem(again, 403, 'key_blocked');
+    const elsewhere = { serial_number: `OTHER${crypto.randomUUID()}` };
+    for (const [device, code, status] of [
+      [world.revoked, 'key_blocked', 403],
+      [world.bound, 'key_of_other_device', 409],
+    ] as const) {
+      const token = await broker.client.createEnrollmentToken(elsewhere);
+      const response = await broker.client.post('/v1/enrollments', {
+        ...device.enrollmentRequest(token.enrollment_token),
+        hardware_id: elsewhere,
+      });
+      await expectProblem(response, status, code);
+    }
+  });
+
+  it('#45 keeps ended what was ended, also where it had not reached every shard', async () => {
+    expectDenied(await signIn(world.ofEve, 'eve'), 'subject_inactive');
+    expectDenied(await signIn(world.suspended, 'ada'), 'certificate_suspended');
+    expectDenied(await signIn(world.ofMallory, 'mallory'), 'user_revoked');
+    await broker.client.putUser('eve', true);
+    expectDenied(await signIn(world.ofEve, 'eve'), 'user_revoked');
+    expect((await broker.client.user('mallory')).jobs).toEqual([]);
+  });
+
+  it('keeps a replaced certificate replaced, in its lineage', async () => {
+    expectDenied(await signIn(world.superseded), 'certificate_superseded');
+    const { certificates } = await broker.client.device(world.superseded.deviceId ?? '');
+    expect(certificates.map(({ status }) => status)).toEqual(['superseded', 'bound']);
+  });
+
+  it('counts unbound certificates on', async () => {
+    const [first, ...others] = world.unbound;
+    if (first === undefined) throw new Error('there are three');
+    expect((await broker.client.device(first.deviceId ?? '')).unbound_certificates).toBe(3);
+    for (const device of [first, ...others]) device.deviceId = first.deviceId;
+    const next = () => FakeDevice.create(first.hardwareId);
+    await broker.client.enroll(await next());
+    await broker.client.enroll(await next());
+    const { enrollment_token } = await broker.client.createEnrollmentToken(first.hardwareId);
+    const sixth = await broker.client.post(
+      '/v1/enrollments',
+      (await next()).enrollmentRequest(enrollment_token),
+    );
+    await expectProblem(sixth, 409, 'enrollment_limit_reached');
+  });
+
+  it('keeps tokens spent or to be spent', async () => {
+    const { client } = broker;
+    const stranger = await FakeDevice.create(world.bound.hardwareId);
+    await expectProblem(
+      await client.post('/v1/enrollments', stranger.enrollmentRequest(world.spentToken)),
+      403,
+      'enrollment_token_spent',
+    );
+    const repeated = await client.enroll(world.bound, world.spentToken);
+    expect(repeated.device_id).toBe(world.bound.deviceId);
+    const { fingerprint_sha256 } = await certificateOf(broker, world.bound);
+    expect(fingerprint_sha256).toBe(
+      Buffer.from(
+        await crypto.subtle.digest('SHA-256', new Uint8Array(world.bound.certificate ?? [])),
+      ).toString('base64url'),
+    );
+    const waiting = await FakeDevice.create(world.waiting.hardwareId);
+    await client.enroll(waiting, world.pendingToken);
+    expectTrusted(await signIn(waiting));
+  });
+
+  it('finishes a certificate whose signature was lost before', async () => {
+    const before = world.intentOf.certificate;
+    const again = await broker.client.enroll(world.intentOf, world.intentToken);
+    expect(again.device_id).toBe(world.intentOf.deviceId);
+    expect(world.intentOf.certificate?.length).toBeGreaterThan(100);
+    // The same bytes are signed; only the signature is another.
+    expect(world.intentOf.certificate?.slice(4, 200)).toEqual(before?.slice(4, 200));
+    expectTrusted(await signIn(world.intentOf));
+  });
+
+  it('#45 accepts no challenge from before, neither a spent one nor an open one', async () => {
+    for (const body of [world.decidedBody, world.openBody]) {
+      const answer = await readDecision(await broker.client.sendEvaluation(world.client, body));
+      expectDenied(answer, 'challenge_key_unknown');
+    }
+  });
+
+  it('keeps the old chains as they were, and begins new ones with their heads', async () => {
+    const listed = archivedChains.parse(
+      await (await broker.client.admin('GET', '/v1/admin/archived-chains')).json(),
+    );
+    const expected = oldChains.flatMap(({ rows, head }, shard) =>
+      rows.length === 0 ? [] : [{ suffix: `.${shard}`, rows, head }],
+    );
+    expect(listed.chains.map(({ count, hash }) => ({ count, hash }))).toEqual(
+      expected.map(({ head }) => head),
+    );
+    for (const [index, { rows, head, suffix }] of expected.entries()) {
+      const id = listed.chains[index]?.chain_id ?? '';
+      expect(id.endsWith(suffix)).toBe(true);
+      const archived = await archivedRows(broker, id);
+      expect(archived.decisions).toEqual(rows);
+      expect(firstBrokenRow(archived.decisions, head, archived.start)).toBeUndefined();
+    }
+    const starts: unknown[] = [];
+    for (let shard = 0; shard < shardCount; shard++) {
+      const { start } = await broker.client.decisions(shard);
+      const parsed = z
+        .object({ v: z.literal(1), shard: z.int(), chains: z.array(z.unknown()) })
+        .parse(JSON.parse(start ?? ''));
+      expect(parsed.shard).toBe(shard);
+      starts.push(...parsed.chains);
+    }
+    expect(new Set(starts.map((chain) => JSON.stringify(chain)))).toEqual(
+      new Set(
+        listed.chains.map(({ chain_id, count, hash }) => JSON.stringify({ chain_id, count, hash })),
+      ),
+    );
+    expect(await broker.brokenRows()).toEqual([]);
+    await expectProblem(
+      await broker.client.admin('GET', `/v1/admin/archived-chains/${'A'.repeat(22)}.0/decisions`),
+      404,
+      'not_found',
+    );
+  });
+});
+
+describe('an export of an import', () => {
+  it('has the same content, apart from numbers and places', async () => {
+    const ids: string[] = [];
+    let source = exported;
+    for (const shards of [5, 2]) {
+      const result = await folder.import(source, `again-${shards}`, '--shards', String(shards));
+      expect(result).toMatchObject({ code: 0, errors: '' });
+      const next = await folder.export(folder.file(`again-${shards}`), `again-${shards}.jsonl`);
+      const [before, after] = [normalizedContent(source), normalizedContent(next)];
+      expect(after.rows).toEqual(before.rows);
+      expect(after.rows.certificates?.length).toBeGreaterThan(9);
+      // Every chain there was, and those that the import ended.
+      expect(after.chains).toEqual(before.chains);
+      expect(Object.keys(after.chains).length).toBeGreaterThan(1);
+      ids.push(before.exportId);
+      source = next;
+    }
+    expect(new Set(ids).size).toBe(2);
+  });
+});
+
+it('rows that a request asks for are refused by the name of what is wrong', async () => {
+  await origin.startAgain();
+  for (const [query, field] of [
+    ['object=device&shard=99&section=devices', 'shard'],
+    ['object=device&shard=0&section=keys', 'section'],
+    ['object=device&shard=0&section=sqlite_master', 'section'],
+    ['object=other&shard=0&section=devices', 'object'],
+    ['object=device&shard=0&section=devices&after=!', 'after'],
+    ['object=device&shard=0&section=decisions&through=-1', 'through'],
+  ]) {
+    const response = await origin.client.admin('GET', `/v1/admin/state/rows?${query}`);
+    await expectProblem(response, 400, 'field_invalid', field);
+  }
+  const rows = '/v1/admin/state/rows?object=key&shard=0&section=keys';
+  await expectProblem(await origin.client.request(rows), 401, 'admin_authentication_failed');
+  statePage.parse(await (await origin.client.admin('GET', rows)).json());
+  await origin.stop();
+});
+
+it('an import into a broker in which something is stored changes nothing', async () => {
+  await origin.startAgain();
+  const before = await origin.recordedDecisions();
+  const begin = await origin.client.admin('POST', '/v1/admin/state/import', {
+    import_id: 'A'.repeat(22),
+    imports: 0,
+    created_at: '2026-01-01T00:00:00Z',
+    chains: [],
+  });
+  await expectProblem(begin, 409, 'import_refused');
+  const rows = await origin.client.admin('POST', '/v1/admin/state/import/rows', {
+    import_id: 'A'.repeat(22),
+    object: 'organization',
+    shard: 0,
+    section: 'users',
+    tables: { users: [{ user_id: 'eve', active: 1, epoch: 9, epoch_since_ms: 0 }] },
+  });
+  await expectProblem(rows, 409, 'import_refused');
+  expect((await origin.client.user('eve')).active).toBe(false);
+  expect(await origin.recordedDecisions()).toEqual(before);
+  await origin.stop();
+});
+
+it('an import that has not ended serves nothing, at this start and at the next', async () => {
+  const empty = await TestBroker.start();
+  try {
+    const begin = await empty.client.admin('POST', '/v1/admin/state/import', {
+      import_id: 'B'.repeat(22),
+      imports: 0,
+      created_at: '2026-01-01T00:00:00Z',
+      chains: [],
+    });
+    expect(begin.status).toBe(200);
+    await expectProblem(await empty.client.request('/healthz'), 503, 'import_incomplete');
+    await expectProblem(
+      await empty.client.admin('PUT', '/v1/admin/applications/a', {
+        name: 'a',
+        enforcement: 'enforce',
+      }),
+      503,
+      'import_incomplete',
+    );
+    await empty.stop();
+    await expect(empty.startAgain()).rejects.toMatchObject({
+      message: expect.stringMatching(/import_incomplete/),
+    });
+    editDatabases(empty.dataDirectory, 'countersign-organization-v1', (database) =>
+      database.exec('DELETE FROM imports'),
+    );
+    await empty.startAgain();
+  } finally {
+    await empty.stopAndRemove();
+  }
+});
