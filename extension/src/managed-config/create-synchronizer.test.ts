@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createFakeBrowser, failingHost, healthyHost } from '../fake-browser.ts';
+import { createFakeBrowser, failingHost, healthyHost, turn } from '../fake-browser.ts';
 import { createNativeHost } from '../native-host/native-host.ts';
 import { readAppliedOrigins } from './applied-origins.ts';
 import { createSynchronizer } from './create-synchronizer.ts';
@@ -50,6 +50,23 @@ describe('a synchronization', () => {
     expect(await synchronize()).toMatchObject({ ok: false, code: 'host_exited' });
     expect(browser.localItems.size).toBe(0);
     expect(browser.scripts.size).toBe(0);
+  });
+
+  it('restores what an update took away before it waits for managed storage', async () => {
+    const { browser, synchronize } = synchronizerIn();
+    browser.setByPolicy({ origins: ['https://sso.corp.test'] });
+    await synchronize();
+    browser.scripts.clear();
+    browser.openTabs.push({ id: 1, url: 'https://sso.corp.test/', loaded: 0 });
+    const managed = { get: () => new Promise<never>(() => undefined) };
+    const updated = createSynchronizer(
+      { ...browser, storage: { ...browser.storage, managed } },
+      createNativeHost(browser.runtime, () => 'id'),
+    );
+    void updated();
+    for (let count = 0; count < 20; count++) await turn();
+    expect(browser.scripts.get('bridge')?.matches).toEqual(['https://sso.corp.test/*']);
+    expect(browser.openTabs[0]?.loaded).toBe(1);
   });
 
   it('goes on after one that failed', async () => {

@@ -1,7 +1,12 @@
 import type { BrowserApi } from '../browser-api.ts';
 import type { NativeHost } from '../native-host/native-host.ts';
-import { writeAppliedOrigins } from './applied-origins.ts';
-import { applyBridgeRegistration, bridgeOpenPages } from './bridge-registration.ts';
+import { readAppliedOrigins, writeAppliedOrigins } from './applied-origins.ts';
+import {
+  applyBridgeRegistration,
+  bridgeOpenPages,
+  matchPatternsFor,
+  registeredPatterns,
+} from './bridge-registration.ts';
 import { chooseOrigins, type OriginsChoice } from './choose-origins.ts';
 import { readManagedStorage } from './read-managed-storage.ts';
 
@@ -20,7 +25,21 @@ export function createSynchronizer(
   let running: Promise<unknown> = Promise.resolve();
   let waiting: Promise<OriginsChoice> | undefined;
 
+  /**
+   * An update of the extension takes its registered scripts away, and managed storage lets itself be waited for: what
+   * was applied last holds meanwhile.
+   */
+  async function restoreRegistration(): Promise<void> {
+    const applied = await readAppliedOrigins(api.storage);
+    if (applied === undefined) return;
+    const patterns = await registeredPatterns(api.scripting);
+    if (matchPatternsFor(applied.origins).every((pattern) => patterns.includes(pattern))) return;
+    await applyBridgeRegistration(api.scripting, applied.origins);
+    await bridgeOpenPages(api, applied.origins);
+  }
+
   async function synchronizeOnce(): Promise<OriginsChoice> {
+    await restoreRegistration();
     const choice = await chooseOrigins(await readManagedStorage(api.storage), host);
     if (!choice.ok) return choice;
     // First the list, then the scripts: a page must not meet a script whose challenge would still be refused.

@@ -15,6 +15,11 @@ export type SignInOutcome = {
 /** Signs in as a person does: opens the page, fills the form in and reads what the site says. */
 export async function signIn(page: Page, origin: string, user = 'ada'): Promise<SignInOutcome> {
   await page.goto(origin);
+  return signInOnOpenPage(page, user);
+}
+
+/** The same without loading the page, as a person does who has left it open. */
+export async function signInOnOpenPage(page: Page, user = 'ada'): Promise<SignInOutcome> {
   await page.getByLabel('User name').fill(user);
   await page.getByLabel('Password').fill(samplePassword);
   await page.getByRole('button', { name: 'Sign in' }).click();

@@ -12,14 +12,17 @@ import { elementOf, showChecking, showCopied, showDiagnosis } from './show-diagn
 const host = createNativeHost(browserApi.runtime, () => crypto.randomUUID());
 const patienceMs = 2_000;
 let latest: Diagnosis | undefined;
-let checks = 0;
+let begun = 0;
+/** The oldest look whose outcome is still worth showing. */
+let wanted = 1;
 
-/** Looks at everything and shows it, unless a later look was begun meanwhile. */
+/** Looks at everything and shows it, unless the outcome of a later look is there, or only a later one is wanted. */
 async function check(): Promise<void> {
-  checks += 1;
-  const thisCheck = checks;
+  begun += 1;
+  const look = begun;
   const diagnosis = await diagnosisNow();
-  if (thisCheck !== checks) return;
+  if (look < wanted) return;
+  wanted = look;
   latest = diagnosis;
   showDiagnosis(document, diagnosis);
   await showInToolbar(browserApi.action, diagnosis).catch((error: unknown) =>
@@ -42,6 +45,7 @@ async function diagnosisNow(): Promise<Diagnosis> {
 
 async function checkAgain(): Promise<void> {
   showChecking(document);
+  wanted = begun + 1;
   const message: ExtensionMessage = { type: 'synchronize' };
   // Should the background not answer, or wait for a policy that is held back, the facts show what that left undone.
   await Promise.race([
