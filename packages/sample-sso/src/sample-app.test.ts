@@ -44,6 +44,16 @@ const signIn = (app: Awaited<ReturnType<typeof createApp>>, cookie: string) =>
     body: new URLSearchParams({ username: 'ada', password: demoPassword }),
   });
 
+test('the page may ask the broker, and its mTLS address where there is one', async () => {
+  const sources = async (parts: Partial<SampleAppParts>) => {
+    const form = await (await createApp(parts)).request('https://sso.example.com/');
+    return /connect-src ([^;]+);/.exec(form.headers.get('Content-Security-Policy') ?? '')?.[1];
+  };
+  expect(await sources({})).toBe("'self' https://broker.example.com");
+  const mtlsUrl = 'https://mtls.example.com';
+  expect(await sources({ mtlsUrl })).toBe(`'self' https://broker.example.com ${mtlsUrl}`);
+});
+
 test('over https every cookie is bound to the host', async () => {
   const app = await createApp();
   const form = await app.request('https://sso.example.com/');
