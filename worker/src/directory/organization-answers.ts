@@ -1,6 +1,6 @@
 import type { StorageUnavailable } from '../storage/durable-store.ts';
 import type { UserChange } from './change-user.ts';
-import type { OrganizationSnapshot } from './organization-snapshot.ts';
+import type { StoredSnapshot } from './organization-snapshot.ts';
 import type { TombstoneJob } from './tombstone-job.ts';
 import type { UserRow } from './user-records.ts';
 
@@ -16,7 +16,7 @@ export type SnapshotAnswer =
   | {
       readonly ok: true;
       readonly version: number;
-      readonly snapshot: OrganizationSnapshot | undefined;
+      readonly snapshot: StoredSnapshot | undefined;
     }
   | { readonly ok: false; readonly code: 'storage_unavailable' }
   | {

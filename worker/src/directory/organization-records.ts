@@ -2,11 +2,11 @@ import * as z from 'zod/mini';
 import { policyDocument } from '../policy/policy-document.ts';
 import {
   type Application,
-  type OrganizationSnapshot,
   type RegisteredClient,
   registeredClient,
+  type StoredSnapshot,
 } from './organization-snapshot.ts';
-import { readInactiveUsers } from './user-records.ts';
+import { readInactiveUsersJson } from './user-records.ts';
 
 /** Rows of the `OrganizationObject`, read with a schema: a row that does not fit is damage and fails closed. */
 
@@ -40,7 +40,7 @@ export function readApplications(sql: SqlStorage): Map<string, Application> {
   );
 }
 
-export function readSnapshot(sql: SqlStorage, version: number): OrganizationSnapshot {
+export function readSnapshot(sql: SqlStorage, version: number): StoredSnapshot {
   const clients = sql
     .exec<{ document: string }>('SELECT document FROM clients')
     .toArray()
@@ -49,6 +49,6 @@ export function readSnapshot(sql: SqlStorage, version: number): OrganizationSnap
     version,
     applications: readApplications(sql),
     clients: new Map(clients.map((client) => [client.client_id, client])),
-    inactiveUsers: readInactiveUsers(sql),
+    inactiveUsersJson: readInactiveUsersJson(sql),
   };
 }

@@ -22,6 +22,17 @@ export type OrganizationSnapshot = {
   readonly inactiveUsers: ReadonlySet<string>;
 };
 
+/** A snapshot as the organization's one object gives it. Texts cost it a tenth of what a set of as many ids would. */
+export type StoredSnapshot = Omit<OrganizationSnapshot, 'inactiveUsers'> & {
+  /** JSON list of ids. */
+  readonly inactiveUsersJson: string;
+};
+
+export function openSnapshot({ inactiveUsersJson, ...same }: StoredSnapshot): OrganizationSnapshot {
+  const inactiveUsers = z.array(z.string()).parse(JSON.parse(inactiveUsersJson));
+  return { ...same, inactiveUsers: new Set(inactiveUsers) };
+}
+
 /** A snapshot with the moment, by the reader's clock, at which its reading began. */
 export type ReadSnapshot = {
   readonly snapshot: OrganizationSnapshot;

@@ -1,15 +1,15 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Deployment, SnapshotAnswer } from './organization-answers.ts';
-import type { OrganizationSnapshot } from './organization-snapshot.ts';
+import type { StoredSnapshot } from './organization-snapshot.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
 
 const start = 1_800_000_000_000;
 const deployment: Deployment = { shardCount: 8, deviceIdKeyFingerprint: 'fingerprint' };
-const snapshotOf = (version: number): OrganizationSnapshot => ({
+const snapshotOf = (version: number): StoredSnapshot => ({
   version,
   applications: new Map(),
   clients: new Map(),
-  inactiveUsers: new Set(),
+  inactiveUsersJson: '[]',
 });
 
 /** An organization whose version can be raised, and whose next answers can be held back or replaced. */
@@ -96,6 +96,28 @@ describe('SnapshotCache', () => {
       code: 'deployment_mismatch',
       detail: 'shards=64',
     });
+  });
+
+  it('opens the list of inactive users, and takes no damaged one', async () => {
+    const inactiveUsersJson = '["ada","\\u0000 \\"\\ud83d\\udca5"]';
+    organization.answer = () => ({
+      ok: true,
+      version: 2,
+      snapshot: { ...snapshotOf(2), inactiveUsersJson },
+    });
+    const read = await readAt(start);
+    expect(read.ok && [...read.snapshot.inactiveUsers]).toEqual(['ada', '\u0000 "💥']);
+    for (const damaged of ['["ada"', '["ada",1]', '{}', '']) {
+      organization.answer = () => ({
+        ok: true,
+        version: 3,
+        snapshot: { ...snapshotOf(3), inactiveUsersJson: damaged },
+      });
+      expect(await cache.refresh(start + 1)).toMatchObject({
+        ok: false,
+        code: 'snapshot_unavailable',
+      });
+    }
   });
 
   it('takes no answer that leaves out what it does not have', async () => {

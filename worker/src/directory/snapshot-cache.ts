@@ -1,6 +1,6 @@
 import { maxSnapshotAgeMs } from '@countersign/protocol/limits';
 import type { Deployment, SnapshotAnswer } from './organization-answers.ts';
-import type { ReadSnapshot } from './organization-snapshot.ts';
+import { openSnapshot, type ReadSnapshot } from './organization-snapshot.ts';
 
 export type SnapshotResult =
   | ({ readonly ok: true } & ReadSnapshot)
@@ -60,7 +60,8 @@ export class SnapshotCache {
           ? { ok: false, code: 'snapshot_unavailable', detail: answer.code }
           : { ok: false, code: answer.code, detail: answer.detail };
       }
-      const snapshot = answer.snapshot ?? known?.snapshot;
+      const snapshot =
+        answer.snapshot === undefined ? known?.snapshot : openSnapshot(answer.snapshot);
       if (snapshot === undefined) {
         return { ok: false, code: 'snapshot_unavailable', detail: 'no snapshot in the answer' };
       }
