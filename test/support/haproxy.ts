@@ -6,8 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { TestClient } from '@countersign/testkit/broker-client';
+import type { FakeDevice } from '@countersign/testkit/fake-device';
+import { readBrokerCertificate } from './broker-keys.ts';
 import { createTlsAuthority } from './browser/tls-authority.ts';
 import { findFreePort } from './free-port.ts';
+import { askMtls, keyPairOf, type MtlsAnswer, type MtlsRequest } from './mtls-client.ts';
+import { enrollDevice, openTransaction } from './sign-in-attempt.ts';
+import { TestBroker } from './test-broker.ts';
 
 /** HAProxy with the configuration that the edge server's documentation gives. */
 export type RunningHaproxy = {
@@ -92,4 +98,52 @@ export async function startHaproxy(
   }
   await stop();
   throw new Error(`HAProxy did not start: ${output}`);
+}
+
+/** A broker whose clients come through HAProxy, with a client and an enrolled device. */
+export type BehindHaproxy = {
+  readonly broker: TestBroker;
+  readonly client: TestClient;
+  readonly device: FakeDevice;
+  readonly haproxy: RunningHaproxy;
+  /** HAProxy's files, and what a test adds; removed with `stop`. */
+  readonly folder: string;
+  readonly frontSocket: string;
+  readonly issuerPem: string;
+  /** One request through HAProxy; it would get evidence if nothing were changed. */
+  ask(changes?: MtlsRequest): Promise<MtlsAnswer>;
+  stop(): Promise<void>;
+};
+
+export async function startBehindHaproxy(): Promise<BehindHaproxy> {
+  const folder = makeHaproxyFolder();
+  const frontSocket = join(folder, 'front.sock');
+  const broker = await TestBroker.start({
+    front: { socket: frontSocket, mtlsUrl: `https://${haproxyNames.mtls}` },
+  });
+  try {
+    const client = await broker.client.registerClient();
+    const device = await enrollDevice(broker);
+    const issuerPem = readBrokerCertificate(broker.dataDirectory, 'issuer').toString();
+    const haproxy = await startHaproxy(folder, { frontSocket, issuerPem });
+    return {
+      ...{ broker, client, device, haproxy, folder, frontSocket, issuerPem },
+      ask: async (changes = {}) =>
+        askMtls(broker, {
+          port: haproxy.port,
+          pair: keyPairOf(device),
+          challenge: (await openTransaction(broker, client)).challenge,
+          origin: client.origin,
+          ...changes,
+        }),
+      stop: async () => {
+        await broker.stopAndRemove();
+        await haproxy.stop();
+      },
+    };
+  } catch (error) {
+    await broker.stopAndRemove();
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  }
 }
