@@ -40,6 +40,10 @@ export async function runNativeMessaging(configurationPath: string): Promise<num
   const refresh = async () => {
     const configuration = loadConfiguration(configurationPath);
     if (!configuration.ok) return;
+    // Most that is loaded for a refresh is of no use to a device that has nothing to refresh.
+    const { readEnrollment } = await import('./enrollment/enrollment-record.ts');
+    const enrollment = readEnrollment(configuration.value.stateDirectory);
+    if (enrollment.ok && enrollment.value === undefined) return;
     const { refreshKeySetIfDue } = await import('./attest/attest.ts');
     const refreshed = await refreshKeySetIfDue(configuration.value, nowSeconds());
     if (!refreshed.ok && refreshed.reason !== 'not_enrolled') {
