@@ -27,6 +27,7 @@ const packageGroups: Record<PackageGroup, readonly SystemPackage[]> = {
     { name: 'faketime', evidence: 'faketime' },
     { name: 'softhsm2', evidence: 'softhsm2-util' },
     { name: 'opensc', evidence: 'pkcs11-tool' },
+    { name: 'strace', evidence: 'strace' },
   ],
   bench: [
     { name: 'golang-cfssl', evidence: 'cfssl' },

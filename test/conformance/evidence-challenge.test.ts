@@ -161,6 +161,10 @@ describe('#10 a header that talks the verifier into something else', () => {
       'challenge_malformed',
       () => `{"alg":"ES256","typ":"challenge+jwt","kid":"${kid}","__proto__":{"a":1}}`,
     ],
+    'a member twice': [
+      'challenge_malformed',
+      () => `{"alg":"none","alg":"ES256","typ":"challenge+jwt","kid":"${kid}"}`,
+    ],
     'no kid': ['challenge_key_unknown', () => ({ alg: 'ES256', typ: 'challenge+jwt' })],
     'a kid that is a path': [
       'challenge_key_unknown',
@@ -293,7 +297,11 @@ describe('evidence that is none', () => {
       'evidence_malformed',
       (challenge) => `v1~${challenge}~~~trusted_device`,
     ],
-    ['evidence of a later version', 'evidence_malformed', (challenge) => `v1~${challenge}~~a.b.c~`],
+    [
+      'mTLS evidence that is none',
+      'mtls_evidence_undecryptable',
+      (challenge) => `v1~${challenge}~~a.b.c~`,
+    ],
     ['no challenge', 'challenge_malformed', () => 'v1~~~~'],
     ['no response', 'evidence_missing', (challenge) => evidenceWithoutResponse(challenge)],
     [

@@ -6,12 +6,20 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expectDenied, expectTrusted } from '../support/expect-answer.ts';
 import { newKeyPair } from '../support/forge-certificate.ts';
 import { keyOf, partsOf, recipientOf } from '../support/forge-response.ts';
-import { encryptJwe, type JweChanges, signEs256 } from '../support/forge-token.ts';
+import {
+  encryptJwe,
+  type JweChanges,
+  mirrorSignature,
+  signatureOf,
+  signEs256,
+  withSignature,
+} from '../support/forge-token.ts';
 import {
   certificateOf,
   enrollDevice,
   evaluateWith,
   evidenceOf,
+  openTransaction,
 } from '../support/sign-in-attempt.ts';
 import { TestBroker } from '../support/test-broker.ts';
 
@@ -37,7 +45,7 @@ it('accepts an answer that is changed in nothing: the tables below fail for what
   expectTrusted(answer);
 });
 
-describe('the encryption of the response', () => {
+describe('#10 the encryption of the response', () => {
   const offCurve = { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) };
   const cases: Record<string, JweChanges> = {
     'with compression': { header: { zip: 'DEF' } },
@@ -110,6 +118,26 @@ describe('the encryption of the response', () => {
       return evidenceOf(challenge, jwe);
     });
     expectDenied(answer, 'response_undecryptable');
+  });
+});
+
+describe('#11 another spelling of a response that was used', () => {
+  it.each<[string, (jws: string) => string]>([
+    ['encrypted anew', (jws) => jws],
+    ['with the mirrored signature', (jws) => withSignature(jws, mirrorSignature(signatureOf(jws)))],
+  ])('%s does not decide again, nor for another user', async (_, spell) => {
+    const other = await enrollDevice(broker);
+    const { transaction, challenge } = await openTransaction(broker, client);
+    const { header, claims } = partsOf(challenge, other, client.origin);
+    const jws = signEs256(header, claims, keyOf(other));
+    const evaluate = (response: string, subject: string) => {
+      const evidence = evidenceOf(challenge, encryptJwe(response, recipientOf(challenge)));
+      return broker.client.evaluate(client, { transaction, evidence, subject });
+    };
+    expectTrusted(await evaluate(jws, 'ada'));
+    for (const subject of ['ada', 'eve']) {
+      expectDenied(await evaluate(spell(jws), subject), 'challenge_already_used');
+    }
   });
 });
 

@@ -114,6 +114,18 @@ describe('#10 the header of the response', () => {
     );
   });
 
+  it('a member twice, in the header or in the claims', async () => {
+    const twice = (part: object, member: string) =>
+      `${JSON.stringify(part).slice(0, -1)},${member}}`;
+    for (const forge of [
+      ({ header, claims }: ResponseParts) => signed(twice(header, '"alg":"ES256"'), claims),
+      ({ header, claims }: ResponseParts) =>
+        signed(header, twice(claims, '"origin":"https://evil.example"')),
+    ]) {
+      expectDenied(await evaluateJws(forge), 'response_malformed');
+    }
+  });
+
   it('alg HS256 with the public key of the certificate as the secret', async () => {
     const answer = await evaluateJws(({ header, claims }) => {
       const input = `${encodePart({ ...header, alg: 'HS256' })}.${encodePart(claims)}`;

@@ -6,6 +6,7 @@ import { randomText } from '@countersign/testkit/broker-client';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readBrokerCertificate } from '../support/broker-keys.ts';
 import { NativeHost } from '../support/native-host.ts';
+import { SystemCallTrace } from '../support/system-call-trace.ts';
 import { TestBroker } from '../support/test-broker.ts';
 
 let broker: TestBroker;
@@ -63,6 +64,37 @@ describe('countersign enroll', () => {
       expect(unbound_certificates).toBe(1);
       expect(result.output.toString()).toContain(certificates[0]?.fingerprint_sha256);
       expect(result.output.toString()).toContain(device_id);
+    },
+  );
+
+  it.each(Object.entries(ways))(
+    '#51 takes the token from %s, and gives it to the broker alone',
+    async (_, way) => {
+      const token = await tokenFor(host);
+      const [args, options] = way(token);
+      const trace = new SystemCallTrace(host.folder);
+      const { exitCode, errors } = await host.command(args, {
+        ...options,
+        watchedBy: trace.command,
+      });
+      expect(exitCode, errors).toBe(0);
+      const calls = trace.read();
+      const withToken = calls.filter(({ line }) => line.includes(token));
+      // The environment of the program itself, where it came that way.
+      const sent = withToken.filter(
+        ({ name, line }) => name !== 'execve' || !line.includes('enroll'),
+      );
+      expect(sent.length).toBeGreaterThan(0);
+      for (const { line } of sent) {
+        expect(line).toMatch(
+          new RegExp(`^\\w+\\(\\d+<TCP:\\[[^\\]]*->${new URL(broker.url).host}\\]>, `),
+        );
+      }
+      // It starts no other program, and writes nowhere but into its own state.
+      expect(calls.filter(({ name }) => name === 'execve')).toHaveLength(1);
+      const written = calls.flatMap(({ writtenFile }) => writtenFile ?? []);
+      expect(written.length).toBeGreaterThan(2);
+      expect(written.filter((path) => !path.startsWith(`${host.stateDirectory}/`))).toEqual([]);
     },
   );
 

@@ -35,6 +35,11 @@ describe('#49 input that is no sequence of frames', () => {
       ['message_too_large'],
       1,
     ],
+    'a million nested lists': [
+      frame(Buffer.from('['.repeat(500_000) + ']'.repeat(500_000))),
+      ['message_too_large'],
+      1,
+    ],
     'one byte more than 64 KiB': [frameHeader(maxMessageBytes + 1), ['message_too_large'], 1],
     'a length in the other byte order': [
       Buffer.concat([frameHeader(2).reverse(), Buffer.from('{}')]),
@@ -91,6 +96,22 @@ describe('#49 a message that is none', () => {
     'a list': ['[]', 'message_malformed'],
     null: ['null', 'message_malformed'],
     'a number without end': ['1e400', 'message_malformed'],
+    'a version without end': [
+      '{"version":1e400,"id":"1","type":"status"}',
+      'host_version_unsupported',
+    ],
+    'no UTF-8 inside of a text': [
+      Buffer.from('{"version":1,"id":"\xff","type":"status"}', 'latin1'),
+      'message_malformed',
+    ],
+    'half of a character in the bytes': [
+      Buffer.concat([
+        Buffer.from('{"version":1,"id":"'),
+        Buffer.from([0xed, 0xa0, 0x80]),
+        Buffer.from('","type":"status"}'),
+      ]),
+      'message_malformed',
+    ],
     'an empty object': ['{}', 'message_malformed'],
     'no id': [JSON.stringify({ version: 1, type: 'status' }), 'message_malformed'],
     'an empty id': [JSON.stringify(status('')), 'message_malformed'],

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { endianness, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writeLauncher } from '@countersign/native-host';
 import { type NativeAnswer, nativeAnswer } from '@countersign/protocol/native-messages';
 import { builtProgram } from './built-program.ts';
 import type { TestBroker } from './test-broker.ts';
@@ -18,6 +19,8 @@ type RunOptions = {
   readonly environment?: Readonly<Record<string, string>>;
   /** What the program takes for the time, relative to the true one, such as `+9m`; libfaketime's notation. */
   readonly clock?: string;
+  /** A program that starts it and looks on, with its arguments. */
+  readonly watchedBy?: readonly string[];
   readonly onStarted?: (child: ChildProcessWithoutNullStreams) => void;
 };
 
@@ -89,11 +92,16 @@ export class NativeHost {
 
   start(
     args: readonly string[],
-    options: Pick<RunOptions, 'environment' | 'clock'> = {},
+    options: Pick<RunOptions, 'environment' | 'clock' | 'watchedBy'> = {},
   ): ChildProcessWithoutNullStreams {
-    const command = [process.execPath, this.#program, ...args];
-    const [program = '', ...rest] =
-      options.clock === undefined ? command : ['faketime', '-f', options.clock, ...command];
+    const { clock, watchedBy = [] } = options;
+    const [program = '', ...rest] = [
+      ...watchedBy,
+      ...(clock === undefined ? [] : ['faketime', '-f', clock]),
+      process.execPath,
+      this.#program,
+      ...args,
+    ];
     const child = spawn(program, rest, {
       cwd: this.folder,
       env: { PATH: process.env.PATH ?? '', ...options.environment },
@@ -119,6 +127,17 @@ export class NativeHost {
       output: Buffer.concat(output),
       errors: Buffer.concat(errors).toString(),
     };
+  }
+
+  /** Makes what a host manifest names, as an installation does; gives its path. */
+  writeLauncher(): string {
+    const launcher = join(this.folder, 'launcher');
+    writeLauncher(launcher, {
+      nodePath: process.execPath,
+      programPath: this.#program,
+      configurationPath: this.configurationPath,
+    });
+    return launcher;
   }
 
   /** Runs a command with this host's configuration. */
