@@ -174,7 +174,7 @@ describe('a device with its key in a token', () => {
     await Promise.all(Array.from({ length: 6 }, expectSignIn));
   });
 
-  it('shows the PIN nowhere', async () => {
+  it('#51 shows the PIN nowhere', async () => {
     const outputs: string[] = [];
     const keep = ({ output, errors }: { output: string | Buffer; errors: string }) =>
       outputs.push(String(output), errors);
