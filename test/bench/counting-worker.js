@@ -1,4 +1,4 @@
-// The broker as built, with every row that its objects write and every call to a shard of devices counted.
+// The broker as built, with every row that its objects write and read and every call to a shard of devices counted.
 import broker, { DeviceObject as Device, KeyObject, OrganizationObject } from 'broker.js';
 
 let cursors = [];
@@ -35,7 +35,8 @@ export default {
     const { pathname } = new URL(request.url);
     if (pathname !== '/counts') return broker.fetch(request, environment, context);
     const rowsWritten = cursors.reduce((sum, cursor) => sum + cursor.rowsWritten, 0);
-    const counts = { rowsWritten, deviceCalls };
+    const rowsRead = cursors.reduce((sum, cursor) => sum + cursor.rowsRead, 0);
+    const counts = { rowsWritten, rowsRead, deviceCalls };
     cursors = [];
     deviceCalls = 0;
     return Response.json(counts);

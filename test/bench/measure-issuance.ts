@@ -5,7 +5,7 @@ import { encodePem } from '@countersign/x509';
 import { fileSizes } from '../support/folder-size.ts';
 import { startCfssl } from './cfssl.ts';
 import { alternate, type Figure, median } from './figures.ts';
-import { encodeCall, sendAll } from './send-all.ts';
+import { encodeCall, type HttpCall, sendAll } from './send-all.ts';
 import { type DirectBroker, startBroker } from './workerd-direct.ts';
 
 const sizeOf = (folder: string) =>
@@ -15,31 +15,32 @@ const rounds = 3;
 const certificatesPerRound = 1500;
 
 /** Devices with their tokens: everything that an enrollment needs beforehand. */
-async function prepareEnrollments(broker: DirectBroker, count: number, round: number) {
+export async function prepareEnrollments(broker: DirectBroker, count: number, round: number) {
   const client = new BrokerClient({
     fetch: (url, init) => fetch(url, init),
     brokerUrl: broker.url,
     ownerToken: broker.ownerToken,
   });
   const lanes = 8;
-  const requests: Buffer[] = [];
+  const prepared: { readonly device: FakeDevice; readonly call: HttpCall }[] = [];
   await Promise.all(
     Array.from({ length: lanes }, async (_, lane) => {
       for (let index = lane; index < count; index += lanes) {
         const device = await FakeDevice.create({ serial_number: `B${round}X${100_000 + index}` });
         const { enrollment_token } = await client.createEnrollmentToken(device.hardwareId);
-        requests.push(
-          encodeCall({
+        prepared.push({
+          device,
+          call: {
             method: 'POST',
             path: '/v1/enrollments',
             headers: { 'Content-Type': 'application/json' },
             body: JSON.stringify(device.enrollmentRequest(enrollment_token)),
-          }),
-        );
+          },
+        });
       }
     }),
   );
-  return requests;
+  return prepared;
 }
 
 async function prepareSignRequests(count: number): Promise<Buffer[]> {
@@ -63,10 +64,10 @@ export async function measureIssuance(directory: string): Promise<Figure[]> {
     let round = 0;
     const runs = await alternate(rounds, {
       broker: async () => {
-        const requests = await prepareEnrollments(broker, certificatesPerRound, round++);
+        const prepared = await prepareEnrollments(broker, certificatesPerRound, round++);
         return await sendAll({
           ...broker,
-          requests,
+          requests: prepared.map(({ call }) => encodeCall(call)),
           isExpected: (answer) => answer.startsWith('HTTP/1.1 201'),
         });
       },

@@ -9,9 +9,13 @@ import { missingPackages, notRunLine, provision } from '../../tools/provision.ts
 import { type Figure, formatFigures } from './figures.ts';
 import { measureCounts } from './measure-counts.ts';
 import { measureDecisions } from './measure-decisions.ts';
+import { measureFootprint } from './measure-footprint.ts';
 import { measureHostStart } from './measure-host.ts';
 import { measureIssuance } from './measure-issuance.ts';
 import { measureLatency } from './measure-latency.ts';
+import { measureMtls } from './measure-mtls.ts';
+import { measurePage } from './measure-page.ts';
+import { measurePrice } from './measure-price.ts';
 import { measureSizes } from './measure-sizes.ts';
 
 const run = promisify(execFile);
@@ -40,7 +44,10 @@ async function measureAll(directory: string): Promise<Figure[]> {
     return path;
   };
   const figures: Figure[] = [];
+  /** Named on the command line; all of them otherwise. */
+  const chosen = process.argv.slice(2);
   const measure = async (name: string, work: () => Promise<Figure[]> | Figure[]) => {
+    if (chosen.length > 0 && !chosen.includes(name)) return;
     console.error(`measuring ${name} …`);
     figures.push(...(await work()));
   };
@@ -48,13 +55,17 @@ async function measureAll(directory: string): Promise<Figure[]> {
   await measure('counts', () => measureCounts(folder('counts')));
   await measure('latency', () => measureLatency(folder('latency')));
   await measure('issuance', () => measureIssuance(folder('issuance')));
+  await measure('footprint', () => measureFootprint(folder('footprint')));
+  await measure('client certificates', () => measureMtls(folder('mtls')));
   await measure('host start', () => measureHostStart(folder('host')));
+  await measure('page', () => measurePage());
+  await measure('price', () => measurePrice(folder('price')));
   await measure('sizes', async () => measureSizes(await buildExtensionZip()));
   return figures;
 }
 
-await provision(['bench']);
-const missing = missingPackages(['bench']);
+await provision(['bench', 'browser']);
+const missing = missingPackages(['bench', 'browser']);
 if (missing.length > 0) {
   console.error(notRunLine('bench', missing));
   process.exit(1);
