@@ -10,17 +10,12 @@ function run(program: string, args: readonly string[]): void {
 }
 
 /**
- * A throw-away home folder whose NSS database, where Chromium on Linux looks for client certificates, holds this key
- * and certificate.
- *
- * @returns its path, in `parentFolder`
+ * Makes an NSS database with this key and certificate in a folder that has none. Firefox's is in its profile.
  */
-export function makeHomeWithCertificate(parentFolder: string, pair: ClientKeyPair): string {
-  const home = mkdtempSync(join(parentFolder, 'home-'));
-  const folder = join(home, '.pki', 'nssdb');
+export function makeCertificateDatabase(folder: string, pair: ClientKeyPair): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const database = `sql:${folder}`;
-  const [pem, packed] = [join(home, 'device.pem'), join(home, 'device.p12')];
+  const [pem, packed] = [join(folder, 'device.pem'), join(folder, 'device.p12')];
   writeFileSync(pem, `${pair.cert}\n${pair.key}\n`, { mode: 0o600 });
   run('openssl', [
     ...['pkcs12', '-export', '-in', pem, '-out', packed],
@@ -29,5 +24,15 @@ export function makeHomeWithCertificate(parentFolder: string, pair: ClientKeyPai
   run('certutil', ['-N', '-d', database, '--empty-password']);
   run('pk12util', ['-i', packed, '-d', database, '-W', passphrase]);
   for (const file of [pem, packed]) rmSync(file);
+}
+
+/**
+ * A throw-away home folder with this key and certificate where Chromium on Linux looks for client certificates.
+ *
+ * @returns its path, in `parentFolder`
+ */
+export function makeHomeWithCertificate(parentFolder: string, pair: ClientKeyPair): string {
+  const home = mkdtempSync(join(parentFolder, 'home-'));
+  makeCertificateDatabase(join(home, '.pki', 'nssdb'), pair);
   return home;
 }

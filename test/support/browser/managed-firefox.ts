@@ -79,6 +79,7 @@ const userPreferences = Object.entries({
   'marionette.port': 0,
   'network.dns.localDomains': [
     'sso.corp.test',
+    'mtls.corp.test',
     'sso.evil.test',
     'policy.evil.test',
     'host.evil.test',
@@ -89,6 +90,8 @@ const userPreferences = Object.entries({
   'network.proxy.ssl': '127.0.0.1',
   'network.proxy.ssl_port': 9,
   'network.proxy.no_proxies_on': '127.0.0.1, localhost, .test',
+  // Otherwise it shows a person a choice, where it has a certificate that was asked for.
+  'security.default_personal_cert': 'Select Automatically',
   'network.captive-portal-service.enabled': false,
   'network.connectivity-service.enabled': false,
 })
