@@ -65,9 +65,14 @@ describe('a user whose bindings were ended', () => {
       expect(await reasonOf(client, device, user)).toEqual([false, 'user_revoked', false]);
     }
     const [device] = devices;
+    expect((await broker.device(device?.deviceId ?? '')).certificates).toMatchObject([
+      { status: 'bound', bound_user: user, binding_ended: true },
+    ]);
     const renewed = await enrolled(device?.hardwareId);
     expect(await reasonOf(client, renewed, user)).toEqual([true, 'trusted_device', true]);
     expect(await reasonOf(client, renewed, user)).toEqual([true, 'trusted_device', true]);
+    const { certificates } = await broker.device(device?.deviceId ?? '');
+    expect(certificates.map(({ binding_ended }) => binding_ended)).toEqual([true, undefined]);
     // A second end concerns the new one too, and never revives the old ones.
     await end(user, 'revoke');
     for (const each of [...devices, renewed]) {

@@ -1,7 +1,11 @@
 import { encodeBase64url } from '@countersign/protocol';
 import type { deviceAnswer } from '@countersign/protocol/admin';
 import type * as z from 'zod/mini';
-import { type CertificateRow, countUnbound, type DeviceRow } from '../device/device-records.ts';
+import {
+  countUnbound,
+  type DescribedCertificate,
+  type DeviceRow,
+} from '../device/device-records.ts';
 
 const hex = (bytes: Uint8Array) =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -9,7 +13,7 @@ const hex = (bytes: Uint8Array) =>
 /** What an administrator sees of a device. Intents without a certificate are listed too: they count toward the limit. */
 export function describeDevice(
   device: DeviceRow,
-  certificates: readonly CertificateRow[],
+  certificates: readonly DescribedCertificate[],
   nowMs: number,
 ): z.infer<typeof deviceAnswer> {
   return {
@@ -29,6 +33,7 @@ export function describeDevice(
       not_after: new Date(row.not_after_ms).toISOString(),
       enrollment_strength: row.enrollment_strength,
       ...(row.bound_user === null ? {} : { bound_user: row.bound_user }),
+      ...(row.bindingEnded ? { binding_ended: true as const } : {}),
     })),
   };
 }

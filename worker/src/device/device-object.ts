@@ -23,9 +23,9 @@ import { buryUser } from './bury-user.ts';
 import { decide } from './decide.ts';
 import { readChainHead, readDecisionPage } from './decision-record.ts';
 import {
-  type CertificateRow,
-  certificatesOfDevice,
+  type DescribedCertificate,
   type DeviceRow,
+  describeCertificates,
   findCertificate,
   findCertificateByNumber,
   findDevice,
@@ -192,13 +192,17 @@ export class DeviceObject extends DurableObject<Environment> {
   async describeDevice(
     deviceId: string,
   ): Promise<
-    | { readonly ok: true; readonly device: DeviceRow; readonly certificates: CertificateRow[] }
+    | {
+        readonly ok: true;
+        readonly device: DeviceRow;
+        readonly certificates: DescribedCertificate[];
+      }
     | Failure
   > {
     return this.#store.read((sql) => {
       const device = findDevice(sql, deviceId);
       if (device === undefined) return { ok: false, code: 'device_not_found' } as const;
-      return { ok: true, device, certificates: certificatesOfDevice(sql, deviceId) };
+      return { ok: true, device, certificates: describeCertificates(sql, deviceId) };
     });
   }
 

@@ -77,6 +77,19 @@ export function certificatesOfDevice(sql: SqlStorage, deviceId: string): Certifi
     .map((row) => certificateRow.parse(row));
 }
 
+export type DescribedCertificate = CertificateRow & {
+  /** Bound to a user whose bindings were ended since. */
+  readonly bindingEnded: boolean;
+};
+
+export function describeCertificates(sql: SqlStorage, deviceId: string): DescribedCertificate[] {
+  return certificatesOfDevice(sql, deviceId).map((row) => ({
+    ...row,
+    bindingEnded:
+      row.bound_user !== null && (row.bound_epoch ?? 0) <= findTombstone(sql, row.bound_user),
+  }));
+}
+
 /** Certificates of an issuer whose intent is stored and whose signature is not, oldest first, a hundred at most. */
 export function unfinishedIntents(
   sql: SqlStorage,
