@@ -164,8 +164,8 @@ export class DeviceModel {
       return no('certificate_bound_to_other_user');
     }
     if (!isUnbound && (certificate.boundEpoch ?? 0) <= tombstone) return no('user_revoked');
-    if (!active) return no('subject_inactive');
-    return isUnbound && !asked.authenticated ? no('subject_not_authenticated') : { trusted: true };
+    if (isUnbound && !asked.authenticated) return no('subject_not_authenticated');
+    return active ? { trusted: true } : no('subject_inactive');
   }
 
   #stillStands({ decision, trusted, asked, epoch }: ModelRow): boolean {
