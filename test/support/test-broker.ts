@@ -44,6 +44,8 @@ export type TestBrokerOptions = {
   readonly mtls?: boolean;
   /** Where another TLS front brings its clients; the mTLS URL is that front's then. */
   readonly front?: { readonly socket: string; readonly mtlsUrl: string };
+  /** How often the newest state is noted beside the data. */
+  readonly highWaterMarkIntervalMs?: number;
   /** Instead of a certificate that no client trusts. */
   readonly tlsFiles?: TlsFiles;
   readonly keyRotation?: NonNullable<EdgeServerOptions['keyRotation']>;
@@ -118,6 +120,9 @@ export class TestBroker {
           shardCount,
           log: (line) => logLines.push(line),
           ...addresses,
+          ...(options.highWaterMarkIntervalMs === undefined
+            ? {}
+            : { highWaterMarkIntervalMs: options.highWaterMarkIntervalMs }),
           ...(options.keyRotation === undefined ? {} : { keyRotation: options.keyRotation }),
         });
         return new TestBroker(server, shardCount, addresses, logLines, workerBundle);
@@ -156,7 +161,9 @@ export class TestBroker {
   }
 
   /** Starts again on the same folder and ports. */
-  async startAgain(options: { shardCount?: number } = {}): Promise<void> {
+  async startAgain(
+    options: { shardCount?: number; highWaterMark?: string; highWaterMarkIntervalMs?: number } = {},
+  ): Promise<void> {
     this.#server = await startEdgeServer({
       dataDirectory: this.dataDirectory,
       workerBundle: this.#workerBundle,

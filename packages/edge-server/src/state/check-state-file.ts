@@ -7,7 +7,7 @@ import type { HighWaterMark } from './high-water-mark.ts';
 import { TombstoneIndex } from './pending-tombstones.ts';
 import { ChainCheck, invalidLine, readStateFile } from './read-state-file.ts';
 import { type KeyFiles, openKeys } from './sealed-keys.ts';
-import { type HeaderLine, isSignedBy, type PageLine } from './state-file.ts';
+import { type EndLine, type HeaderLine, isSignedBy, type PageLine } from './state-file.ts';
 import { describePlace, type StatePlace, samePlace, statePlaces } from './state-order.ts';
 
 export type CheckedStateFile = {
@@ -134,51 +134,60 @@ export async function checkStateFile(
   passphrase: string,
   marked: HighWaterMark | undefined,
 ): Promise<CheckedStateFile> {
-  let opened: (ReturnType<typeof openHeader> & { readonly header: HeaderLine }) | undefined;
+  let header: HeaderLine | undefined;
   let order: ReturnType<typeof orderOf> | undefined;
+  let end: { readonly number: number; readonly value: EndLine } | undefined;
   const chains = new ChainChecks();
   const tombstones = new TombstoneIndex();
   const rows: Record<string, number> = {};
   let pages = 0;
   for await (const { number, value } of readStateFile(path)) {
     if (value.type === 'header') {
-      opened = { header: value, ...openHeader(path, value, passphrase) };
+      header = value;
       order = orderOf(path, value.shard_count);
       continue;
     }
-    if (opened === undefined || order === undefined) throw invalidLine(path, number, 'no header');
-    if (value.type === 'page') {
-      order.follow(value, number);
-      pages += 1;
-      for (const [table, { length }] of Object.entries(value.tables)) {
-        const name = `${value.object}.${table}`;
-        rows[name] = (rows[name] ?? 0) + length;
-      }
-      followChains(chains, opened.header, value, marked);
-      tombstones.add(value);
+    if (value.type === 'end') {
+      order?.end(number);
+      end = { number, value };
       continue;
     }
-    order.end(number);
-    const names = new Set([...Object.keys(rows), ...Object.keys(value.rows)]);
-    const differs = [...names].find((name) => rows[name] !== value.rows[name]);
-    if (pages !== value.pages || differs !== undefined) {
-      throw invalidLine(
-        path,
-        number,
-        `the number of rows differs from the file's own (${differs})`,
-      );
+    if (header === undefined) throw invalidLine(path, number, 'there is no header before it');
+    order?.follow(value, number);
+    pages += 1;
+    for (const [table, { length }] of Object.entries(value.tables)) {
+      const name = `${value.object}.${table}`;
+      rows[name] = (rows[name] ?? 0) + length;
     }
-    const rootKey = createPrivateKey(exportedText(opened.files, 'keys/root.pem'));
-    if (!isSignedBy(value, rootKey)) {
-      throw invalidLine(path, number, "the signature is not of this organization's root key");
-    }
+    followChains(chains, header, value, marked);
+    tombstones.add(value);
   }
-  if (opened === undefined) throw new EdgeServerError('state_file_invalid', `${path} is empty.`);
-  const { header } = opened;
+  if (header === undefined || end === undefined) throw invalidLine(path, 1, 'it is no export');
+  const differs = differentCount(rows, end.value.rows);
+  if (pages !== end.value.pages || differs !== undefined) {
+    const why = `the number of rows differs from the file's own (${differs ?? 'pages'})`;
+    throw invalidLine(path, end.number, why);
+  }
+  // Last, since opening the keys is meant to take its time.
+  const opened = openHeader(path, header, passphrase);
+  const rootKey = createPrivateKey(exportedText(opened.files, 'keys/root.pem'));
+  if (!isSignedBy(end.value, rootKey)) {
+    throw invalidLine(path, end.number, "the signature is not of this organization's root key");
+  }
+  const exportId = header.export_id;
   return {
+    header,
     ...opened,
     tombstones,
     brokenChains: chains.broken(),
-    hashAtMark: (shard) => chains.hashAtWatched(`${header.export_id}.${shard}`),
+    hashAtMark: (shard) => chains.hashAtWatched(`${exportId}.${shard}`),
   };
+}
+
+type Counts = Readonly<Record<string, number>>;
+
+/** A table of which there are more or fewer rows than the file says of itself. */
+function differentCount(counted: Counts, said: Counts): string | undefined {
+  const names = new Set([...Object.keys(counted), ...Object.keys(said)]);
+  return [...names].find((name) => counted[name] !== said[name]);
 }
