@@ -34,6 +34,8 @@ export async function launchChromium(
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: '/usr/bin/chromium',
     headless: true,
+    // Pictures for documents are made for screens with small pixels.
+    deviceScaleFactor: Number(process.env.COUNTERSIGN_PICTURE_SCALE ?? 1),
     ...(home === undefined ? {} : { env: { ...process.env, HOME: home } }),
     chromiumSandbox: process.getuid?.() !== 0,
     // Each of these alone keeps a forced extension from being installed.

@@ -59,6 +59,7 @@ export async function toolbarOf(browser: ManagedBrowser) {
  */
 export async function expectGoodToUse(page: Page): Promise<void> {
   const details = page.locator('#for-support');
+  await details.evaluate((element) => element.removeAttribute('open'));
   expect(await sizeOf(page), 'details closed').toEqual({ width: 360, height: popupHeight });
   await details.evaluate((element) => element.setAttribute('open', ''));
   expect((await sizeOf(page)).width, 'details open').toBe(360);
@@ -86,11 +87,19 @@ export async function axeViolations(page: Page): Promise<unknown> {
     violations.map(({ id, nodes }) => ({ id, nodes: nodes.map((node) => node.failureSummary) })))`);
 }
 
-/** Pictures of what people see, for those who want to look: COUNTERSIGN_SCREENSHOTS names a folder. */
+/**
+ * Pictures of what people see, for those who want to look: COUNTERSIGN_SCREENSHOTS names a folder. Ports, which are
+ * others in each run and which no sign-in page has, are left out.
+ */
 export async function keepPicture(page: Page, name: string): Promise<void> {
   const folder = process.env.COUNTERSIGN_SCREENSHOTS;
   if (folder === undefined) return;
   mkdirSync(folder, { recursive: true });
+  await page.evaluate(() => {
+    for (const element of document.querySelectorAll('#explanation, #card dd')) {
+      element.textContent = (element.textContent ?? '').replaceAll(/:\d{5}\b/g, '');
+    }
+  });
   for (const colorScheme of colorSchemes) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     await page.screenshot({ path: join(folder, `${name}-${colorScheme}.png`), fullPage: true });
