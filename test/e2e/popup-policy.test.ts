@@ -1,8 +1,9 @@
 import { describe, expect, inject, test } from 'vitest';
-import { waitForRegistration } from '../support/browser/managed-chromium.ts';
+import { launchChromium, waitForRegistration } from '../support/browser/managed-chromium.ts';
 import {
   originsInPolicy,
   patternsOf,
+  prepareMachine,
   useLauncher,
   withManagedBrowser,
 } from '../support/browser/managed-session.ts';
@@ -72,6 +73,25 @@ describe('the popup and browser policy', () => {
       expect(finding.explanation).toContain('no sign-in page works');
       await expectGoodToUse(page);
     });
+  });
+
+  test('a policy that the browser still holds back is waited for', async () => {
+    // The extension gets into a profile without ever learning of a page.
+    prepareMachine(world, { managedStorage: 'none', launcher: 'missing' });
+    const first = await launchChromium(world.folders.scratch);
+    await first.background().finally(() => first.closeKeepingProfile());
+    const unaware = await first.closeKeepingProfile();
+    // On a busy machine policy may be there before the popup is. Each attempt begins with a copy of the profile.
+    let sawPending = false;
+    for (let attempt = 1; attempt <= 3 && !sawPending; attempt++) {
+      await withManagedBrowser(world, { profile: unaware }, async (browser) => {
+        const page = await openPopup(browser, extensionId);
+        sawPending = (await findingOf(page)).details.Code === 'policy_pending';
+        await keepPicture(page, 'policy_pending');
+        await waitForCode(page, 'origin_not_allowed');
+      });
+    }
+    expect(sawPending).toBe(true);
   });
 
   test('a policy without origins', async () => {

@@ -34,6 +34,14 @@ export async function writeAppliedOrigins(
   await storage.local.set({ [storageKey]: { origins: [...origins], source } });
 }
 
+/** Says that the scripts have followed the list. Nobody reads it: that it changes tells an open popup to look again. */
+export async function writeRegisteredOrigins(
+  storage: Pick<BrowserApi['storage'], 'local'>,
+  origins: readonly string[],
+): Promise<void> {
+  await storage.local.set({ registered_origins: [...origins] });
+}
+
 /**
  * Hides `storage.local` from content scripts, and so from a compromised page process, in browsers that can
  * (Chromium 102 and later).

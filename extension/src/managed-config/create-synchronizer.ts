@@ -1,6 +1,10 @@
 import type { BrowserApi } from '../browser-api.ts';
 import type { NativeHost } from '../native-host/native-host.ts';
-import { readAppliedOrigins, writeAppliedOrigins } from './applied-origins.ts';
+import {
+  readAppliedOrigins,
+  writeAppliedOrigins,
+  writeRegisteredOrigins,
+} from './applied-origins.ts';
 import {
   applyBridgeRegistration,
   bridgeOpenPages,
@@ -45,6 +49,7 @@ export function createSynchronizer(
     // First the list, then the scripts: a page must not meet a script whose challenge would still be refused.
     await writeAppliedOrigins(api.storage, choice);
     await applyBridgeRegistration(api.scripting, choice.origins);
+    await writeRegisteredOrigins(api.storage, choice.origins);
     await bridgeOpenPages(api, choice.origins);
     return choice;
   }
