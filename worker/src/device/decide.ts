@@ -10,7 +10,7 @@ import { answerSpent } from './answer-spent.ts';
 import type { DecideBlock, DecideContext } from './decide-context.ts';
 import { requestFields } from './decision-fields.ts';
 import { appendDecision, type DecisionRecord, findDecision } from './decision-record.ts';
-import { type CertificateRow, findTombstone } from './device-records.ts';
+import { type CertificateStandingRow, findTombstone } from './device-records.ts';
 import { examineCompletion } from './examine-completion.ts';
 import {
   certificateFacts,
@@ -159,7 +159,12 @@ function recordOutcome(
   return { result: { kind: 'decided', record: appended.record }, head: appended.head };
 }
 
-function bind(sql: SqlStorage, row: CertificateRow | undefined, user: string, epoch: number): void {
+function bind(
+  sql: SqlStorage,
+  row: CertificateStandingRow | undefined,
+  user: string,
+  epoch: number,
+): void {
   if (row === undefined) return;
   sql.exec(
     `UPDATE certificates SET status = 'bound', bound_user = ?, bound_epoch = ?

@@ -28,6 +28,21 @@ export const certificateRow = z.object({
 export type CertificateRow = z.infer<typeof certificateRow>;
 const certificateColumns = Object.keys(certificateRow.shape).join(', ');
 
+/** What a decision needs of a certificate. Its bytes are most of a row and stay on the disk. */
+const certificateStandingRow = z.pick(certificateRow, {
+  certificate_number: true,
+  device_id: true,
+  status: true,
+  issuer_id: true,
+  not_before_ms: true,
+  not_after_ms: true,
+  lineage: true,
+  bound_user: true,
+  bound_epoch: true,
+});
+export type CertificateStandingRow = z.infer<typeof certificateStandingRow>;
+const standingColumns = Object.keys(certificateStandingRow.shape).join(', ');
+
 export const tokenRow = z.object({
   device_id: z.string(),
   expires_at_ms: z.int(),
@@ -54,6 +69,16 @@ export function findCertificate(sql: SqlStorage, sha256: Uint8Array): Certificat
   return readOne(
     certificateRow,
     sql.exec(`SELECT ${certificateColumns} FROM certificates WHERE certificate_sha256 = ?`, sha256),
+  );
+}
+
+export function findCertificateStanding(
+  sql: SqlStorage,
+  sha256: Uint8Array,
+): CertificateStandingRow | undefined {
+  return readOne(
+    certificateStandingRow,
+    sql.exec(`SELECT ${standingColumns} FROM certificates WHERE certificate_sha256 = ?`, sha256),
   );
 }
 

@@ -1,12 +1,12 @@
 import type { CertificateFacts } from '../policy/device-trust.ts';
-import { type CertificateRow, findCertificate } from './device-records.ts';
+import { type CertificateStandingRow, findCertificateStanding } from './device-records.ts';
 import type { SignIn } from './sign-in.ts';
 
 /** The records of the certificates that a sign-in's evidence names, as far as this shard has them. */
 export type NamedCertificates = {
   /** The one that names the device: the extension's, where both kinds of evidence were given. */
-  readonly first: CertificateRow | undefined;
-  readonly all: ReadonlyArray<CertificateRow | undefined>;
+  readonly first: CertificateStandingRow | undefined;
+  readonly all: ReadonlyArray<CertificateStandingRow | undefined>;
   /** Two were named, and they are not of one renewal lineage of one device. */
   readonly lineageMismatch: boolean;
 };
@@ -16,7 +16,7 @@ export function findNamedCertificates(sql: SqlStorage, { evidence }: SignIn): Na
   if (!evidence.ok) return { first: undefined, all: [], lineageMismatch: false };
   const all = [evidence.response, evidence.mtls]
     .filter((part) => part !== undefined)
-    .map((part) => findCertificate(sql, part.certificateSha256));
+    .map((part) => findCertificateStanding(sql, part.certificateSha256));
   const [first] = all;
   const lineageMismatch = all.some(
     (row) => row?.device_id !== first?.device_id || row?.lineage !== first?.lineage,
@@ -25,7 +25,7 @@ export function findNamedCertificates(sql: SqlStorage, { evidence }: SignIn): Na
 }
 
 export function certificateFacts(
-  row: CertificateRow | undefined,
+  row: CertificateStandingRow | undefined,
   activeIssuerIds: readonly string[],
 ): CertificateFacts | undefined {
   if (row === undefined) return undefined;
