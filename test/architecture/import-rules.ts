@@ -30,7 +30,8 @@ export const testsOnlyPackage = 'packages/testkit';
 const onlyLibraries: Readonly<Record<string, RegExp>> = {
   'packages/protocol': /^zod\/mini$/,
   'packages/x509': /^$/,
-  'packages/sample-sso': /^(node:.+|esbuild|hono(\/.+)?|@hono\/node-server(\/.+)?|zod\/mini)$/,
+  'packages/sample-sso':
+    /^(node:.+|esbuild|hono(\/.+)?|@hono\/node-server(\/.+)?|@simplewebauthn\/(browser|server)|zod\/mini)$/,
 };
 
 type Rule = { reason: string; breaks: (edge: Edge) => boolean };
