@@ -199,6 +199,16 @@ describe.each(Object.entries(scenarios))('%s', (_, { make, fewestPoints }) => {
 });
 
 describe('the points', () => {
+  it('are in every class of objects that the runtime is configured with', () => {
+    const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8');
+    const configuration = read('../../packages/edge-server/src/workerd/workerd-configuration.ts');
+    const watched = read('../support/faults/fault-worker.js');
+    const classes = [...configuration.matchAll(/className: '(\w+)'/g)].map(([, name]) => name);
+    expect(classes.length).toBeGreaterThanOrEqual(3);
+    for (const name of classes)
+      expect(watched).toContain(`export const ${name} = watch('${name}');`);
+  });
+
   it('are not in the bundle that ships', async () => {
     const faulty = await buildFaultWorker();
     try {
