@@ -47,7 +47,7 @@ it('names tests that are there', () => {
 
 it('has every number that the name of a test begins with, with its file', () => {
   const files = readRepository(repositoryTop).filter(({ path }) =>
-    /^test\/(conformance|faults)\/.*\.test\.ts$/.test(path),
+    /^test\/(conformance|e2e|faults)\/.*\.test\.ts$/.test(path),
   );
   const numbered = files.flatMap(({ path, text }) =>
     [...text.matchAll(/['"`]((?:#\d+ )+)/g)].flatMap(([, prefix = '']) =>

@@ -23,7 +23,7 @@ async function pageAt(browser: ManagedBrowser, url: string): Promise<Page> {
 }
 
 describe('a phishing site that relays the challenge of the real broker', () => {
-  test('meets silence where nobody has configured it', async () => {
+  test('#4 #56 meets silence where nobody has configured it', async () => {
     const relayed = await beginRelayedSignIn(world);
     await withManagedBrowser(world, { profile }, async (browser) => {
       const page = await pageAt(browser, world.attacker.unknown);
@@ -44,7 +44,7 @@ describe('a phishing site that relays the challenge of the real broker', () => {
     });
   });
 
-  test('is refused by the host, even if the browser policy lists it, and by the challenge, even if the host does', async () => {
+  test('#4 is refused by the host, even if the browser policy lists it, and by the challenge, even if the host does', async () => {
     await withManagedBrowser(world, { profile }, async (browser) => {
       for (const origin of [world.attacker.inPolicy, world.attacker.inPolicyAndHost]) {
         const relayed = await beginRelayedSignIn(world);
@@ -62,7 +62,7 @@ describe('a phishing site that relays the challenge of the real broker', () => {
     });
   });
 
-  test('gets nothing from a challenge that it changed', async () => {
+  test('#8 gets nothing from a challenge that it changed', async () => {
     const { challenge } = await beginRelayedSignIn(world);
     const [header, , signature] = challenge.split('.');
     const claims = JSON.parse(Buffer.from(challenge.split('.')[1] ?? '', 'base64url').toString());
@@ -78,7 +78,7 @@ describe('a phishing site that relays the challenge of the real broker', () => {
   });
 });
 
-describe('a frame', () => {
+describe('#5 a frame', () => {
   test('of the sign-in site is not shown inside another page', async () => {
     await withManagedBrowser(world, { profile }, async (browser) => {
       const page = await pageAt(

@@ -17,7 +17,11 @@ export type ResponseParts = {
 };
 
 /** Header and claims of an honest answer by `signer`. */
-export function partsOf(challenge: string, signer: FakeDevice, origin: string): ResponseParts {
+export function partsOf(
+  challenge: string,
+  signer: Pick<FakeDevice, 'certificate'>,
+  origin: string,
+): ResponseParts {
   const { iss, jti } = challengeParts.parse(decodeJwt(challenge));
   return {
     header: {

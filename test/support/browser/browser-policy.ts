@@ -25,6 +25,10 @@ export type BrowserPolicy = {
   readonly minimumVersion?: string | undefined;
   /** Nothing is installed, and nothing may be. */
   readonly withoutExtension?: boolean;
+  /** Installed as well, as if somebody had found a way. */
+  readonly otherExtensions?: readonly PublishedExtension[] | undefined;
+  /** Hosts in the user's own folder count too, which the company's policy forbids. */
+  readonly userLevelHosts?: true | undefined;
   /** Origin at which the browser presents a certificate of the broker's issuer without asking anybody. */
   readonly selectCertificateAt?: string | undefined;
 };
@@ -47,7 +51,18 @@ export function writeBrowserPolicy(policy: BrowserPolicy): void {
     ExtensionSettings: {
       '*': { installation_mode: 'blocked' },
       ...(policy.withoutExtension === true ? {} : installed),
+      ...Object.fromEntries(
+        (policy.otherExtensions ?? []).map(({ id, updateUrl }) => [
+          id,
+          {
+            installation_mode: 'force_installed',
+            update_url: updateUrl,
+            override_update_url: true,
+          },
+        ]),
+      ),
     },
+    ...(policy.userLevelHosts === true && { NativeMessagingUserLevelHosts: true }),
     ...(policy.hostAllowed ? {} : { NativeMessagingAllowlist: [] }),
     DeveloperToolsAvailability: policy.developerTools,
     CACertificates: [policy.webAuthority],

@@ -1,4 +1,5 @@
 import { installHostManifest, removeHostManifest, writeBrowserPolicy } from './browser-policy.ts';
+import type { PublishedExtension } from './crx3-package.ts';
 import { launchChromium, type ManagedBrowser, waitForRegistration } from './managed-chromium.ts';
 import type { SignInWorld } from './sign-in-world.ts';
 
@@ -17,6 +18,10 @@ export type SessionOptions = {
   readonly minimumVersion?: string;
   /** No extension at all. */
   readonly withoutExtension?: true;
+  /** Installed as well, as if somebody had found a way. */
+  readonly otherExtensions?: readonly PublishedExtension[];
+  /** Host manifests in the profile count too, which the company's policy forbids. */
+  readonly userLevelHosts?: true;
   /** The user's home folder, with a certificate store in it. */
   readonly home?: string;
   /** Policy has the browser present its device certificate at the mTLS URL. */
@@ -77,6 +82,8 @@ export function prepareMachine(world: SignInWorld, options: SessionOptions): voi
     developerTools: options.developerTools ?? 1,
     hostAllowed: options.hostAllowed ?? true,
     withoutExtension: options.withoutExtension ?? false,
+    otherExtensions: options.otherExtensions,
+    userLevelHosts: options.userLevelHosts,
     selectCertificateAt: options.selectCertificate === true ? world.mtlsUrl : undefined,
   });
   useLauncher(world, options.launcher ?? world.enrolledHost.launcher);
