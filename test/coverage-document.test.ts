@@ -45,19 +45,30 @@ it('names tests that are there', () => {
   expect(missing).toEqual([]);
 });
 
-it('has every number that the name of a test begins with, with its file', () => {
-  const files = readRepository(repositoryTop).filter(({ path }) =>
-    /^test\/(conformance|e2e|faults)\/.*\.test\.ts$/.test(path),
-  );
-  const numbered = files.flatMap(({ path, text }) =>
+/** The tests from outside whose names begin with numbers of rows. */
+const numbered = readRepository(repositoryTop)
+  .filter(({ path }) => /^test\/(conformance|e2e|faults)\/.*\.test\.ts$/.test(path))
+  .flatMap(({ path, text }) =>
     [...text.matchAll(/['"`]((?:#\d+ )+)/g)].flatMap(([, prefix = '']) =>
       [...prefix.matchAll(/#(\d+)/g)].map(([, number]) => ({ path, number })),
     ),
   );
+
+it('has every number that the name of a test begins with, with its file', () => {
   expect(numbered.length).toBeGreaterThan(50);
   const absent = numbered.filter(({ path, number }) => {
     const row = rows.find((candidate) => candidate.number === number);
     return row?.line.includes(`](${path.slice('test/'.length)})`) !== true;
   });
   expect(absent).toEqual([]);
+});
+
+it('has a test from outside for every row of priority 0, or says why there is none', () => {
+  const untried = rows.filter(
+    ({ number, line }) =>
+      /^\| \d+ \| 0 \|/.test(line) &&
+      !/\| none/.test(line) &&
+      !numbered.some((test) => test.number === number),
+  );
+  expect(untried.map(({ line }) => line.slice(0, 80))).toEqual([]);
 });
