@@ -68,10 +68,12 @@ describe('Firefox under policy, with the host of the machine,', () => {
 
   test('wakes its background for a sign-in', async () => {
     const stop = 'extension.terminateBackground({ ignoreDevToolsAttached: true })';
-    await firefox.evaluateInBrowser(`${policyInBrowser()}.${stop}`);
-    expect(await firefox.evaluateInBrowser(`${policyInBrowser()}.extension.backgroundState`)).toBe(
-      'stopped',
-    );
+    const stateAfterStop = async () => {
+      await firefox.evaluateInBrowser(`${policyInBrowser()}.${stop}`);
+      return firefox.evaluateInBrowser(`${policyInBrowser()}.extension.backgroundState`);
+    };
+    // While it asks the host what its button should show, it does not let itself be stopped.
+    await expect.poll(stateAfterStop, { timeout: 10_000, interval: 500 }).toBe('stopped');
     expect(await signInWithFirefox(firefox, ssoOrigin)).toMatchObject(trusted);
   });
 

@@ -12,7 +12,7 @@ const looks: Readonly<Record<DiagnosisState | 'checking', { stroke: string; labe
 };
 
 const whoFixesItTexts: Readonly<Record<Diagnosis['whoFixesIt'], string>> = {
-  nobody: 'Nobody has to',
+  nobody: '',
   you: 'You',
   it_support: 'Your IT support',
 };
@@ -40,11 +40,12 @@ export function showDiagnosis(page: Document, diagnosis: Diagnosis): void {
   const { state, headline, explanation, whoFixesIt, nextStep, summary, details } = diagnosis;
   elementOf(page, 'headline').textContent = headline;
   elementOf(page, 'explanation').textContent = explanation;
-  const mending = [
+  const steps = [
     { label: 'Who can fix this', value: whoFixesItTexts[whoFixesIt] },
     { label: 'Next step', value: nextStep },
-  ];
-  showRows(page, 'card', nextStep === '' ? summary : mending);
+  ].filter(({ value }) => value !== '');
+  showRows(page, 'card', steps.length === 0 ? summary : steps);
+  elementOf(page, 'card').className = steps.length === 0 ? 'facts' : 'steps';
   showRows(page, 'details', details);
   page.body.dataset.next = whoFixesIt;
   setState(page, state);
