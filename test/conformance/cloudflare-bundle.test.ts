@@ -51,24 +51,38 @@ it.each([
   expect(created).toContain(`"${className}"`);
 });
 
-it('asks for exactly the secrets and settings that the edge server makes', async () => {
+/** What would be set, by name; the folder of the keys is made by the first call. */
+async function printSecrets(...command: string[]): Promise<Map<string, unknown>> {
   const { stdout } = await run(
     process.execPath,
     [
       join(root, 'packages/edge-server/src/main.ts'),
+      ...command,
       ...['--data', join(folder, 'data'), '--broker-url', 'https://broker.example.com'],
       '--print-cloudflare-secrets',
     ],
     { timeout: 20_000 },
   );
   const made: unknown = JSON.parse(stdout);
+  return new Map(Object.entries(made ?? {}));
+}
+
+it('asks for exactly the secrets and settings that the edge server makes', async () => {
+  const made = await printSecrets();
   const [required = ''] = /required = \[([^\]]*)\]/.exec(toml)?.slice(1) ?? [];
   const named = [...required.matchAll(/"([A-Z_0-9]+)"/g)].map(([, name]) => name);
   const vars = ['BROKER_URL', 'SHARD_COUNT'];
-  expect(
-    Object.keys(made ?? {})
-      .filter((name) => !vars.includes(name))
-      .sort(),
-  ).toEqual(named.sort());
+  expect([...made.keys()].filter((name) => !vars.includes(name)).sort()).toEqual(named.sort());
   for (const name of vars) expect(toml).toContain(`${name} = "`);
+});
+
+it('makes no secret that is too large for Cloudflare, also while all keys are rotated', async () => {
+  const made = await printSecrets();
+  const published = await printSecrets('rotate-keys', '--now');
+  expect([...published.keys()].sort()).toEqual(['KEY_SET', 'PUBLIC_KEYS', 'RESPONSE_KEY_OTHER']);
+  const sizes = [...made, ...published].map(([name, value]) => ({
+    name,
+    bytes: typeof value === 'string' ? Buffer.byteLength(value) : Number.NaN,
+  }));
+  expect(sizes.filter(({ bytes }) => !(bytes > 0 && bytes <= 5 * 1024))).toEqual([]);
 });
