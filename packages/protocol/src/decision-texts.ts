@@ -35,7 +35,7 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
   },
   extension_error: {
     administrator:
-      'The extension failed in a way it has no code for, or four challenges were with the host at once already; its console has the cause.',
+      'The extension failed in a way it has no code for, was updated while the page waited, or had four challenges with the host at once already; its console has the cause.',
     person: restart,
   },
   extension_origin_not_allowed: {
