@@ -1,9 +1,9 @@
 import type { TestClient } from '@countersign/testkit/broker-client';
 import { FakeDevice } from '@countersign/testkit/fake-device';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { broker } from './test-broker.ts';
 import { organizationObject, shardOf, sqlInShard } from './test-objects.ts';
-import { holdBurials, newUser, SteppedSignIn } from './test-users.ts';
+import { boundInShards, holdBurials, newUser, SteppedSignIn } from './test-users.ts';
 
 // A first binding against the end of its user's epoch: every order of their steps, one after the other.
 
@@ -15,7 +15,10 @@ let burials: ReturnType<typeof holdBurials>;
 beforeEach(() => {
   burials = holdBurials();
 });
-afterEach(() => burials.restore());
+afterEach(() => {
+  burials.restore();
+  vi.useRealTimers();
+});
 
 /**
  * A sign-in: `ask` the shard, which wants a reservation; `reserve` at the organization; `bind`. The end of the epoch:
@@ -144,4 +147,45 @@ describe('#37 a first binding against a revocation by user', () => {
     expectBinding(taken, expected(order, true));
     await expectAfterwards(taken, expected(order, true));
   });
+});
+
+describe('#37 the unbound certificate of a device whose binding has ended', () => {
+  it('is not bound under the new epoch while the tombstone is still on its way', async () => {
+    const { user, devices } = await boundInShards(client, [3]);
+    const [device] = devices;
+    const spare = await FakeDevice.create(device?.hardwareId);
+    await broker.enroll(spare);
+    await organizationObject().revokeUser(user, 'unspecified');
+    const signIn = await SteppedSignIn.prepare(client, spare, user);
+    expect(await signIn.decide()).toEqual({ kind: 'needs_reservation' });
+    await signIn.reserve();
+    expect(await signIn.decide()).toMatchObject({
+      record: { decision: false, reason: 'certificate_suspended', bound_now: false },
+    });
+    await burials.bury(3, user, 1);
+    expect(
+      await sqlInShard(
+        3,
+        'SELECT status FROM certificates WHERE device_id = ? ORDER BY certificate_number',
+        spare.deviceId ?? '',
+      ),
+    ).toEqual([{ status: 'bound' }, { status: 'suspended' }]);
+    // What is issued from now on is as good as any.
+    const renewed = await FakeDevice.create(device?.hardwareId);
+    await broker.enroll(renewed);
+    const next = await SteppedSignIn.prepare(client, renewed, user);
+    await next.reserve();
+    expect(await next.decide()).toMatchObject({ record: { reason: 'trusted_device' } });
+  });
+});
+
+it('lets a user whose bindings ended bind anew although the clock went back since', async () => {
+  const user = newUser();
+  await organizationObject().revokeUser(user, 'unspecified');
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 60_000 });
+  const device = await FakeDevice.create();
+  await broker.enroll(device);
+  const signIn = await SteppedSignIn.prepare(client, device, user);
+  await signIn.reserve();
+  expect(await signIn.decide()).toMatchObject({ record: { reason: 'trusted_device' } });
 });

@@ -7,6 +7,7 @@
  * @returns how many certificates were suspended
  */
 export function buryUser(sql: SqlStorage, userId: string, epoch: number): number {
+  if (epoch < 1) return 0;
   const raised = sql
     .exec(
       `INSERT INTO user_tombstones (user_id, epoch) VALUES (?, ?)

@@ -7,6 +7,7 @@ import {
 import { type DeviceTrust, deviceTrust, type TrustFacts } from '../policy/device-trust.ts';
 import { evaluatePolicy, meetsDemand, type PolicyOutcome } from '../policy/evaluate.ts';
 import { answerSpent } from './answer-spent.ts';
+import { buryUser } from './bury-user.ts';
 import type { DecideBlock, DecideContext } from './decide-context.ts';
 import { requestFields } from './decision-fields.ts';
 import { appendDecision, type DecisionRecord, findDecision } from './decision-record.ts';
@@ -38,7 +39,9 @@ export function decide(context: DecideContext, signIn: SignIn): DecideBlock {
     return { result: { kind: 'needs_snapshot' }, head };
   }
 
-  const { evidence, challenge, completion } = signIn;
+  const { evidence, challenge, completion, reservation } = signIn;
+  // A newer epoch was given before the older one's tombstone came: it must not outrun what that suspends.
+  if (reservation?.ok === true) buryUser(sql, signIn.subject, reservation.epoch - 1);
   const named = findNamedCertificates(sql, signIn);
   if (challenge === undefined) {
     const reason = evidence.ok ? 'challenge_malformed' : evidence.reason;
@@ -62,10 +65,7 @@ export function decide(context: DecideContext, signIn: SignIn): DecideBlock {
     }
   }
 
-  const trust = deviceTrust(
-    trustFacts(context, signIn, named, pending?.recorded_at_ms ?? nowMs),
-    nowMs,
-  );
+  const trust = deviceTrust(trustFacts(context, signIn, named, pending?.recorded_at_ms), nowMs);
   const outcome = judge(signIn, trust);
   if (outcome === 'step_up_insufficient') {
     return refuseSignIn(context, signIn, named, outcome, challenge.id);
@@ -73,17 +73,20 @@ export function decide(context: DecideContext, signIn: SignIn): DecideBlock {
   return recordOutcome(context, signIn, named, { id: challenge.id, trust, outcome });
 }
 
-/** @param beganAtMs when the sign-in was first asked about: what was in time then is not late because it had to wait */
+/** @param waitsSinceMs when a pending sign-in was first asked about: what was in time then is not late because it waits */
 function trustFacts(
   context: DecideContext,
   signIn: SignIn,
   named: NamedCertificates,
-  beganAtMs: number,
+  waitsSinceMs: number | undefined,
 ): TrustFacts {
+  const beganAtMs = waitsSinceMs ?? context.nowMs;
   const { evidence, challenge, reservation } = signIn;
   const mtlsExpiresAtMs = evidence.ok ? evidence.mtls?.expiresAtMs : undefined;
-  // A wait that began under an older epoch ends with it, although the user may be active again.
-  const epochIsNewer = reservation?.ok === true && reservation.sinceMs > beganAtMs;
+  // A wait that began under an older epoch ends with it, although the user may be active again. Nobody else is asked:
+  // where the clock went back, the epoch of a user who was revoked just before it seems to be newer than any sign-in.
+  const epochIsNewer =
+    waitsSinceMs !== undefined && reservation?.ok === true && reservation.sinceMs > waitsSinceMs;
   return {
     evidenceFailure: findEvidenceFailure(signIn),
     challengeExpired: challenge === undefined || beganAtMs > challenge.expiresAtMs,
