@@ -254,6 +254,31 @@ describe('an interrupted job', () => {
     expect(await jobWhen(change.job_id, allReached)).toMatchObject({ shards: { reached: 1 } });
   });
 
+  it.each<[string, (storage: DurableObjectStorage) => Promise<void>]>([
+    ['has lost its alarm', (storage) => storage.deleteAlarm()],
+    [
+      'has it a day ahead, as after a clock that went back',
+      (storage) => storage.setAlarm(Date.now() + 86_400_000),
+    ],
+  ])('that %s gets one while the object goes on', async (_, spoil) => {
+    const { user } = await boundInShards(client, [5]);
+    await evictDurableObject(organizationObject());
+    const held = holdBurials();
+    const change = await broker.putUser(user, false);
+    await vi.waitFor(async () => expect((await attemptsOf(change.job_id))[0]).toBeGreaterThan(0));
+    await runInOrganization(({ storage }) => spoil(storage));
+    held.restore();
+    // Longer than the object lets pass without a look, while somebody asks for the job.
+    travel(61);
+    await vi.waitFor(async () => {
+      await broker.job(change.job_id ?? '');
+      const alarmMs = await runInOrganization(({ storage }) => storage.getAlarm());
+      expect(alarmMs).toEqual(expect.any(Number));
+      expect(alarmMs).toBeLessThanOrEqual(Date.now());
+    });
+    expect(await afterAlarm(change.job_id)).toMatchObject({ shards: { reached: 1 } });
+  });
+
   it('is not kept waiting by a clock that went back', async () => {
     const { user } = await boundInShards(client, [6]);
     const held = holdBurials();

@@ -62,6 +62,9 @@ const newJobId = () => `job_${encodeBase64url(crypto.getRandomValues(new Uint8Ar
 /** The organization: clients, applications and their policies, users and binding reservations. One object. */
 export class OrganizationObject extends DurableObject<Environment> {
   readonly #store: DurableStore;
+  #resumedAtMs = 0;
+  /** While it rings, an alarm is not set, and its end sets the next one. */
+  #isRinging = false;
 
   constructor(state: DurableObjectState, environment: Environment) {
     super(state, environment);
@@ -78,6 +81,7 @@ export class OrganizationObject extends DurableObject<Environment> {
     if (otherVersion !== undefined) {
       return { ok: false, code: 'deployment_mismatch', detail: otherVersion };
     }
+    this.#watchJobs();
     const mismatch = await this.#checkDeployment(deployment);
     if (mismatch !== undefined) return mismatch;
     return this.#store.read((sql): SnapshotAnswer => {
@@ -191,6 +195,7 @@ export class OrganizationObject extends DurableObject<Environment> {
   }
 
   async findJob(jobId: string): Promise<JobDescription> {
+    this.#watchJobs();
     return this.#store.read((sql): JobDescription => {
       const job = findTombstoneJob(sql, jobId);
       return job === undefined ? { ok: false, code: 'job_not_found' } : { ok: true, job };
@@ -199,6 +204,15 @@ export class OrganizationObject extends DurableObject<Environment> {
 
   /** Brings tombstones to the shards that are due, and marks as complete what is. */
   override async alarm(): Promise<void> {
+    this.#isRinging = true;
+    try {
+      await this.#workOnJobs();
+    } finally {
+      this.#isRinging = false;
+    }
+  }
+
+  async #workOnJobs(): Promise<void> {
     await deliverTombstones({
       store: this.#store,
       now: currentTimeMs,
@@ -212,7 +226,7 @@ export class OrganizationObject extends DurableObject<Environment> {
       this.#scheduleJobs(sql, nowMs);
       return jobs;
     });
-    // Thrown, it is for the runtime to try again, and after that for the object's next beginning.
+    // Thrown, it is for the runtime to try again, and once that gives up for `#watchJobs`.
     if (isUnavailable(completed)) throw new Error('the outcome of this round could not be stored');
     for (const { job_id, shards, epoch, reason } of completed) {
       log('job_completed', { job_id, shards, epoch, reason });
@@ -229,13 +243,26 @@ export class OrganizationObject extends DurableObject<Environment> {
     if (due !== undefined) void this.ctx.storage.setAlarm(Math.max(due, nowMs));
   }
 
-  /** Jobs that came without their alarm, as with an import, or that lost it, are not forgotten. */
+  /** Once a minute while the object is asked for anything: one that is never idle never begins anew. */
+  #watchJobs(): void {
+    if (this.#isRinging || Math.abs(currentTimeMs() - this.#resumedAtMs) < 60_000) return;
+    this.ctx.waitUntil(this.#resumeJobs());
+  }
+
+  /**
+   * Jobs whose alarm is not there, as after an import or when the runtime has given it up, or which a clock that went
+   * back has left far ahead, are not forgotten.
+   */
   async #resumeJobs(): Promise<void> {
     const nowMs = currentTimeMs();
+    this.#resumedAtMs = nowMs;
     const due = this.#store.read((sql) => nextTombstoneWorkMs(sql, nowMs));
     if (isUnavailable(due) || due === undefined) return;
     try {
-      if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(nowMs);
+      const alarmMs = await this.ctx.storage.getAlarm();
+      // Of work that is due later than the alarm the alarm itself sees to the next one.
+      if (alarmMs === null || alarmMs > Math.max(due, nowMs))
+        await this.ctx.storage.setAlarm(nowMs);
     } catch (error) {
       log('jobs_not_resumed', { detail: String(error) });
     }
@@ -262,8 +289,7 @@ export class OrganizationObject extends DurableObject<Environment> {
 
   async runningImport() {
     return this.#store.read((sql) => {
-      const importId = findUnfinishedImport(sql);
-      return { ok: true, importId, chains: readArchivedHeads(sql) } as const;
+      return { ok: true, importId: findUnfinishedImport(sql) } as const;
     });
   }
 
