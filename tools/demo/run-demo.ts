@@ -117,9 +117,9 @@ export async function runBrowserDemo(
   const settle = () => explained.catch(() => undefined);
   if (settings.isHeadless) return await signInWithoutWindows(managed, other, siteUrl, settle);
 
-  for (const browser of [managed, other]) await browser.open(siteUrl);
   report.title('Sign in, in both windows: user ada, password countersign-demo');
   report.note('Close both windows, or press Ctrl-C, to end it. Nothing of the profiles stays.');
+  for (const browser of [managed, other]) await browser.open(siteUrl);
   await Promise.all([managed.ended, other.ended]);
   await settle();
   return true;

@@ -44,12 +44,18 @@ describe('createLog', () => {
     expect(lines).toEqual([`${clock} worker: \\u001b[2Jcleared\\u000d\\u000aforged\\u009b1m`]);
   });
 
-  it("passes the worker's own JSON lines on as they are, and wraps everything else", () => {
+  it("gives the worker's own lines the time, and wraps what is no JSON", () => {
     const { lines, log } = logTo('json');
     log.passThrough('{"event":"enrolled","device":"d1"}');
     log.passThrough('{"event": not JSON}');
     log.passThrough('*** Uncaught exception');
-    expect(lines[0]).toBe('{"event":"enrolled","device":"d1"}');
+    const time = '2026-11-18T10:26:40.000Z';
+    expect(JSON.parse(lines[0] ?? '')).toEqual({
+      time,
+      source: 'worker',
+      event: 'enrolled',
+      device: 'd1',
+    });
     expect(lines.slice(1).map((line) => JSON.parse(line).message)).toEqual([
       '{"event": not JSON}',
       '*** Uncaught exception',

@@ -13,13 +13,12 @@ export type Log = {
 
 const maxLineLength = 16 * 1024;
 
-function isJsonObject(line: string): boolean {
-  if (!line.startsWith('{') || !line.endsWith('}')) return false;
+function parseJsonObject(line: string): object | undefined {
+  if (!line.startsWith('{') || !line.endsWith('}')) return undefined;
   try {
-    JSON.parse(line);
-    return true;
+    return JSON.parse(line);
   } catch {
-    return false;
+    return undefined;
   }
 }
 
@@ -54,18 +53,15 @@ export function createLog(
       writeLine(onOneLine(`${clockTime()} ${mark}${message}`));
     },
     passThrough(line) {
-      if (format === 'text') writeLine(onOneLine(`${clockTime()} worker: ${line}`));
-      else if (line.length <= maxLineLength && isJsonObject(line)) writeLine(line);
-      else {
-        writeLine(
-          JSON.stringify({
-            time: time(),
-            level: 'info',
-            event: 'worker_output',
-            message: line.slice(0, maxLineLength),
-          }),
-        );
-      }
+      if (format === 'text') return writeLine(onOneLine(`${clockTime()} worker: ${line}`));
+      // The broker has no clock worth logging between two events of input, so its lines get the server's.
+      const fields = line.length <= maxLineLength ? parseJsonObject(line) : undefined;
+      const output = {
+        level: 'info',
+        event: 'worker_output',
+        message: line.slice(0, maxLineLength),
+      };
+      writeLine(JSON.stringify({ time: time(), source: 'worker', ...(fields ?? output) }));
     },
   };
 }

@@ -29,7 +29,7 @@ export type DataDirectory = {
 };
 
 export type DataDirectorySettings = {
-  /** Used when the folder is created; later only compared. Left out: the stored one, 64 for a new folder. */
+  /** Used when the folder is created; later only compared. Left out: the stored one, 16 for a new folder. */
   readonly shardCount?: number;
   /** For the first key set. */
   readonly brokerUrl: string;
