@@ -24,6 +24,14 @@ const routes: [method: string, path: string][] = [
   ['PUT', '/v1/admin/users/ada'],
   ['POST', '/v1/admin/users/ada/revoke'],
   ['GET', '/v1/admin/jobs/job_AAAAAAAAAAAAAAAAAAAAAA'],
+  ['GET', '/v1/admin/archived-chains'],
+  ['GET', `/v1/admin/archived-chains/${'A'.repeat(22)}.0/decisions`],
+  ['GET', '/v1/admin/state'],
+  ['GET', '/v1/admin/state/marks'],
+  ['GET', '/v1/admin/state/rows'],
+  ['POST', '/v1/admin/state/import'],
+  ['POST', '/v1/admin/state/import/rows'],
+  ['POST', '/v1/admin/state/import/finish'],
 ];
 
 describe('#61 every address of the owner', () => {

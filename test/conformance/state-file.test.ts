@@ -13,15 +13,13 @@ import type { FakeDevice } from '@countersign/testkit/fake-device';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { checkStateFile } from '../../packages/edge-server/src/state/check-state-file.ts';
-import {
-  runStateCommand,
-  type StateCommandName,
-} from '../../packages/edge-server/src/state/state-commands.ts';
+import { runStateCommand } from '../../packages/edge-server/src/state/state-commands.ts';
 import {
   type EndLine,
   hashOfLine,
   signEnd,
 } from '../../packages/edge-server/src/state/state-file.ts';
+import type { StateCommandName } from '../../packages/edge-server/src/state/state-usage.ts';
 import { builtProgram } from '../support/built-program.ts';
 import { expectTrusted } from '../support/expect-answer.ts';
 import { fileSizes } from '../support/folder-size.ts';

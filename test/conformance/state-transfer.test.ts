@@ -261,6 +261,73 @@ describe('an export of an import', () => {
   });
 });
 
+describe('an export of a broker that is busy', () => {
+  it('holds together: what it has of one thing is there of the others', async () => {
+    const busy = await TestBroker.start({ shardCount: 3 });
+    try {
+      const client = await busy.client.registerClient();
+      const devices: FakeDevice[] = [];
+      let isOver = false;
+      const work = Array.from({ length: 4 }, async () => {
+        while (!isOver) {
+          const device = await FakeDevice.create();
+          await busy.client.enroll(device);
+          devices.push(device);
+          await busy.client.signIn(client, device, `user-${devices.length}`);
+          const { certificates } = await busy.client.device(device.deviceId ?? '');
+          if (devices.length % 3 === 0) {
+            const { fingerprint_sha256 = '' } = certificates[0] ?? {};
+            await busy.client.revoke(device.deviceId ?? '', fingerprint_sha256);
+          }
+        }
+      });
+      await expect.poll(() => devices.length, { timeout: 20_000 }).toBeGreaterThan(20);
+      const exports = [];
+      for (const name of ['busy-1', 'busy-2']) {
+        exports.push(await folder.export(busy.dataDirectory, `${name}.jsonl`));
+      }
+      isOver = true;
+      await Promise.all(work);
+      await busy.stop();
+      for (const [index, path] of exports.entries()) {
+        const name = `busy-${index}`;
+        const result = await folder.import(
+          path,
+          name,
+          '--shards',
+          '5',
+          '--high-water-mark',
+          'none',
+        );
+        expect(result).toMatchObject({ code: 0, errors: '' });
+        expect(result.output).not.toContain('does not verify');
+        const { rows } = normalizedContent(path);
+        const parsed = (table: string) =>
+          (rows[table] ?? []).map((row) =>
+            z.record(z.string(), z.unknown()).parse(JSON.parse(row)),
+          );
+        const keyText = (value: unknown) => JSON.stringify(value);
+        const claimed = new Set(parsed('keys').map((key) => keyText(key.spki_sha256)));
+        const users = new Set(parsed('users').map((user) => user.user_id));
+        const machines = new Set(parsed('devices').map((machine) => machine.device_id));
+        const certificates = parsed('certificates');
+        expect(certificates.length).toBeGreaterThan(20);
+        for (const certificate of certificates) {
+          expect(claimed).toContain(keyText(certificate.spki_sha256));
+          expect(machines).toContain(certificate.device_id);
+          if (certificate.bound_user !== null) expect(users).toContain(certificate.bound_user);
+        }
+        const spent = new Set(
+          parsed('enrollment_tokens').map((token) => keyText(token.spent_by_spki_sha256)),
+        );
+        for (const { spki_sha256 } of certificates) expect(spent).toContain(keyText(spki_sha256));
+      }
+    } finally {
+      await busy.stopAndRemove();
+    }
+  });
+});
+
 it('rows that a request asks for are refused by the name of what is wrong', async () => {
   await origin.startAgain();
   for (const [query, field] of [

@@ -46,7 +46,8 @@ export function normalizedContent(path: string) {
     if (export_id !== undefined) exportId = export_id;
     for (const row of withoutNumbers(tables)) {
       rows.certificates ??= [];
-      rows.certificates.push(JSON.stringify(row, Object.keys(row).toSorted()));
+      const members = Object.entries(row).toSorted(([a], [b]) => (a < b ? -1 : 1));
+      rows.certificates.push(JSON.stringify(Object.fromEntries(members)));
     }
     for (const [table, ofTable] of Object.entries(tables)) {
       if (leftOut.has(table) || table === 'certificates') continue;

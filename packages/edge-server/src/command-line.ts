@@ -3,7 +3,7 @@ import { errorText } from './edge-server-error.ts';
 import { defaultHttpPort, defaultTlsPort, type EdgeServerOptions } from './edge-server-options.ts';
 import type { RotationRequest } from './rotation/rotation-request.ts';
 import { isTokenKeyPurpose, tokenKeyPurposes } from './rotation/token-keys.ts';
-import { stateUsage } from './state/state-commands.ts';
+import { stateUsage } from './state/state-usage.ts';
 
 export const usage = `Usage: countersign-server [options]
        countersign-server rotate-keys [--now] [--purpose NAME] [options]

@@ -5,7 +5,7 @@ import { EdgeServerError } from './edge-server-error.ts';
 import type { EdgeServerOptions } from './edge-server-options.ts';
 import { rotateCloudflareKeys, rotateKeys } from './rotation/rotate-keys-command.ts';
 import { startEdgeServer } from './start-edge-server.ts';
-import { isStateCommand, runStateCommand, type StateCommandName } from './state/state-commands.ts';
+import { isStateCommand, type StateCommandName } from './state/state-usage.ts';
 
 /** The program `countersign-server`: exit code 0 after an orderly end, 1 when it could not start, 2 for usage. */
 
@@ -76,6 +76,8 @@ async function run(
 
 /** `export`, `import` and `confirm-restore`: print what they have to say, and end. */
 async function runCommand(name: StateCommandName, args: readonly string[]): Promise<void> {
+  // Loaded only when it is wanted: a start takes no longer for it.
+  const { runStateCommand } = await import('./state/state-commands.ts');
   const { done, lines } = await runStateCommand(name, args, process.env);
   (done ? process.stdout : process.stderr).write(`${lines.join('\n')}\n`);
   if (!done) process.exitCode = 1;
@@ -88,7 +90,7 @@ async function withFailures(work: () => Promise<void>): Promise<void> {
     await work();
   } catch (error) {
     if (!(error instanceof EdgeServerError)) throw error;
-    fail(error.message, error.failure === 'setting_invalid' ? 2 : 1);
+    fail(`${error.failure}: ${error.message}`, error.failure === 'setting_invalid' ? 2 : 1);
   }
 }
 

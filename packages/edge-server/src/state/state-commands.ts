@@ -11,18 +11,7 @@ import { describeLosses } from './keep-high-water-mark.ts';
 import { openExistingDataDirectory } from './open-existing.ts';
 import { runExport } from './run-export.ts';
 import { shortestPassphrase } from './sealed-keys.ts';
-
-export const stateStateCommandNames = ['export', 'import', 'confirm-restore'] as const;
-export type StateCommandName = (typeof stateStateCommandNames)[number];
-
-export const stateUsage = `  countersign-server export --output FILE --passphrase-file FILE
-      writes all that is stored into one file, also while the server runs; the keys in it are encrypted
-  countersign-server import --input FILE --passphrase-file FILE [--shards NUMBER] [--confirm-restore]
-      makes a new data folder from an export; an older one than was there before must be confirmed
-  countersign-server confirm-restore [--yes]
-      says what an older data folder lacks and, with --yes, takes it for the newest one
-These three know only --data, --high-water-mark and --worker of the options above.
-`;
+import type { StateCommandName } from './state-usage.ts';
 
 const text = { type: 'string' } as const;
 const flags = {
@@ -45,10 +34,6 @@ const flagsOf: Record<StateCommandName, readonly (keyof typeof flags)[]> = {
 const commonFlags: readonly string[] = ['data', 'high-water-mark', 'worker'];
 
 const usageError = (message: string) => new EdgeServerError('setting_invalid', message);
-
-export function isStateCommand(name: string | undefined): name is StateCommandName {
-  return stateStateCommandNames.some((command) => command === name);
-}
 
 /** The first line of the file. Not from the command line, where everybody on the machine could read it. */
 function readPassphrase(path: string | undefined): string {

@@ -70,10 +70,16 @@ export const postImportRows = forOwnerWhileImporting(async (broker, context) => 
   if (running.importId !== page.import_id) {
     return context.refuse({ code: 'import_refused', detail: 'no such import is running' });
   }
+  // Only the first page of a shard needs them, and with many shards they are long.
+  const archived =
+    page.section === 'chain_start'
+      ? await askObject(() => broker.organization().archivedHeads())
+      : ({ ok: true, chains: [] } as const);
+  if (!archived.ok) return context.refuse(archived);
   const stored = await importStatePage(
     {
       shardCount: broker.shardCount,
-      chains: running.chains,
+      chains: archived.chains,
       importIntoShard: (shard, part) =>
         askObject(() => deviceShard(broker, shard).importState(part)),
       importKeys: (shard, rows) => askObject(() => keyShard(broker, shard).importKeys(rows)),
