@@ -101,7 +101,7 @@ it('explains in one line why it does not start', async () => {
   const [code] = await once(second.child, 'exit');
   expect(code).toBe(1);
   expect(second.output()).toMatch(
-    /^countersign-server: data_directory_incomplete: The data folder \S+ is in use by another edge server \(process \d+ here\)\..*\n$/,
+    /^countersign-server: data_directory_in_use: The data folder \S+ is in use by another edge server \(process \d+ here\)\..*\n$/,
   );
   const wrong = run(options, '--shard', '3');
   expect(await once(wrong.child, 'exit')).toEqual([2, null]);
