@@ -153,6 +153,14 @@ export async function fillBroker(broker: TestBroker, hostCount: number): Promise
       )
       .run(toBeSignedOf(intentOf.certificate ?? new Uint8Array()), intentOf.deviceId ?? '');
   });
+  // What a crash may leave: a tombstone on its way, and a key not blocked yet whose certificate is revoked.
+  editDatabases(broker.dataDirectory, 'countersign-device-v1', (database) => {
+    database.prepare("DELETE FROM user_tombstones WHERE user_id = 'eve'").run();
+    database.prepare(`UPDATE certificates SET status = 'issued' WHERE status = 'suspended'`).run();
+  });
+  editDatabases(broker.dataDirectory, 'countersign-key-v1', (database) => {
+    database.prepare('UPDATE keys SET blocked = 0 WHERE device_id = ?').run(revoked.deviceId ?? '');
+  });
   return {
     client,
     bound,
