@@ -7,6 +7,7 @@ import type { TestClient } from '@countersign/testkit/broker-client';
 import { FakeDevice } from '@countersign/testkit/fake-device';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { editDatabases } from '../support/backup-world.ts';
 import {
   expectDenied,
   expectProblem,
@@ -156,7 +157,7 @@ describe('a start', () => {
   it('with another number of shards is refused and explained, and changes nothing', async () => {
     await broker.stop();
     const before = fileSizes(broker.dataDirectory);
-    await startFails('deployment_mismatch', /created with 4 shards, not 8/, 8);
+    await startFails('deployment_mismatch', /created with 4 shards, not 8.*import --shards 8/, 8);
     expect(fileSizes(broker.dataDirectory)).toEqual(before);
     await broker.startAgain({ shardCount: broker.shardCount });
     expect(await broker.brokenRows()).toEqual([]);
@@ -167,12 +168,31 @@ describe('a start', () => {
     const path = join(broker.dataDirectory, 'keys', 'device-id.key');
     const key = readFileSync(path);
     writeFileSync(path, Buffer.alloc(key.length, 7));
-    await startFails('deployment_mismatch', /device-id\.key/);
+    await startFails('deployment_mismatch', /device-id\.key.*import an export/);
     rmSync(path);
-    await startFails('data_directory_incomplete', /device-id\.key/);
+    await startFails('data_directory_incomplete', /device-id\.key[\s\S]*import an export/);
     writeFileSync(path, key, { mode: 0o600 });
     await broker.startAgain();
   });
+
+  it.each(['device', 'key', 'organization'])(
+    'on databases of a newer version is refused at once and says so, for a %s',
+    async (object) => {
+      await broker.stop();
+      const uniqueKey = `countersign-${object}-v1`;
+      editDatabases(broker.dataDirectory, uniqueKey, (database) =>
+        database.exec("INSERT INTO schema_migrations (position, id) VALUES (99, '099_later')"),
+      );
+      const begunAt = performance.now();
+      await startFails('deployment_mismatch', /newer than this version: it has 099_later/);
+      expect(performance.now() - begunAt).toBeLessThan(15_000);
+      editDatabases(broker.dataDirectory, uniqueKey, (database) =>
+        database.exec("DELETE FROM schema_migrations WHERE id = '099_later'"),
+      );
+      await broker.startAgain();
+      expect(await broker.brokenRows()).toEqual([]);
+    },
+  );
 
   it('on keys that others may read is refused', async () => {
     await broker.stop();
