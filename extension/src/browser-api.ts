@@ -59,6 +59,10 @@ export type BrowserApi = {
       injectImmediately: boolean;
     }): Promise<unknown>;
   };
+  readonly permissions: {
+    /** Does the extension have access to all of these pages? People can take it away, in Safari they have to give it. */
+    contains(permissions: { origins: string[] }): Promise<boolean>;
+  };
   readonly tabs: {
     /** Tabs without an address that the extension may know of have no `url`. */
     query(filter: {

@@ -15,6 +15,8 @@ export type FakeBrowser = BrowserApi & {
   readonly scripts: Map<string, ContentScript>;
   /** Open pages; `loaded` counts how often the bridge was put into each. */
   readonly openTabs: { readonly id: number; readonly url: string; loaded: number }[];
+  /** Match patterns to which the person gives no access. */
+  readonly withheld: Set<string>;
   /** What the button in the toolbar shows. */
   readonly toolbar: { icon: string; title: string; badge: string };
   /** What policy sets. `setByPolicy` also fires `storage.onChanged`, as a late policy does. */
@@ -34,6 +36,7 @@ export function createFakeBrowser(host: FakeHost = healthyHost()): FakeBrowser {
   const scripts = new Map<string, ContentScript>();
   const nativeMessages: NativeRequest[] = [];
   const openTabs: FakeBrowser['openTabs'] = [];
+  const withheld = new Set<string>();
   const toolbar = { icon: '', title: '', badge: '' };
   const installed = createEvent<[]>();
   const started = createEvent<[]>();
@@ -45,6 +48,7 @@ export function createFakeBrowser(host: FakeHost = healthyHost()): FakeBrowser {
     localItems,
     scripts,
     openTabs,
+    withheld,
     toolbar,
     setByPolicy(items) {
       managedItems = items;
@@ -97,6 +101,7 @@ export function createFakeBrowser(host: FakeHost = healthyHost()): FakeBrowser {
       onChanged: changed,
     },
     scripting: createScripting(scripts, openTabs),
+    permissions: { contains: async ({ origins }) => !origins.some((it) => withheld.has(it)) },
     tabs: {
       async query({ url }) {
         await turn();

@@ -218,6 +218,11 @@ describe('Firefox under policy, with a host of the person,', () => {
           origins: ['https://*/*', 'http://localhost/*', 'http://127.0.0.1/*'],
         }, ${policyInBrowser()}.extension).then(() => true)`);
       expect(await signInWithFirefox(firefox, ssoOrigin)).toMatchObject(unanswered);
+
+      const address = await firefox.evaluateInBrowser(`${policyInBrowser()}.getURL('popup.html')`);
+      await firefox.goto(String(address));
+      await firefox.textOf('body[data-state=not_ready]');
+      expect(await firefox.evaluate('document.body.textContent')).toContain('page_access_missing');
     });
   });
 });

@@ -2,7 +2,7 @@ import type { HostStatus } from '@countersign/protocol/native-messages';
 import type { BrowserApi } from '../browser-api.ts';
 import { type LastAnswer, readLastAnswer } from '../challenge/last-answer.ts';
 import { type AppliedOrigins, readAppliedOrigins } from '../managed-config/applied-origins.ts';
-import { registeredPatterns } from '../managed-config/bridge-registration.ts';
+import { matchPatternsFor, registeredPatterns } from '../managed-config/bridge-registration.ts';
 import {
   type ManagedStorageReading,
   readManagedStorage,
@@ -20,6 +20,8 @@ export type BrowserFacts = {
   readonly applied: AppliedOrigins | undefined;
   /** Match patterns on which the browser injects the content script. */
   readonly registeredPatterns: readonly string[];
+  /** Those of the applied patterns on which the browser keeps the script out all the same. */
+  readonly patternsWithoutAccess: readonly string[];
   readonly lastAnswer: LastAnswer | undefined;
 };
 
@@ -42,6 +44,8 @@ export async function gatherFacts(
     }),
     readLastAnswer(api.storage),
   ]);
+  const wanted = matchPatternsFor(applied?.origins ?? []);
+  const granted = await Promise.all(wanted.map((pattern) => hasAccess(api, pattern)));
   return {
     now,
     extensionVersion: api.runtime.getManifest().version,
@@ -49,8 +53,14 @@ export async function gatherFacts(
     host: status,
     applied,
     registeredPatterns: patterns,
+    patternsWithoutAccess: wanted.filter((_, index) => granted[index] === false),
     lastAnswer,
   };
+}
+
+/** A browser that cannot say is not made out to refuse. */
+async function hasAccess(api: Pick<BrowserApi, 'permissions'>, pattern: string): Promise<boolean> {
+  return await api.permissions.contains({ origins: [pattern] }).catch(() => true);
 }
 
 async function orPending(

@@ -15,6 +15,7 @@ const healthy: BrowserFacts = {
   host: { ok: true, status: healthyStatus },
   applied: { origins: [origin], source: 'managed_storage' },
   registeredPatterns: [`${origin}/*`],
+  patternsWithoutAccess: [],
   lastAnswer: undefined,
 };
 
@@ -112,6 +113,12 @@ describe('the diagnosis', () => {
       'it_support',
     ],
     ['no script on the page', { ...healthy, registeredPatterns: [] }, 'not_registered', 'you'],
+    [
+      'no access to the page',
+      { ...healthy, patternsWithoutAccess: [`${origin}/*`] },
+      'page_access_missing',
+      'you',
+    ],
     [
       'a host with another list',
       withStatus({ origins: ['https://other.test'] }),
@@ -267,6 +274,17 @@ describe('the facts', () => {
     expect(await gatherFacts(browser, host, healthy.now)).toEqual(
       withStatus({ development: true }),
     );
+  });
+
+  it('name the pages that the person keeps to themselves', async () => {
+    const browser = createFakeBrowser(healthyHost());
+    const host = createNativeHost(browser.runtime, () => 'id');
+    browser.setByPolicy({ origins: [origin, 'https://other.corp.test'] });
+    await createSynchronizer(browser, host)();
+    browser.withheld.add(`${origin}/*`);
+    expect((await gatherFacts(browser, host, healthy.now)).patternsWithoutAccess).toEqual([
+      `${origin}/*`,
+    ]);
   });
 
   it('are complete when everything is missing', async () => {

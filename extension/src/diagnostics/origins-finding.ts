@@ -27,8 +27,21 @@ export function originsFinding(facts: BrowserFacts, status: HostStatus): Finding
       },
     };
   }
+  if (facts.patternsWithoutAccess.length > 0) return accessTaken(facts.patternsWithoutAccess);
   return policyFinding(facts) ?? refusedByHost(applied.origins, status);
 }
+
+const accessTaken = (patterns: readonly string[]): Finding => ({
+  state: 'not_ready',
+  headline: 'Countersign may not look at your sign-in pages',
+  explanation: 'The settings of this browser keep the extension away from them.',
+  whoFixesIt: 'you',
+  nextStep: 'In the settings of the extension, allow it on your sign-in pages, and check again.',
+  problem: {
+    code: 'page_access_missing',
+    administrator: `Access was taken away, or never given, for ${patterns.join(' ')}. A forced installation gives it in Chrome and Edge; Firefox and Safari leave it to the person.`,
+  },
+});
 
 const noPages: Finding = {
   ...forSupport,

@@ -40,6 +40,7 @@ const usedApis = {
     unregisterContentScripts: ['scripting.unregisterContentScripts'],
     executeScript: ['scripting.executeScript', 'scripting.executeScript.injectImmediately'],
   },
+  permissions: { contains: ['permissions.contains'] },
   tabs: { query: ['tabs.query'] },
   action: {
     setIcon: ['action.setIcon'],
