@@ -189,3 +189,19 @@ it('lets a user whose bindings ended bind anew although the clock went back sinc
   await signIn.reserve();
   expect(await signIn.decide()).toMatchObject({ record: { reason: 'trusted_device' } });
 });
+
+it.each([{ enforcement: 'monitor' }, { other_devices: 'step_up' }] as const)(
+  'refuses a user of whom the organization says sooner than the snapshot that they are inactive: %o',
+  async (policy) => {
+    const user = newUser();
+    const device = await FakeDevice.create();
+    await broker.enroll(device);
+    const lenient = await broker.registerClient(policy);
+    const signIn = await SteppedSignIn.prepare(lenient, device, user);
+    await organizationObject().setUserActive(user, false);
+    await signIn.reserve();
+    expect(await signIn.decide()).toMatchObject({
+      record: { decision: false, reason: 'subject_inactive', token: expect.anything() },
+    });
+  },
+);

@@ -108,7 +108,10 @@ function findEvidenceFailure({ evidence, originRegistered }: SignIn): DecisionRe
 
 /** The policy's word; of a completion, with what was asserted in place of what the policy asks for. */
 function judge(signIn: SignIn, trust: DeviceTrust): PolicyOutcome | 'step_up_insufficient' {
-  const { policy, structuralDenial, completion, subjectAuthenticated } = signIn;
+  const { policy, completion, subjectAuthenticated, reservation } = signIn;
+  // What the organization has just said about the user counts more than an older snapshot, for every policy.
+  const inactive = reservation?.ok === false ? reservation.reason : undefined;
+  const structuralDenial = signIn.structuralDenial ?? inactive;
   if (structuralDenial !== undefined || policy === undefined) {
     const reason = structuralDenial ?? 'application_unknown';
     return { effect: 'deny', reason, rule: 'none' };
