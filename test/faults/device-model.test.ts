@@ -14,8 +14,9 @@ import {
 
 const sequences = Number(process.env.COUNTERSIGN_MODEL_SEQUENCES ?? 200);
 const seed = Number(process.env.COUNTERSIGN_MODEL_SEED ?? 20_261_121);
-/** Of a failure, as fast-check prints them: they lead straight to the sequence that failed. */
+/** `path` and `replayPath` of a failure, as fast-check prints them: they lead straight to the sequence that failed. */
 const path = process.env.COUNTERSIGN_MODEL_PATH;
+const replayPath = process.env.COUNTERSIGN_MODEL_REPLAY_PATH;
 /** Of a thousand requests; each costs a third of a second. */
 const killShare = 2;
 /** Each may be refused 120 times a minute in a shard. */
@@ -38,7 +39,7 @@ it(
     const chains = new ChainReader(faults.broker);
     const reached = new Map<string, number>();
     const clients = () => groups[started % clientGroups] ?? [];
-    const commands = deviceCommands(clients, killShare);
+    const commands = deviceCommands(clients, killShare, replayPath);
     await fc.assert(
       fc.asyncProperty(fc.nat(3), commands, async (certificates, sequence) => {
         started += 1;

@@ -252,16 +252,19 @@ const kill = () => command('kill', {}, (_, system) => system.kill());
  *
  * @param clients one for each application, none of them near its limit of refusals
  * @param killShare how many of a thousand requests meet a kill -9 on their way
+ * @param replayPath of a failure, as fast-check prints it behind the commands
  */
 export function deviceCommands(
   clients: () => readonly ModelClient[],
   killShare: number,
+  replayPath?: string,
 ): fc.Arbitrary<Iterable<DeviceCommand>> {
   const index = fc.nat(11);
   const often = (weight: number) => fc.nat(99).map((number) => number < weight);
   const interruption = fc.nat(999).map((number): Interruption => {
-    if (number < killShare) return 'kill';
-    return number < 80 ? 'eviction' : 'none';
+    // The lowest number is what a failure is cut down to.
+    if (number >= 1000 - killShare) return 'kill';
+    return number >= 920 ? 'eviction' : 'none';
   });
   const optional = (weight: number) =>
     fc.tuple(often(weight), index).map(([isNone, number]) => (isNone ? undefined : number));
@@ -329,9 +332,13 @@ export function deviceCommands(
   const rare = fc
     .nat(999)
     .chain((number) =>
-      number < killShare ? fc.constant(undefined).map(kill) : fc.oneof(...weighted),
+      number >= 1000 - killShare ? fc.constant(undefined).map(kill) : fc.oneof(...weighted),
     );
-  return fc.commands([rare], { maxCommands: 24, size: 'max' });
+  return fc.commands([rare], {
+    maxCommands: 24,
+    size: 'max',
+    ...(replayPath === undefined ? {} : { replayPath }),
+  });
 }
 
 /** The beginning of most lives: some certificates, one of which is in use. */
