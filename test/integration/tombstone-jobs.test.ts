@@ -1,5 +1,4 @@
 import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
-import type { JobAnswer } from '@countersign/protocol/admin-users';
 import type { TestClient } from '@countersign/testkit/broker-client';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { DeviceObject } from '../../worker/src/device/device-object.ts';
@@ -8,13 +7,8 @@ import {
   storageUnavailable,
 } from '../../worker/src/storage/durable-store.ts';
 import { broker } from './test-broker.ts';
-import {
-  inShard,
-  organizationObject,
-  runInOrganization,
-  shardCount,
-  sqlInShard,
-} from './test-objects.ts';
+import { afterAlarm, allReached, epochsOf, jobWhen, sqlInOrganization } from './test-jobs.ts';
+import { inShard, organizationObject, runInOrganization, shardCount } from './test-objects.ts';
 import { boundInShards, holdBurials, newUser } from './test-users.ts';
 
 // The job that brings a tombstone to every shard: when it is complete, and what interrupts it.
@@ -32,37 +26,6 @@ afterEach(() => {
 const travel = (seconds: number) => {
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 });
 };
-
-const epochIn = async (shard: number, user: string) => {
-  const rows = await sqlInShard(shard, 'SELECT epoch FROM user_tombstones WHERE user_id = ?', user);
-  return rows[0]?.epoch;
-};
-
-const epochsOf = (user: string, shards: readonly number[]) =>
-  Promise.all(shards.map((shard) => epochIn(shard, user)));
-
-/** Runs the alarm, however soon or late it is due, and gives the job. */
-async function afterAlarm(jobId: string | undefined): Promise<JobAnswer> {
-  await runDurableObjectAlarm(organizationObject());
-  return await broker.job(jobId ?? '');
-}
-
-/** The job once `until` is true of it; the alarm rings by itself. */
-async function jobWhen(jobId: string | undefined, until: (job: JobAnswer) => boolean) {
-  return await vi.waitFor(
-    async () => {
-      const job = await broker.job(jobId ?? '');
-      if (!until(job)) throw new Error(JSON.stringify(job));
-      return job;
-    },
-    { timeout: 15_000, interval: 20 },
-  );
-}
-
-const allReached = ({ shards }: JobAnswer) => shards.reached === shards.total;
-
-const sqlInOrganization = (statement: string, ...bindings: SqlStorageValue[]) =>
-  runInOrganization((state) => state.storage.sql.exec(statement, ...bindings).toArray());
 
 describe('a job', () => {
   const silence = Promise.withResolvers<StorageUnavailable>();
@@ -306,107 +269,4 @@ describe('an interrupted job', () => {
     );
     return rows.map(({ attempts }) => Number(attempts));
   };
-});
-
-describe('several changes of one user', () => {
-  it('a deactivation that is repeated waits for the first one', async () => {
-    const { user } = await boundInShards(client, [1, 2]);
-    const first = await broker.putUser(user, false);
-    const second = await broker.putUser(user, false);
-    expect(second).toEqual(first);
-    await jobWhen(first.job_id, allReached);
-    travel(10);
-    await afterAlarm(first.job_id);
-    const { job_id, ...rest } = first;
-    expect(job_id).toBeDefined();
-    expect(await broker.putUser(user, false)).toEqual({ ...rest, status: 'complete' });
-    const jobs = await sqlInOrganization(
-      'SELECT job_id FROM tombstone_jobs WHERE user_id = ?',
-      user,
-    );
-    expect(jobs).toEqual([{ job_id }]);
-  });
-
-  it('fifty deactivations at once are one', async () => {
-    const { user } = await boundInShards(client, [3]);
-    const changes = await Promise.all(
-      Array.from({ length: 50 }, () => broker.putUser(user, false)),
-    );
-    expect(new Set(changes.map(({ job_id }) => job_id)).size).toBe(1);
-    expect(changes.every(({ epoch }) => epoch === 2)).toBe(true);
-  });
-
-  it('a deactivation during a revocation has a job of its own, and the tombstone is the newer one', async () => {
-    const shards = [1, 4];
-    const { user } = await boundInShards(client, shards);
-    const held = holdBurials();
-    const revoked = await broker.revokeUser(user);
-    const deactivated = await broker.putUser(user, false);
-    expect([revoked.epoch, deactivated.epoch]).toEqual([2, 3]);
-    expect((await broker.user(user)).jobs).toMatchObject([
-      { job_id: revoked.job_id, epoch: 1, reason: 'unspecified' },
-      { job_id: deactivated.job_id, epoch: 2, reason: 'deactivated' },
-    ]);
-    // The newer one comes first to one shard, and last to the other.
-    await held.bury(1, user, 2);
-    await held.bury(1, user, 1);
-    await held.bury(4, user, 1);
-    expect(await epochsOf(user, shards)).toEqual([2, 1]);
-    held.restore();
-    travel(60);
-    expect(await afterAlarm(revoked.job_id)).toMatchObject({ status: 'complete' });
-    expect(await broker.job(deactivated.job_id ?? '')).toMatchObject({ status: 'complete' });
-    expect(await epochsOf(user, shards)).toEqual([2, 2]);
-  });
-
-  it('a reactivation does not end the job that is running, nor what it brings', async () => {
-    const { user } = await boundInShards(client, [2, 5]);
-    const held = holdBurials();
-    const change = await broker.putUser(user, false);
-    expect(await broker.putUser(user, true)).toEqual({
-      user_id: user,
-      active: true,
-      epoch: 2,
-      status: 'complete',
-    });
-    expect(await broker.user(user)).toMatchObject({
-      active: true,
-      jobs: [{ job_id: change.job_id, status: 'pending' }],
-    });
-    held.restore();
-    travel(60);
-    expect(await afterAlarm(change.job_id)).toMatchObject({ status: 'complete' });
-    expect(await epochsOf(user, [2, 5])).toEqual([1, 1]);
-    // Deactivated again, it is another epoch that ends.
-    expect(await broker.putUser(user, false)).toMatchObject({ epoch: 3, status: 'pending' });
-  });
-
-  it('a user whom nobody has seen can be deactivated, and then binds nothing', async () => {
-    const user = newUser();
-    const change = await broker.putUser(user, false);
-    expect(change).toMatchObject({ epoch: 2, status: 'pending' });
-    expect(await broker.job(change.job_id ?? '')).toMatchObject({
-      shards: { total: 0, reached: 0 },
-    });
-    expect(await organizationObject().reserveBinding(user, 0)).toEqual({
-      ok: false,
-      code: 'subject_inactive',
-    });
-    travel(10);
-    expect(await afterAlarm(change.job_id)).toMatchObject({ status: 'complete' });
-  });
-
-  it('to reactivate one who is not inactive changes nothing', async () => {
-    const user = newUser();
-    const before = await sqlInOrganization("SELECT value FROM settings WHERE name = 'version'");
-    expect(await broker.putUser(user, true)).toMatchObject({
-      active: true,
-      epoch: 1,
-      status: 'complete',
-    });
-    expect(await sqlInOrganization('SELECT * FROM users WHERE user_id = ?', user)).toEqual([]);
-    expect(await sqlInOrganization("SELECT value FROM settings WHERE name = 'version'")).toEqual(
-      before,
-    );
-  });
 });
