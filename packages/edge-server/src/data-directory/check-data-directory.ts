@@ -1,4 +1,4 @@
-import { lstatSync, type Stats } from 'node:fs';
+import { lstatSync, type Stats, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { EdgeServerError } from '../edge-server-error.ts';
 import { readTokenKeys, tokenKeyFiles } from '../rotation/token-key-files.ts';
@@ -10,9 +10,35 @@ function statOf(path: string): Stats | undefined {
   return lstatSync(path, { throwIfNoEntry: false });
 }
 
+/** `undefined` for what is no folder, or cannot be looked at: whoever makes or opens one there says why. */
+function ownerOf(directory: string): number | undefined {
+  try {
+    const stat = statSync(directory);
+    return stat.isDirectory() ? stat.uid : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** A path as an argument of a shell command. */
 function quoted(path: string): string {
   return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+}
+
+/**
+ * A folder of another user is opened and filled by nobody else, least of all by root: files of root in it would keep its
+ * server from starting. One that does not exist yet belongs to nobody.
+ *
+ * @throws EdgeServerError `data_directory_permissions`
+ */
+export function checkDataDirectoryOwner(directory: string): void {
+  const user = onWindows ? undefined : process.getuid?.();
+  const owner = ownerOf(directory);
+  if (user === undefined || owner === undefined || owner === user) return;
+  throw new EdgeServerError(
+    'data_directory_permissions',
+    `The data folder ${directory} belongs to user ${owner}, and this runs as user ${user}. Run it as that user (sudo -u '#${owner}' …). Only if user ${user} is to run the server from now on: chown -R ${user} ${quoted(directory)}`,
+  );
 }
 
 /**

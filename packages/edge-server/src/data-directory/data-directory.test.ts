@@ -1,6 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import {
   chmodSync,
+  cpSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -10,7 +11,7 @@ import {
 } from 'node:fs';
 import { join, relative } from 'node:path';
 import { decodePem, parseCertificate, verifyIssuedBy } from '@countersign/x509';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { tokenKeyFiles } from '../rotation/token-key-files.ts';
 import { temporaryDirectory } from '../testing/temporary-directory.ts';
 import { requiredDirectories, requiredFiles } from './layout.ts';
@@ -214,6 +215,46 @@ describe('an existing data folder', () => {
       failure: 'data_directory_unusable',
       message: expect.stringContaining('--data'),
     });
+  });
+});
+
+describe('the folder of another user', () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  it.each([
+    ['that is complete', false],
+    ['that is of an older version', true],
+  ])(
+    '%s is left as it is, also by root, and the advice does not lock its server out',
+    async (_, isOlder) => {
+      const { directory, data } = await created();
+      if (isOlder) {
+        const [key = ''] = tokenKeyFiles(data.paths, data.tokenKeys);
+        for (const purpose of ['challenge', 'decision', 'response']) {
+          cpSync(key, join(directory, 'keys', `${purpose}.pem`));
+        }
+        rmSync(data.paths.tokenKeys);
+      }
+      const before = allEntries(directory);
+      const { uid } = lstatSync(directory);
+      vi.spyOn(process, 'getuid').mockReturnValue(uid + 1);
+      await expect(ensureDataDirectory(directory, settings)).rejects.toMatchObject({
+        failure: 'data_directory_permissions',
+        message: expect.stringContaining(`Run it as that user (sudo -u '#${uid}'`),
+      });
+      expect(allEntries(directory)).toEqual(before);
+    },
+  );
+
+  it('that is empty is not filled', async () => {
+    const directory = temporaryDirectory();
+    vi.spyOn(process, 'getuid').mockReturnValue(lstatSync(directory).uid + 1);
+    await expect(ensureDataDirectory(directory, settings)).rejects.toMatchObject({
+      failure: 'data_directory_permissions',
+    });
+    expect(readdirSync(directory)).toEqual([]);
   });
 });
 

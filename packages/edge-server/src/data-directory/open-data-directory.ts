@@ -5,7 +5,7 @@ import { decodeBase64url } from '@countersign/protocol';
 import { EdgeServerError } from '../edge-server-error.ts';
 import { adoptOlderTokenKeys, readTokenKeys } from '../rotation/token-key-files.ts';
 import type { TokenKeys } from '../rotation/token-keys.ts';
-import { checkDataDirectory } from './check-data-directory.ts';
+import { checkDataDirectory, checkDataDirectoryOwner } from './check-data-directory.ts';
 import { createDataDirectory } from './create-data-directory.ts';
 import { type Deployment, parseDeployment } from './deployment.ts';
 import { type DataPaths, dataPaths, type PrivateKeyName } from './layout.ts';
@@ -103,6 +103,7 @@ export async function ensureDataDirectory(
   settings: DataDirectorySettings,
 ): Promise<DataDirectory> {
   const { shardCount = defaultShardCount, brokerUrl, nowMs } = settings;
+  checkDataDirectoryOwner(resolve(directory));
   const created = await createDataDirectory(resolve(directory), { shardCount, brokerUrl }, nowMs);
   const absolute = realpathSync(directory);
   const paths = dataPaths(absolute);
