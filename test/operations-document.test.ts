@@ -60,6 +60,14 @@ describe('options', () => {
     const assertOptions = await functionOf('edge-server-options.ts', 'assertOptions');
     expect(() => assertOptions(Object(parsed).options)).not.toThrow();
   });
+
+  it('of the systemd unit leave the socket where an export finds it', () => {
+    const unit = readDocument('packages/edge-server/systemd/countersign.service');
+    // A /tmp of the unit's own is not the one of whoever runs a command beside it.
+    expect(unit).toMatch(/^PrivateTmp=yes$/m);
+    expect(unit).toMatch(/^RuntimeDirectory=countersign$/m);
+    expect(unit).toMatch(/^Environment=TMPDIR=\/run\/countersign$/m);
+  });
 });
 
 it('names every file and folder of the data folder', async () => {
