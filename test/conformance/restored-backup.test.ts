@@ -257,6 +257,25 @@ describe('the mark', () => {
     await broker.startAgain({ highWaterMark: 'none' });
   });
 
+  it('that lies elsewhere has to be named to whoever confirms a restore', async () => {
+    await broker.stop();
+    rmSync(markPath());
+    const path = beside('elsewhere.json');
+    await broker.startAgain({ highWaterMark: path });
+    await revokeDevice();
+    await broker.stop();
+    putBack();
+    const confirm = (...mark: string[]) =>
+      runServerCommand('confirm-restore', '--yes', '--data', broker.dataDirectory, ...mark);
+    // Nothing is confirmed, and whoever asked for it is not told that all is well.
+    const elsewhere = await confirm();
+    expect(elsewhere.code).toBe(1);
+    expect(elsewhere.errors).toMatch(/There is no .*high-water\.json.*--high-water-mark/);
+    expect(existsSync(markPath())).toBe(false);
+    expect((await confirm('--high-water-mark', path)).code).toBe(0);
+    await broker.startAgain({ highWaterMark: path });
+  });
+
   it('that cannot be written stops the start, which names the way out', async () => {
     await broker.stop();
     await expect(

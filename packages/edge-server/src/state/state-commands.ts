@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { EdgeServerError, errorText } from '../edge-server-error.ts';
@@ -136,6 +136,14 @@ export async function runStateCommand(
   const data = await openExistingDataDirectory(dataDirectory, nowMs);
   const markPath = markPathOf(chosenMark, data.directory);
   if (markPath === undefined) throw usageError('Without a mark there is nothing to confirm.');
+  if (!existsSync(markPath)) {
+    return {
+      done: false,
+      lines: [
+        `There is no ${markPath}, so there is nothing to compare with. If the server has its mark elsewhere, name it with --high-water-mark FILE.`,
+      ],
+    };
+  }
   const restore = await examineRestore(data, markPath, broker);
   if (restore.losses.length === 0) {
     return {
