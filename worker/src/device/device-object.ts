@@ -189,9 +189,7 @@ export class DeviceObject extends DurableObject<Environment> {
   }
 
   /** A device with its certificates, for administrators. */
-  async describeDevice(
-    deviceId: string,
-  ): Promise<
+  async describeDevice(deviceId: string): Promise<
     | {
         readonly ok: true;
         readonly device: DeviceRow;
