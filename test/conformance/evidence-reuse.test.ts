@@ -257,7 +257,7 @@ describe('#2 two users racing for one unbound certificate', () => {
       evidence,
       subjectAuthenticated: false,
     });
-    expectDenied(answer, 'subject_not_authenticated');
+    expectDenied(answer, 'authentication_required');
     expect((await certificateOf(broker, shared)).status).toBe('issued');
   });
 });
