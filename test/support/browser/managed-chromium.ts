@@ -54,8 +54,11 @@ export async function launchChromium(
     context,
     newPage: () => context.newPage(),
     async background() {
-      const [worker] = context.serviceWorkers();
-      return worker ?? context.waitForEvent('serviceworker', { timeout: 30_000 });
+      // An update leaves the worker that it replaced on the list; what it is asked comes to nothing.
+      for (const worker of context.serviceWorkers().toReversed()) {
+        if (await isAlive(worker)) return worker;
+      }
+      return context.waitForEvent('serviceworker', { timeout: 30_000 });
     },
     async stopBackground() {
       const page = await context.newPage();
@@ -79,6 +82,12 @@ export async function launchChromium(
       return profile;
     },
   };
+}
+
+async function isAlive(worker: Worker): Promise<boolean> {
+  const silence = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 1_000));
+  const answer = worker.evaluate<boolean>('chrome.tabs.query({}).then(() => true)');
+  return await Promise.race([answer.catch(() => false), silence]);
 }
 
 /**
