@@ -93,7 +93,6 @@ function chained(changed: readonly string[], keyPem?: string): string[] {
 }
 
 const rootKey = () => readFileSync(join(broker.dataDirectory, 'keys/root.pem'), 'utf8');
-const lineWith = (text: string) => lines.findIndex((line) => line.includes(text));
 
 it('an export as it is passes, with chains that verify', async () => {
   const checked = await checkStateFile(exported, passphrase, undefined);
