@@ -19,7 +19,6 @@ const packageGroups: Record<PackageGroup, readonly SystemPackage[]> = {
     { name: 'firefox-esr', evidence: 'firefox-esr' },
     { name: 'fonts-dejavu-core', evidence: '/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf' },
     { name: 'faketime', evidence: 'faketime' },
-    { name: 'haproxy', evidence: '/usr/sbin/haproxy' },
   ],
   judges: [
     { name: 'openssl', evidence: 'openssl' },
@@ -28,6 +27,7 @@ const packageGroups: Record<PackageGroup, readonly SystemPackage[]> = {
     { name: 'softhsm2', evidence: 'softhsm2-util' },
     { name: 'opensc', evidence: 'pkcs11-tool' },
     { name: 'strace', evidence: 'strace' },
+    { name: 'haproxy', evidence: '/usr/sbin/haproxy' },
   ],
   bench: [
     { name: 'golang-cfssl', evidence: 'cfssl' },
@@ -62,6 +62,10 @@ export const installCommand = (packages: readonly string[]): string =>
 /** One line for a group of tests that lacks packages. */
 export const notRunLine = (testGroup: string, packages: readonly string[]): string =>
   `NOT RUN: ${testGroup} needs ${packages.join(', ')}; install with: ${installCommand(packages)}`;
+
+/** The same for a group that sets something for the whole machine, such as a browser's policy. */
+export const notRunWithoutRootLine = (testGroup: string): string =>
+  `NOT RUN: ${testGroup} sets browser policy for the whole machine; run it as root: sudo npm test -- ${testGroup}`;
 
 async function aptGet(args: readonly string[]): Promise<boolean> {
   const { code, output } = await runChild(

@@ -42,6 +42,24 @@ describe('a group of tests whose system packages are missing', () => {
   });
 });
 
+describe('a group of tests that sets something for the whole machine', () => {
+  const somebody = process.getuid?.() === 0 ? { uid: 65_534 } : {};
+  it('prints NOT RUN to who is not root', () => {
+    const script = fileURLToPath(new URL('test.ts', import.meta.url));
+    const run = (environment: Record<string, string>) =>
+      spawnSync(process.execPath, [script, 'e2e'], {
+        env: { PATH: process.env.PATH, HOME: '/nonexistent', ...environment },
+        encoding: 'utf8',
+        timeout: 9000,
+        ...somebody,
+      });
+    const { status, stdout } = run({});
+    expect(stdout).toMatch(/^NOT RUN: e2e (sets browser policy.*as root|needs .*)/m);
+    expect([status, run({ CI: 'true' }).status]).toEqual([1, 1]);
+    expect(run({ CI: 'true' }).stdout.trim().split('\n').at(-1)).toBe('0 passed, 1 failed');
+  });
+});
+
 describe('missingPackages', () => {
   it('looks for each package in PATH', () => {
     const script =

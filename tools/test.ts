@@ -5,7 +5,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runChild } from './child.mjs';
-import { missingPackages, notRunLine, type PackageGroup, provision } from './provision.ts';
+import {
+  missingPackages,
+  notRunLine,
+  notRunWithoutRootLine,
+  type PackageGroup,
+  provision,
+} from './provision.ts';
 import { addCounts, type Counts, countReport } from './test-report.ts';
 
 type Step = {
@@ -13,6 +19,7 @@ type Step = {
   /** A command of node_modules/.bin, or the files of the vitest project with this step's name. */
   runs: { command: readonly [string, ...string[]] } | { tests: string };
   needs: readonly PackageGroup[];
+  asRoot?: true;
 };
 
 const steps: readonly Step[] = [
@@ -26,7 +33,7 @@ const steps: readonly Step[] = [
   },
   { name: 'integration', runs: { tests: 'test/integration/**/*.test.ts' }, needs: [] },
   { name: 'conformance', runs: { tests: 'test/conformance/**/*.test.ts' }, needs: ['judges'] },
-  { name: 'e2e', runs: { tests: 'test/e2e/**/*.test.ts' }, needs: ['browser'] },
+  { name: 'e2e', runs: { tests: 'test/e2e/**/*.test.ts' }, needs: ['browser'], asRoot: true },
   { name: 'faults', runs: { tests: 'test/faults/**/*.test.ts' }, needs: [] },
 ];
 
@@ -79,6 +86,13 @@ const hasWork = ({ runs }: Step) =>
   'command' in runs ||
   globSync(runs.tests, { cwd: root }).some((path) => !path.includes('node_modules'));
 
+/** Why the step cannot run on this machine, by this user. */
+function obstacleOf({ name, needs, asRoot }: Step): string | undefined {
+  const missing = missingPackages(needs);
+  if (missing.length > 0) return notRunLine(name, missing);
+  return asRoot && process.getuid?.() !== 0 ? notRunWithoutRootLine(name) : undefined;
+}
+
 const seconds = (since: number) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
 
 async function main(args: readonly string[]): Promise<number> {
@@ -94,11 +108,12 @@ async function main(args: readonly string[]): Promise<number> {
 
   const summary: string[] = [];
   let total: Counts = { passed: 0, failed: 0 };
-  for (const { name, runs, needs } of working) {
+  for (const step of working) {
+    const { name, runs } = step;
     console.log(`\n== ${name}`);
-    const missing = missingPackages(needs);
-    if (missing.length > 0) {
-      summary.push(notRunLine(name, missing));
+    const obstacle = obstacleOf(step);
+    if (obstacle !== undefined) {
+      summary.push(obstacle);
       if (demanding) total = addCounts(total, { passed: 0, failed: 1 });
       continue;
     }
