@@ -4,9 +4,9 @@ import { findBrowser, whatToInstall } from './demo/find-browser.ts';
 import { runBrowserDemo } from './demo/run-demo.ts';
 import { readDemoSettings, UsageError, usageOf } from './start/demo-settings.ts';
 import { createReport, reportFailure, StepError } from './start/report.ts';
+import { breakOff, keepNewestLines, runCommand, whenAskedToEnd } from './start/run-command.ts';
 import { type Started, stopAll } from './start/start-sample.ts';
 
-const keptLines = 12;
 const defaults = { command: 'npm run demo --', dataDirectory: '.countersign-demo' };
 const usage = `${usageOf(defaults)}  --browser PATH       COUNTERSIGN_BROWSER      Chromium, Chrome or Edge               the first one found
   --headless                                    without windows: signs in by itself, once in each browser
@@ -44,18 +44,9 @@ async function main(): Promise<number> {
     return 0;
   }
   const report = createReport(process.stdout);
-  const lines: string[] = [];
-  const log = (line: string) => {
-    lines.push(line);
-    if (lines.length > keptLines) lines.shift();
-  };
+  const { lines, keep } = keepNewestLines();
   const started: Started = [];
-  const asked = new Promise<undefined>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.on(signal, () => resolve(undefined));
-    }
-    process.stdout.on('error', () => resolve(undefined));
-  });
+  const asked = whenAskedToEnd();
   report.title('Countersign in a browser: one window is managed, the other is not');
   try {
     const browser = findBrowser(process.env.PATH ?? '', named);
@@ -64,13 +55,9 @@ async function main(): Promise<number> {
         named === undefined ? 'there is none that this can use' : `${named} is not there`;
       throw new StepError(`browser: ${what}`, whatToInstall);
     }
-    const running = runBrowserDemo({ ...settings, browser, isHeadless }, report, log, started);
+    const running = runBrowserDemo({ ...settings, browser, isHeadless }, report, keep, started);
     const outcome = await Promise.race([running, asked]);
-    await stopAll(started);
-    if (outcome === undefined) {
-      await running.catch(() => undefined);
-      await stopAll(started);
-    }
+    await breakOff(running, started);
     if (outcome !== false) return 0;
     throw new StepError(
       'demo: the browsers did not show what they should',
@@ -83,10 +70,4 @@ async function main(): Promise<number> {
   }
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error;
-  process.stderr.write(`countersign: ${error.message}\n\n${usage}`);
-  process.exitCode = 2;
-}
+await runCommand(usage, main);

@@ -9,7 +9,8 @@ import { type DevProcess, startDevProcess } from './dev/dev-process.ts';
 import { watchSources } from './dev/watch-sources.ts';
 import { createBrokerClient } from './start/broker-client.ts';
 import { enrollDemoDevice, prepareDemoDevice } from './start/demo-device.ts';
-import { type DemoSettings, readDemoSettings, UsageError, usageOf } from './start/demo-settings.ts';
+import { type DemoSettings, readDemoSettings, usageOf } from './start/demo-settings.ts';
+import { runCommand, whenAskedToEnd } from './start/run-command.ts';
 import {
   clientSecretPath,
   keepClientSecret,
@@ -102,13 +103,14 @@ function startExtension(): DevProcess {
   });
 }
 
-async function main(settings: DemoSettings): Promise<number> {
+async function main(): Promise<number> {
+  const settings = readDemoSettings(process.argv.slice(2), process.env, defaults);
+  if (settings === undefined) {
+    process.stdout.write(usageOf(defaults));
+    return 0;
+  }
   const brokerUrl = `http://127.0.0.1:${settings.httpPort}`;
-  const asked = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-      process.on(signal, () => resolve());
-    process.stdout.on('error', () => resolve());
-  });
+  const asked = whenAskedToEnd();
   const results = await build(['worker', 'native-host']);
   for (const result of results) print('dev', describeBuild(result));
   const program = results.find(({ name }) => name === 'native-host')?.path ?? '';
@@ -133,7 +135,7 @@ async function main(settings: DemoSettings): Promise<number> {
   let code = 0;
   try {
     const failed = broker.ended.then(() => false);
-    const isUp = await Promise.race([serving, failed, asked.then(() => undefined)]);
+    const isUp = await Promise.race([serving, failed, asked]);
     if (isUp === undefined) return 0;
     if (!isUp) return 1;
     await setUp(settings, brokerUrl, program);
@@ -150,12 +152,4 @@ async function main(settings: DemoSettings): Promise<number> {
   return code;
 }
 
-try {
-  const settings = readDemoSettings(process.argv.slice(2), process.env, defaults);
-  if (settings === undefined) process.stdout.write(usageOf(defaults));
-  else process.exitCode = await main(settings);
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error;
-  process.stderr.write(`countersign: ${error.message}\n\n${usageOf(defaults)}`);
-  process.exitCode = 2;
-}
+await runCommand(usageOf(defaults), main);

@@ -1,11 +1,11 @@
 // `npm start`: builds, starts the broker and a sample sign-in site on this machine, enrols a demo device and shows one
 // sign-in step by step. Then it stays until Ctrl-C.
-import { readDemoSettings, UsageError, usageOf } from './start/demo-settings.ts';
+import { readDemoSettings, usageOf } from './start/demo-settings.ts';
 import { createReport, reportFailure } from './start/report.ts';
+import { breakOff, keepNewestLines, runCommand, whenAskedToEnd } from './start/run-command.ts';
 import { runDemo } from './start/run-demo.ts';
 import { type Started, stopAll } from './start/start-sample.ts';
 
-const keptLines = 12;
 const defaults = { command: 'npm start --', dataDirectory: '.countersign' };
 
 async function main(): Promise<number> {
@@ -16,19 +16,10 @@ async function main(): Promise<number> {
   }
   const report = createReport(process.stdout);
   // While steps are shown, the log is kept for the case that one fails; afterwards it is shown as it comes.
-  const lines: string[] = [];
-  let show = (line: string) => {
-    lines.push(line);
-    if (lines.length > keptLines) lines.shift();
-  };
+  const { lines, keep } = keepNewestLines();
+  let show = keep;
   const started: Started = [];
-  const asked = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.on(signal, () => resolve());
-    }
-    // Whoever read the output has gone, as with `npm start | head`.
-    process.stdout.on('error', () => resolve());
-  });
+  const asked = whenAskedToEnd();
   report.title('Countersign: only your own, managed devices may sign in');
   const running = runDemo(settings, report, (line) => show(line), started);
   try {
@@ -38,12 +29,7 @@ async function main(): Promise<number> {
       await asked;
     }
     show = () => undefined;
-    // A start that was broken off may be between two steps: what it has started until then is stopped too.
-    await stopAll(started);
-    if (!isRunning) {
-      await running.catch(() => undefined);
-      await stopAll(started);
-    }
+    await breakOff(running, started);
     return 0;
   } catch (error) {
     reportFailure(report, error, lines);
@@ -52,10 +38,4 @@ async function main(): Promise<number> {
   }
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error;
-  process.stderr.write(`countersign: ${error.message}\n\n${usageOf(defaults)}`);
-  process.exitCode = 2;
-}
+await runCommand(usageOf(defaults), main);

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { EdgeServerError, errorText } from '../edge-server-error.ts';
+import { parseDataFile } from './parse-data-file.ts';
 
 /** `deployment.json`: what was decided when the data was created and cannot change without moving the data. */
 export type Deployment = {
@@ -39,27 +39,12 @@ export function formatDeployment(deployment: Deployment): string {
  * @throws EdgeServerError `data_directory_unusable` when the file is damaged or of another version
  */
 export function parseDeployment(text: string, path: string): Deployment {
-  const unusable = (why: string) =>
-    new EdgeServerError(
-      'data_directory_unusable',
-      `${path} ${why}. Restore it from a backup, or use the version of Countersign that wrote it.`,
-    );
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw unusable(`is not JSON (${errorText(error)})`);
-  }
-  const parsed = z.safeParse(deploymentFile, json);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw unusable(`is wrong at "${issue?.path.map(String).join('.') ?? ''}": ${issue?.message}`);
-  }
+  const file = parseDataFile(deploymentFile, text, path);
   return {
-    version: parsed.data.version,
-    organizationId: parsed.data.organization_id,
-    shardCount: parsed.data.shard_count,
-    deviceIdKeyFingerprint: parsed.data.device_id_key_fingerprint,
-    createdAt: parsed.data.created_at,
+    version: file.version,
+    organizationId: file.organization_id,
+    shardCount: file.shard_count,
+    deviceIdKeyFingerprint: file.device_id_key_fingerprint,
+    createdAt: file.created_at,
   };
 }

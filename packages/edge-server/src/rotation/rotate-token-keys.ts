@@ -57,19 +57,6 @@ function change(
   return tokenKeyPurposes.some((purpose) => changed[purpose] !== keys[purpose]) ? changed : keys;
 }
 
-/** Purposes whose key has been in use for so long that it is to be replaced, and is not being replaced. */
-export function purposesDue(
-  keys: TokenKeys,
-  nowMs: number,
-  everyMs: number | undefined,
-): TokenKeyPurpose[] {
-  if (everyMs === undefined) return [];
-  return tokenKeyPurposes.filter((purpose) => {
-    const { inUse, next, previous } = keys[purpose];
-    return next === undefined && previous === undefined && nowMs >= inUse.sinceMs + everyMs;
-  });
-}
-
 /** Those of the purposes for which a rotation can begin: none is under way. */
 export function purposesAtRest(
   keys: TokenKeys,
@@ -79,6 +66,17 @@ export function purposesAtRest(
     const { next, previous } = keys[purpose];
     return next === undefined && previous === undefined;
   });
+}
+
+/** Purposes whose key has been in use for so long that it is to be replaced, and is not being replaced. */
+export function purposesDue(
+  keys: TokenKeys,
+  nowMs: number,
+  everyMs: number | undefined,
+): TokenKeyPurpose[] {
+  if (everyMs === undefined) return [];
+  const isDue = (purpose: TokenKeyPurpose) => nowMs >= keys[purpose].inUse.sinceMs + everyMs;
+  return purposesAtRest(keys, tokenKeyPurposes).filter(isDue);
 }
 
 /** Begins a rotation for each purpose that has a new key here. They must be at rest. */

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { EdgeServerError, errorText } from '../edge-server-error.ts';
+import { parseDataFile } from '../data-directory/parse-data-file.ts';
 
 /** The broker's token keys: which there are for each purpose, and what becomes of them when. Holds no key. */
 
@@ -43,18 +43,12 @@ const purposeFile = z
 const tokenKeysFile = z
   .strictObject({
     version: z.literal(1),
-    challenge: purposeFile,
-    'mtls-evidence': purposeFile,
-    decision: purposeFile,
-    response: purposeFile,
+    ...forEachPurpose(() => purposeFile),
   })
   .check(
     z.refine(
       (file) => {
-        const all = tokenKeyPurposes.flatMap((purpose) => {
-          const { in_use, next, previous } = file[purpose];
-          return [in_use, next, previous].flatMap((key) => (key === undefined ? [] : [key.kid]));
-        });
+        const all = tokenKeyPurposes.flatMap((purpose) => keyIdsOf(parsePurpose(file[purpose])));
         return new Set(all).size === all.length;
       },
       { error: 'names one key twice' },
@@ -110,22 +104,6 @@ export function formatTokenKeys(keys: TokenKeys): string {
  * @throws EdgeServerError `data_directory_unusable` when the file is damaged or of another version
  */
 export function parseTokenKeys(content: string, path: string): TokenKeys {
-  const unusable = (why: string) =>
-    new EdgeServerError(
-      'data_directory_unusable',
-      `${path} ${why}. Restore it from a backup, or use the version of Countersign that wrote it.`,
-    );
-  let json: unknown;
-  try {
-    json = JSON.parse(content);
-  } catch (error) {
-    throw unusable(`is not JSON (${errorText(error)})`);
-  }
-  const parsed = z.safeParse(tokenKeysFile, json);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw unusable(`is wrong at "${issue?.path.map(String).join('.') ?? ''}": ${issue?.message}`);
-  }
-  const file = parsed.data;
+  const file = parseDataFile(tokenKeysFile, content, path);
   return forEachPurpose((purpose) => parsePurpose(file[purpose]));
 }
