@@ -85,6 +85,8 @@ const problemAt: Readonly<Record<ProblemCode, string>> = {
   hardware_id_invalid: 'enrollments, enrollment tokens',
   hardware_id_placeholder: 'enrollments, enrollment tokens',
   hardware_id_duplicate: 'enrollments',
+  enrollment_not_allowed: 'enrollments',
+  enrollment_not_allowed: 'enrollments',
   enrollment_token_invalid: 'enrollments',
   enrollment_token_expired: 'enrollments',
   enrollment_token_spent: 'enrollments',

@@ -49,7 +49,7 @@ async function submit(csr: Uint8Array | string, serialNumber = `CSR${crypto.rand
   const hardwareId = { serial_number: serialNumber };
   const { enrollment_token } = await broker.client.createEnrollmentToken(hardwareId);
   return await broker.client.post('/v1/enrollments', {
-    enrollment_token,
+    authority: { type: 'one_time_token', token: enrollment_token },
     hardware_id: hardwareId,
     csr: typeof csr === 'string' ? csr : Buffer.from(csr).toString('base64url'),
   });

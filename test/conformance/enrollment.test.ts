@@ -57,7 +57,7 @@ describe('#32 an enrollment token', () => {
     'of another form is refused as a field: %j',
     async (token) => {
       const device = await FakeDevice.create();
-      await expectProblem(await send(device, token), 400, 'field_invalid', 'enrollment_token');
+      await expectProblem(await send(device, token), 400, 'field_invalid', 'authority.token');
     },
   );
 

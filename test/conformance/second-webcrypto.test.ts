@@ -33,7 +33,7 @@ it('enrolls a key of another WebCrypto, which verifies the certificate up to the
   const hardwareId = { serial_number: 'WEBCRYPTO0001' };
   const { enrollment_token, device_id } = await broker.client.createEnrollmentToken(hardwareId);
   const response = await broker.client.post('/v1/enrollments', {
-    enrollment_token,
+    authority: { type: 'one_time_token', token: enrollment_token },
     hardware_id: hardwareId,
     csr: encodeBase64url(new Uint8Array(request.rawData)),
   });

@@ -2,7 +2,7 @@
 
 /** A challenge lives this long by the broker's clock. */
 export const challengeTtlSeconds = 60;
-/** A host signs while its own clock and the challenge's `iat` differ by no more than this. */
+/** A host signs, and is enrolled and renewed, while its clock and the broker's differ by no more than this. */
 export const maxClockSkewSeconds = 600;
 /** A pending decision may be completed for this long. */
 export const stepUpTtlSeconds = 600;

@@ -124,6 +124,7 @@ export const problemCodes = [
   'hardware_id_invalid',
   'hardware_id_placeholder',
   'hardware_id_duplicate',
+  'enrollment_not_allowed',
   'enrollment_token_invalid',
   'enrollment_token_expired',
   'enrollment_token_spent',

@@ -64,6 +64,11 @@ export const refusalTexts: Readonly<Record<ProblemCode | CommandCode, ReasonText
       'A device with the same serial number but another hardware UUID is already on record: two machines share a serial number, or its main board was replaced.',
     person: askSupport,
   },
+  enrollment_not_allowed: {
+    administrator:
+      'The request was permitted in a way that this integration does not take. See its enrollment authority.',
+    person: askSupport,
+  },
   enrollment_token_invalid: {
     administrator: 'The enrollment token is unknown, or was made for another hardware id.',
     person: askSupport,

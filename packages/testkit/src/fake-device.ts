@@ -101,7 +101,7 @@ export class FakeDevice {
   /** Body of `POST /v1/enrollments`. The same each time: a retry is the same request. */
   enrollmentRequest(enrollmentToken: string): EnrollmentRequest {
     return {
-      enrollment_token: enrollmentToken,
+      authority: { type: 'one_time_token', token: enrollmentToken },
       hardware_id: this.hardwareId,
       csr: encodeBase64url(this.#csr),
     };

@@ -112,6 +112,7 @@ export class FakeOrganization {
       organization_id: this.organizationId,
       broker_url: this.brokerUrl,
       key_set: await this.signKeySet(),
+      renew_after: new Date(this.#createdAtMs + 335 * 86_400_000).toISOString(),
     };
   }
 

@@ -1,9 +1,11 @@
 import { decodeBase64url, encodeBase64url, type ProblemCode } from '@countersign/protocol';
 import type { EnrollmentAnswer, EnrollmentRequest } from '@countersign/protocol/enrollment';
-import { parseCertificationRequest, verifyProofOfPossession } from '@countersign/x509';
+import { parseCertificate, parseCertificationRequest, verifyProofOfPossession } from '@countersign/x509';
 import { deviceIdOf, normalizeHardwareId } from '../device/hardware-id.ts';
 import type { IssuanceRequest } from '../device/issue-certificate.ts';
 import { shardOfBytes, shardOfId } from '../device/placement.ts';
+
+const renewBeforeMs = 30 * 86_400_000;
 
 type Refusal = {
   readonly ok: false;
@@ -57,6 +59,13 @@ async function readProvenKey(
   return { ok: false, code, field: 'csr', detail: proven.detail };
 }
 
+/** RFC 3339. */
+function renewAfter(certificate: Uint8Array): string {
+  const parsed = parseCertificate(certificate);
+  if (!parsed.ok) throw new Error(`a certificate of our own: ${parsed.detail}`);
+  return new Date(parsed.value.notAfterMs - renewBeforeMs).toISOString();
+}
+
 /** The request is well-formed, but its key is of a kind, size or make that is not certified. */
 const keyFailures: ReadonlySet<string> = new Set([
   'key_algorithm_not_allowed',
@@ -79,6 +88,9 @@ export async function enrollDevice(
 ): Promise<{ readonly ok: true; readonly answer: EnrollmentAnswer } | Refusal> {
   const hardware = normalizeHardwareId(request.hardware_id);
   if (!hardware.ok) return hardware;
+  if (request.authority.type !== 'one_time_token') {
+    return { ok: false, code: 'enrollment_not_allowed', field: 'authority.type' };
+  }
   const csr = decodeBase64url(request.csr);
   if (csr === undefined) return { ok: false, code: 'csr_malformed', field: 'csr' };
   const proven = await readProvenKey(csr);
@@ -87,7 +99,7 @@ export async function enrollDevice(
   const deviceId = await deviceIdOf(hardware.value.identity, context.deviceIdKey);
   const shard = shardOfId(deviceId, context.shardCount) ?? 0;
   const spkiSha256 = await sha256(proven.spki);
-  const tokenSha256 = await sha256(new TextEncoder().encode(request.enrollment_token));
+  const tokenSha256 = await sha256(new TextEncoder().encode(request.authority.token));
 
   const issuance: IssuanceRequest = {
     deviceId,
@@ -115,6 +127,7 @@ export async function enrollDevice(
       organization_id: context.organizationId,
       broker_url: context.brokerUrl,
       key_set: context.keySet,
+      renew_after: renewAfter(issued.certificate),
     },
   };
 }

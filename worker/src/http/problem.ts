@@ -34,6 +34,7 @@ const statusOf: Readonly<Record<ProblemCode, Status>> = {
   hardware_id_invalid: 400,
   hardware_id_placeholder: 400,
   hardware_id_duplicate: 409,
+  enrollment_not_allowed: 403,
   enrollment_token_invalid: 403,
   enrollment_token_expired: 403,
   enrollment_token_spent: 403,

@@ -113,9 +113,9 @@ describe('an enrollment', () => {
   it('sends a request that another implementation verifies, and nothing but what is needed', async () => {
     await run();
     const [request] = requests();
-    expect(Object.keys(request)).toEqual(['enrollment_token', 'hardware_id', 'csr']);
+    expect(Object.keys(request)).toEqual(['authority', 'hardware_id', 'csr']);
     expect(request).toMatchObject({
-      enrollment_token: token,
+      authority: { type: 'one_time_token', token },
       hardware_id: { serial_number: 'ABC1234' },
     });
     const csr = new Pkcs10CertificateRequest(Buffer.from(request.csr, 'base64url'));

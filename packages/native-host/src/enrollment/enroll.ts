@@ -119,7 +119,7 @@ async function askForCertificate(
   input.onStep?.('key', `P-256, kept as: ${keyStores.open(keyId).protection}`);
 
   const body: EnrollmentRequest = {
-    enrollment_token: token,
+    authority: { type: 'one_time_token', token },
     hardware_id: input.hardwareId,
     csr: encodeBase64url(csr),
   };
