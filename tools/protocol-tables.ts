@@ -117,6 +117,22 @@ const problemAt: Readonly<Record<ProblemCode, string>> = {
   mtls_certificate_expired: 'mTLS evidence',
   import_incomplete: 'any that needs clients or policies; health',
   import_refused: 'admin import',
+  endorsement_certificate_malformed: 'attestations',
+  endorsement_certificate_untrusted: 'attestations',
+  endorsement_certificate_expired: 'attestations',
+  endorsement_key_mismatch: 'attestations',
+  endorsement_key_not_allowed: 'attestations, enrollments',
+  endorsement_key_of_other_device: 'enrollments',
+  attestation_key_not_allowed: 'attestations',
+  attestation_malformed: 'enrollments',
+  attestation_invalid: 'enrollments',
+  attestation_expired: 'enrollments',
+  attestation_wrong_device: 'enrollments',
+  attestation_secret_wrong: 'enrollments',
+  attestation_signature_invalid: 'enrollments',
+  attestation_wrong_request: 'enrollments',
+  attested_key_mismatch: 'enrollments',
+  attested_key_not_protected: 'enrollments',
 };
 
 type Text = { readonly administrator: string; readonly person: string };

@@ -1,6 +1,13 @@
 import * as z from 'zod/mini';
 import { maxCsrBytes } from './limits.ts';
-import { base64urlBetween, base64urlOf, compactJws, numericDate, sha256Text } from './schemas.ts';
+import {
+  base64urlBetween,
+  base64urlOf,
+  compactJwe,
+  compactJws,
+  numericDate,
+  sha256Text,
+} from './schemas.ts';
 
 /** Facts that name a piece of hardware. At least one; the broker normalizes them and refuses placeholders. */
 export const hardwareId = z
@@ -46,9 +53,11 @@ export const enrollmentAuthority = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('hardware_attested'),
     /** As `POST /v1/attestations` answered it. */
-    attestation: compactJws(8192),
+    attestation: compactJwe(8192),
     /** What the TPM made of the credential: it has both the endorsement key and the attestation key. */
     secret: base64urlOf(32),
+    /** TPMT_PUBLIC of the device key. */
+    key_public: base64urlBetween(1, 1024),
     /** TPMS_ATTEST over the device key, and the attestation key's TPMT_SIGNATURE. */
     certify_info: base64urlBetween(1, 2048),
     certify_signature: base64urlBetween(1, 1024),

@@ -155,6 +155,22 @@ export const problemCodes = [
   'mtls_certificate_foreign',
   'mtls_certificate_not_yet_valid',
   'mtls_certificate_expired',
+  'endorsement_certificate_malformed',
+  'endorsement_certificate_untrusted',
+  'endorsement_certificate_expired',
+  'endorsement_key_mismatch',
+  'endorsement_key_not_allowed',
+  'endorsement_key_of_other_device',
+  'attestation_key_not_allowed',
+  'attestation_malformed',
+  'attestation_invalid',
+  'attestation_expired',
+  'attestation_wrong_device',
+  'attestation_secret_wrong',
+  'attestation_signature_invalid',
+  'attestation_wrong_request',
+  'attested_key_mismatch',
+  'attested_key_not_protected',
 ] as const;
 export type ProblemCode = (typeof problemCodes)[number];
 
@@ -177,6 +193,12 @@ export const commandCodes = [
   'keystore_pin_wrong',
   'keystore_pin_locked',
   'keystore_key_ambiguous',
+  'keystore_tpm_missing',
+  'keystore_tpm_denied',
+  'keystore_tpm_locked',
+  'keystore_tpm_failed',
+  'keystore_tpm_unsuitable',
+  'keystore_tpm_endorsement_missing',
 ] as const;
 export type CommandCode = (typeof commandCodes)[number];
 

@@ -285,4 +285,107 @@ export const refusalTexts: Readonly<Record<ProblemCode | CommandCode, ReasonText
       'The token holds several keys with the id of this device. `countersign enroll --replace` makes a new one.',
     person: askSupport,
   },
+  endorsement_certificate_malformed: {
+    administrator:
+      'The certificate of the endorsement key, or one of its issuers, is not a certificate that is read here; the detail says why.',
+    person: askSupport,
+  },
+  endorsement_certificate_untrusted: {
+    administrator:
+      "The TPM's endorsement certificate does not lead to one of the integration's attestation roots, or is not one of an endorsement key. Add the root of the TPM's maker if these TPMs are yours.",
+    person: askSupport,
+  },
+  endorsement_certificate_expired: {
+    administrator:
+      "The TPM's endorsement certificate, or one of its issuers, is not valid at this time.",
+    person: askSupport,
+  },
+  endorsement_key_mismatch: {
+    administrator:
+      'The public area is not that of the key in the endorsement certificate, or not that of an endorsement key.',
+    person: askSupport,
+  },
+  endorsement_key_not_allowed: {
+    administrator:
+      "The TPM's endorsement key is not on the integration's list. Its SHA-256 is in the log: add it if the device is yours.",
+    person: askSupport,
+  },
+  endorsement_key_of_other_device: {
+    administrator:
+      'The device was enrolled with another TPM, or the TPM with another device, before. After a new mainboard, revoke the device and give it a new hardware id.',
+    person: askSupport,
+  },
+  attestation_key_not_allowed: {
+    administrator:
+      'The attestation key must be a restricted ECDSA P-256 signing key that was made in the TPM and cannot leave it.',
+    person: askSupport,
+  },
+  attestation_malformed: {
+    administrator:
+      'A structure of the attestation is not one of TPM 2.0; the problem document names the field.',
+    person: askSupport,
+  },
+  attestation_invalid: {
+    administrator: 'The attestation was not begun with this broker and this integration.',
+    person: askSupport,
+  },
+  attestation_expired: {
+    administrator: 'The attestation was begun more than 5 minutes ago. Begin a new one.',
+    person: tryAgain,
+  },
+  attestation_wrong_device: {
+    administrator: 'The attestation was begun for another device.',
+    person: askSupport,
+  },
+  attestation_secret_wrong: {
+    administrator: 'The credential was not opened by the TPM that has the endorsement key.',
+    person: askSupport,
+  },
+  attestation_signature_invalid: {
+    administrator: 'The certification of the device key is not signed by the attestation key.',
+    person: askSupport,
+  },
+  attestation_wrong_request: {
+    administrator:
+      'The certification of the device key was made for another certificate signing request.',
+    person: askSupport,
+  },
+  attested_key_mismatch: {
+    administrator:
+      'The key that the TPM certified is not the one in the certificate signing request.',
+    person: askSupport,
+  },
+  attested_key_not_protected: {
+    administrator: 'The device key could leave its TPM, or was not made in it.',
+    person: askSupport,
+  },
+  keystore_tpm_missing: {
+    administrator:
+      'There is no TPM at keystore.device. Turn the TPM on in the firmware, or name another keystore.',
+    person: askSupport,
+  },
+  keystore_tpm_denied: {
+    administrator:
+      "The TPM, or its device node, does not let this user in. Add the user to the group tss, or give the node to them by a udev rule; a password on the TPM's owner or endorsement hierarchy must be removed.",
+    person: askSupport,
+  },
+  keystore_tpm_locked: {
+    administrator:
+      'The TPM is locked after too many wrong authorizations. Wait until its lockout time has passed, or end it with `tpm2_dictionarylockout --clear-lockout`.',
+    person: 'Wait a while and try again. If it stays like this, ask your support.',
+  },
+  keystore_tpm_failed: {
+    administrator:
+      'The TPM answered with an error, or not in time; the detail names command and code.',
+    person: askSupport,
+  },
+  keystore_tpm_unsuitable: {
+    administrator: 'The TPM is none of version 2.0 with P-256, ECDSA and SHA-256.',
+    person: askSupport,
+  },
+  keystore_tpm_endorsement_missing: {
+    administrator:
+      'The TPM has no certificate for its endorsement key that is used here, so that nothing proves that it is a TPM.',
+    person: askSupport,
+  },
 };

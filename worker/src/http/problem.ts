@@ -66,6 +66,22 @@ const statusOf: Readonly<Record<ProblemCode, Status>> = {
   mtls_certificate_expired: 403,
   import_incomplete: 503,
   import_refused: 409,
+  endorsement_certificate_malformed: 400,
+  endorsement_certificate_untrusted: 403,
+  endorsement_certificate_expired: 403,
+  endorsement_key_mismatch: 400,
+  endorsement_key_not_allowed: 403,
+  endorsement_key_of_other_device: 409,
+  attestation_key_not_allowed: 400,
+  attestation_malformed: 400,
+  attestation_invalid: 403,
+  attestation_expired: 403,
+  attestation_wrong_device: 403,
+  attestation_secret_wrong: 403,
+  attestation_signature_invalid: 403,
+  attestation_wrong_request: 403,
+  attested_key_mismatch: 403,
+  attested_key_not_protected: 403,
 };
 
 const retryAfterByCode: Partial<Record<ProblemCode, number>> = {
