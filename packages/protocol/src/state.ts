@@ -52,6 +52,14 @@ export const stateSections = {
     'tombstone_jobs',
     'tombstone_deliveries',
     'imports',
+    'integrations',
+    'user_groups',
+    'group_members',
+    'admins',
+    'idempotency_keys',
+    // The organization's own log: its rows have the form of decisions.
+    'decisions',
+    'outbox_cursors',
   ],
 } as const satisfies Record<string, readonly string[]>;
 export type StateObject = keyof typeof stateSections;

@@ -6,6 +6,7 @@ import {
   type OrganizationSnapshot,
   type ReadSnapshot,
   registeredClient,
+  unsetAdministration,
 } from '../directory/organization-snapshot.ts';
 import { trustedDevicesOnly } from '../policy/policy-document.ts';
 import { ecdhKeys, ecdsaKeys } from '../testing/generate-keys.ts';
@@ -34,6 +35,7 @@ const snapshotOf = (version: number, clients = [client]): OrganizationSnapshot =
   ),
   clients: new Map(clients.map((each) => [each.client_id, each])),
   inactiveUsers: new Set(['gone']),
+  ...unsetAdministration,
 });
 
 const record: DecisionRecord = {

@@ -1,5 +1,6 @@
 import type { StorageUnavailable } from '../storage/durable-store.ts';
 import type { UserChange } from './change-user.ts';
+import type { IntegrationWithCredentials } from './integration-records.ts';
 import type { StoredSnapshot } from './organization-snapshot.ts';
 import type { TombstoneJob } from './tombstone-job.ts';
 import type { UserRow } from './user-records.ts';
@@ -45,4 +46,9 @@ export type UserDescription =
 export type JobDescription =
   | { readonly ok: true; readonly job: TombstoneJob }
   | { readonly ok: false; readonly code: 'job_not_found' }
+  | StorageUnavailable;
+
+export type IntegrationFound =
+  | ({ readonly ok: true } & IntegrationWithCredentials)
+  | { readonly ok: false; readonly code: 'integration_not_found' }
   | StorageUnavailable;

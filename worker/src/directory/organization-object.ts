@@ -28,9 +28,11 @@ import {
   readArchivedHeads,
   readOrganizationMark,
 } from './import-organization.ts';
+import { findIntegration } from './integration-records.ts';
 import type {
   ChangeAnswer,
   Deployment,
+  IntegrationFound,
   JobDescription,
   SnapshotAnswer,
   UserChangeAnswer,
@@ -39,11 +41,11 @@ import type {
 import {
   raiseVersion,
   readApplications,
-  readSetting,
   readSnapshot,
   readVersion,
 } from './organization-records.ts';
 import { organizationMigrations } from './organization-schema.ts';
+import { readSetting } from './organization-settings.ts';
 import { type ReservationAnswer, reserveBinding } from './reserve-binding.ts';
 import {
   completeTombstoneJobs,
@@ -144,6 +146,16 @@ export class OrganizationObject extends DurableObject<Environment> {
         document,
       );
       return { ok: true, version, changed: true };
+    });
+  }
+
+  /** An integration with what opens its management, sealed. */
+  async findIntegration(integrationId: string): Promise<IntegrationFound> {
+    return this.#store.read((sql): IntegrationFound => {
+      const found = findIntegration(sql, integrationId);
+      return found === undefined
+        ? { ok: false, code: 'integration_not_found' }
+        : { ok: true, ...found };
     });
   }
 

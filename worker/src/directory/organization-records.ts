@@ -1,5 +1,7 @@
 import * as z from 'zod/mini';
 import { policyDocument } from '../policy/policy-document.ts';
+import { readIntegrations, readTrialGroupsJson } from './integration-records.ts';
+import { readDirectory, readIssuers, readReadOnly, readSetting } from './organization-settings.ts';
 import {
   type Application,
   type RegisteredClient,
@@ -9,11 +11,6 @@ import {
 import { readInactiveUsersJson } from './user-records.ts';
 
 /** Rows of the `OrganizationObject`, read with a schema: a row that does not fit is damage and fails closed. */
-
-export function readSetting(sql: SqlStorage, name: string): string | undefined {
-  return sql.exec<{ value: string }>('SELECT value FROM settings WHERE name = ?', name).toArray()[0]
-    ?.value;
-}
 
 export function readVersion(sql: SqlStorage): number {
   return z.int().parse(Number(readSetting(sql, 'version')));
@@ -45,10 +42,16 @@ export function readSnapshot(sql: SqlStorage, version: number): StoredSnapshot {
     .exec<{ document: string }>('SELECT document FROM clients')
     .toArray()
     .map((row): RegisteredClient => registeredClient.parse(JSON.parse(row.document)));
+  const integrations = readIntegrations(sql);
   return {
     version,
     applications: readApplications(sql),
     clients: new Map(clients.map((client) => [client.client_id, client])),
     inactiveUsersJson: readInactiveUsersJson(sql),
+    integrations,
+    groupsJson: readTrialGroupsJson(sql, integrations.values()),
+    readOnly: readReadOnly(sql),
+    issuers: readIssuers(sql),
+    directory: readDirectory(sql),
   };
 }

@@ -91,4 +91,89 @@ export const organizationMigrations: readonly Migration[] = [
         BEGIN UPDATE changes SET count = count + 1; END;
     `,
   },
+  {
+    id: '004_administration',
+    sql: `
+      CREATE TABLE integrations (
+        integration_id TEXT PRIMARY KEY,
+        document TEXT NOT NULL,
+        sealed_credentials TEXT
+      ) WITHOUT ROWID;
+
+      CREATE TABLE user_groups (
+        group_id TEXT PRIMARY KEY,
+        name TEXT NOT NULL
+      ) WITHOUT ROWID;
+      CREATE TABLE group_members (
+        group_id TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        PRIMARY KEY (group_id, user_id)
+      ) WITHOUT ROWID;
+
+      CREATE TABLE admins (
+        admin_id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        role TEXT NOT NULL,
+        token_sha256 BLOB NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        expires_at_ms INTEGER NOT NULL,
+        revoked_at_ms INTEGER
+      ) WITHOUT ROWID;
+      CREATE UNIQUE INDEX admins_by_token ON admins (token_sha256);
+
+      CREATE TABLE idempotency_keys (
+        admin_id TEXT NOT NULL,
+        idempotency_key TEXT NOT NULL,
+        request_sha256 BLOB NOT NULL,
+        began_at_ms INTEGER NOT NULL,
+        sealed_answer TEXT,
+        PRIMARY KEY (admin_id, idempotency_key)
+      ) WITHOUT ROWID;
+      CREATE INDEX idempotency_keys_by_age ON idempotency_keys (began_at_ms);
+
+      CREATE TABLE decisions (
+        sequence INTEGER PRIMARY KEY,
+        challenge_id TEXT NOT NULL,
+        device_id TEXT NOT NULL,
+        stage INTEGER NOT NULL,
+        record TEXT NOT NULL,
+        hash BLOB NOT NULL
+      );
+      CREATE TABLE outbox_cursors (
+        name TEXT PRIMARY KEY,
+        sequence INTEGER NOT NULL
+      ) WITHOUT ROWID;
+
+      ALTER TABLE users ADD COLUMN provisioned INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE tombstone_jobs ADD COLUMN kind TEXT NOT NULL DEFAULT 'user';
+      ALTER TABLE tombstone_jobs ADD COLUMN integration_id TEXT NOT NULL DEFAULT '';
+
+      CREATE TRIGGER integrations_inserted AFTER INSERT ON integrations
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER integrations_updated AFTER UPDATE ON integrations
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER user_groups_inserted AFTER INSERT ON user_groups
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER user_groups_updated AFTER UPDATE ON user_groups
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER group_members_inserted AFTER INSERT ON group_members
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER group_members_updated AFTER UPDATE ON group_members
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER admins_inserted AFTER INSERT ON admins
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER admins_updated AFTER UPDATE ON admins
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER idempotency_keys_inserted AFTER INSERT ON idempotency_keys
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER idempotency_keys_updated AFTER UPDATE ON idempotency_keys
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER outbox_cursors_inserted AFTER INSERT ON outbox_cursors
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER outbox_cursors_updated AFTER UPDATE ON outbox_cursors
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER decisions_inserted AFTER INSERT ON decisions
+        BEGIN UPDATE changes SET count = count + 1; END;
+    `,
+  },
 ];

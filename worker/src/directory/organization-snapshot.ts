@@ -1,6 +1,7 @@
 import { clientInput } from '@countersign/protocol/admin';
 import * as z from 'zod/mini';
 import { policyDocument } from '../policy/policy-document.ts';
+import { type IntegrationRecord, openTrialGroups } from './integration-records.ts';
 
 /** A sign-in service that may ask for decisions. */
 export const registeredClient = z.extend(clientInput, { client_id: z.string() });
@@ -13,6 +14,18 @@ export const application = z.object({
 });
 export type Application = z.infer<typeof application>;
 
+/** While it is set, certificates are neither issued nor renewed and nothing is changed; sign-ins go on. */
+export type ReadOnlyMode = { readonly retryAfterSeconds: number };
+
+/** Which of the configured issuers issues (`undefined`: the first one), and which are trusted no longer. */
+export type IssuerChoice = {
+  readonly issuing: string | undefined;
+  readonly retired: readonly string[];
+};
+
+/** `requireKnownUsers`: a certificate is for somebody whom an administrator has made known. */
+export type DirectorySettings = { readonly requireKnownUsers: boolean };
+
 /** What requests need of the organization, at one version. */
 export type OrganizationSnapshot = {
   readonly version: number;
@@ -20,18 +33,43 @@ export type OrganizationSnapshot = {
   readonly clients: ReadonlyMap<string, RegisteredClient>;
   /** Users that are deactivated now: whatever they show, they may not sign in. */
   readonly inactiveUsers: ReadonlySet<string>;
+  readonly integrations: ReadonlyMap<string, IntegrationRecord>;
+  /** Members of the groups that an integration is on trial with, and of no others. */
+  readonly groups: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly readOnly: ReadOnlyMode | undefined;
+  readonly issuers: IssuerChoice;
+  readonly directory: DirectorySettings;
 };
 
 /** A snapshot as the organization's one object gives it. Texts cost it a tenth of what a set of as many ids would. */
-export type StoredSnapshot = Omit<OrganizationSnapshot, 'inactiveUsers'> & {
+export type StoredSnapshot = Omit<OrganizationSnapshot, 'inactiveUsers' | 'groups'> & {
   /** JSON list of ids. */
   readonly inactiveUsersJson: string;
+  /** JSON object: by group a list of ids. */
+  readonly groupsJson: string;
 };
 
-export function openSnapshot({ inactiveUsersJson, ...same }: StoredSnapshot): OrganizationSnapshot {
+export function openSnapshot({
+  inactiveUsersJson,
+  groupsJson,
+  ...same
+}: StoredSnapshot): OrganizationSnapshot {
   const inactiveUsers = z.array(z.string()).parse(JSON.parse(inactiveUsersJson));
-  return { ...same, inactiveUsers: new Set(inactiveUsers) };
+  return {
+    ...same,
+    inactiveUsers: new Set(inactiveUsers),
+    groups: openTrialGroups(groupsJson),
+  };
 }
+
+/** What a snapshot has of an organization in which none of it is set. */
+export const unsetAdministration = {
+  integrations: new Map<string, IntegrationRecord>(),
+  groups: new Map<string, ReadonlySet<string>>(),
+  readOnly: undefined,
+  issuers: { issuing: undefined, retired: [] },
+  directory: { requireKnownUsers: false },
+} as const;
 
 /** A snapshot with the moment, by the reader's clock, at which its reading began. */
 export type ReadSnapshot = {

@@ -1,11 +1,14 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Deployment, SnapshotAnswer } from './organization-answers.ts';
-import type { StoredSnapshot } from './organization-snapshot.ts';
+import { type StoredSnapshot, unsetAdministration } from './organization-snapshot.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
 
 const start = 1_800_000_000_000;
 const deployment: Deployment = { shardCount: 8, deviceIdKeyFingerprint: 'fingerprint' };
+const { groups: _, ...unset } = unsetAdministration;
 const snapshotOf = (version: number): StoredSnapshot => ({
+  ...unset,
+  groupsJson: '{"pilot":["ada"]}',
   version,
   applications: new Map(),
   clients: new Map(),

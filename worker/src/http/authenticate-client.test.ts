@@ -6,6 +6,7 @@ import {
   type OrganizationSnapshot,
   type RegisteredClient,
   registeredClient,
+  unsetAdministration,
 } from '../directory/organization-snapshot.ts';
 import { ecdsaKeys, rsaKeys } from '../testing/generate-keys.ts';
 import { authenticateClient, secretMatches } from './authenticate-client.ts';
@@ -51,6 +52,7 @@ beforeAll(async () => {
     applications: new Map(),
     clients: new Map(clients.map((each) => [each.client_id, each])),
     inactiveUsers: new Set(),
+    ...unsetAdministration,
   };
 });
 
