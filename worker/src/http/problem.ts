@@ -38,6 +38,16 @@ const statusOf: Readonly<Record<ProblemCode, Status>> = {
   enrollment_token_invalid: 403,
   enrollment_token_expired: 403,
   enrollment_token_spent: 403,
+  enrollment_proof_invalid: 403,
+  enrollment_secret_unknown: 403,
+  enrollment_clock_skew: 403,
+  enrollment_approval_needed: 403,
+  enrollment_throttled: 429,
+  enrollment_user_unknown: 403,
+  enrollment_user_inactive: 403,
+  read_only: 503,
+  renewal_request_malformed: 400,
+  renewal_signature_invalid: 403,
   csr_malformed: 400,
   csr_signature_invalid: 400,
   csr_key_not_allowed: 400,
@@ -86,6 +96,8 @@ const statusOf: Readonly<Record<ProblemCode, Status>> = {
 
 const retryAfterByCode: Partial<Record<ProblemCode, number>> = {
   rate_limited: 60,
+  enrollment_throttled: 600,
+  read_only: 300,
   snapshot_unavailable: 1,
   storage_unavailable: 1,
 };

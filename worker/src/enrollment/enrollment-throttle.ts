@@ -1,0 +1,62 @@
+/**
+ * How often somebody may be wrong about what permits an enrollment. Counted in the isolate's memory for each of three
+ * things: the address that asks, the device that is named, the secret that is claimed. An address that was wrong too
+ * often is not listened to until its window ends. A device or a secret is never closed: what permits an enrollment is
+ * 256 bits and cannot be guessed, so whoever has it gets in, whatever others have tried; only the wrong ones are then
+ * answered alike and leave no trace in the log beyond their number.
+ */
+const windowMs = 600_000;
+const failuresOfAddress = 30;
+const failuresOfDeviceOrSecret = 60;
+const maxRemembered = 10_000;
+
+type Window = { startedAtMs: number; failures: number };
+
+export type EnrollmentAttempt = {
+  /** `undefined` where the front does not say. */
+  readonly address: string | undefined;
+  readonly deviceId: string | undefined;
+  readonly secretId: string | undefined;
+};
+
+export class EnrollmentThrottle {
+  readonly #windows = new Map<string, Window>();
+
+  /** Seconds until the address is listened to again; `undefined` when it is now. */
+  secondsClosedTo(address: string | undefined, nowMs: number): number | undefined {
+    if (address === undefined) return undefined;
+    const window = this.#windowOf(`address ${address}`, nowMs);
+    if (window === undefined || window.failures < failuresOfAddress) return undefined;
+    return Math.max(1, Math.ceil((window.startedAtMs + windowMs - nowMs) / 1000));
+  }
+
+  /** Notes one failure. True when the device or the secret has had too many: the failure is then not recorded. */
+  noteFailure({ address, deviceId, secretId }: EnrollmentAttempt, nowMs: number): boolean {
+    if (address !== undefined) this.#raise(`address ${address}`, nowMs);
+    const counts = [
+      deviceId === undefined ? 0 : this.#raise(`device ${deviceId}`, nowMs),
+      secretId === undefined ? 0 : this.#raise(`secret ${secretId}`, nowMs),
+    ];
+    return counts.some((count) => count > failuresOfDeviceOrSecret);
+  }
+
+  #windowOf(name: string, nowMs: number): Window | undefined {
+    const window = this.#windows.get(name);
+    if (window === undefined) return undefined;
+    const ageMs = nowMs - window.startedAtMs;
+    if (ageMs >= 0 && ageMs < windowMs) return window;
+    this.#windows.delete(name);
+    return undefined;
+  }
+
+  #raise(name: string, nowMs: number): number {
+    const window = this.#windowOf(name, nowMs) ?? { startedAtMs: nowMs, failures: 0 };
+    window.failures += 1;
+    this.#windows.set(name, window);
+    if (this.#windows.size > maxRemembered) {
+      const [oldest] = this.#windows.keys();
+      if (oldest !== undefined) this.#windows.delete(oldest);
+    }
+    return window.failures;
+  }
+}
