@@ -30,7 +30,9 @@ function assemble(environment: Environment, settings: Settings): App {
       },
     ),
     presentedCertificates: new PresentedCertificates(),
-    clientCertificates: new ClientCertificates([settings.issuerCertificate]),
+    clientCertificates: new ClientCertificates(
+      settings.issuers.map(({ issuerCertificate }) => issuerCertificate),
+    ),
     issuedChallenges: new IssuedChallenges(),
     devices: environment.DEVICE,
     keys: environment.KEY,

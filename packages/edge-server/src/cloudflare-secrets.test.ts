@@ -11,12 +11,13 @@ const wranglerToml = readFileSync(new URL('../../../wrangler.toml', import.meta.
 const brokerUrl = 'https://broker.example.com';
 const nowMs = Date.UTC(2026, 10, 21);
 
-it('prints exactly the secrets that wrangler.toml requires, with the keys of the data folder', async () => {
+it('prints exactly the secrets that wrangler.toml requires, and those of SCEP, with the keys of the data folder', async () => {
   const dataDirectory = join(temporaryDirectory(), 'data');
   const secrets = await cloudflareSecrets({ dataDirectory, brokerUrl }, nowMs);
+  const scep = ['SCEP_RA_CERTIFICATE', 'SCEP_RA_KEY'];
   const required = /^required = \[(.*?)^\]/ms.exec(wranglerToml)?.[1]?.match(/"[A-Z0-9_]+"/g);
   expect(Object.keys(secrets).toSorted()).toEqual(
-    required?.map((name) => name.slice(1, -1)).toSorted(),
+    [...(required?.map((name) => name.slice(1, -1)) ?? []), ...scep].toSorted(),
   );
 
   const data = await ensureDataDirectory(dataDirectory, { brokerUrl, nowMs });

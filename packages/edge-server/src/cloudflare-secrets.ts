@@ -12,7 +12,7 @@ const variables = new Set(['BROKER_URL', 'SHARD_COUNT']);
 /**
  * The secrets that `wrangler.toml` requires, for a broker on Cloudflare with the keys of this data folder, which is made
  * if need be and is from then on their backup. Keys are in the text forms that the worker imports: base64 of PKCS#8, and
- * base64url for the device id key.
+ * base64url for the device id key and the one that seals stored secrets; SCEP's is PEM.
  *
  * @throws EdgeServerError
  */
@@ -32,15 +32,19 @@ export async function cloudflareSecrets(
   const { lock } = lockDataDirectory(data.directory, data.paths);
   try {
     const tokenKeys = readTokenKeys(data.paths);
-    const { texts, keys } = await keepWorkerSettings(data, brokerUrl, tokenKeys, nowMs);
+    const { texts, textFiles, keys } = await keepWorkerSettings(data, brokerUrl, tokenKeys, nowMs);
     const keyTexts = Object.entries(keys).map(([name, { use, file }]) => {
       const bytes = readFileSync(file);
-      if (use === 'hmac_sign') return [name, bytes.toString('base64url')];
+      if (use === 'hmac_sign' || use === 'aes_gcm') return [name, bytes.toString('base64url')];
       const base64 = bytes.toString('latin1').replace(/-----[A-Z ]+-----|\s/g, '');
       return [name, base64];
     });
     const secretTexts = Object.entries(texts).filter(([name]) => !variables.has(name));
-    return Object.fromEntries([...secretTexts, ...keyTexts]);
+    const fileTexts = Object.entries(textFiles).map(([name, file]) => [
+      name,
+      readFileSync(file, 'utf8'),
+    ]);
+    return Object.fromEntries([...secretTexts, ...fileTexts, ...keyTexts]);
   } finally {
     lock.release();
   }

@@ -3,8 +3,7 @@ import { keepKeySet } from './data-directory/key-set.ts';
 import type { DataDirectory } from './data-directory/open-data-directory.ts';
 import { readPublicKeys } from './rotation/token-key-files.ts';
 import type { TokenKeys } from './rotation/token-keys.ts';
-import { workerSettings } from './worker-settings.ts';
-import type { WorkerdConfiguration } from './workerd/workerd-configuration.ts';
+import { type WorkerBindings, workerSettings } from './worker-settings.ts';
 
 /**
  * The worker's bindings for these token keys. What they need and is not in the data folder yet is made and kept there
@@ -17,9 +16,7 @@ export async function keepWorkerSettings(
   brokerUrl: string,
   tokenKeys: TokenKeys,
   nowMs: number,
-): Promise<
-  Pick<WorkerdConfiguration, 'texts' | 'keys'> & { readonly changedFrom: string | undefined }
-> {
+): Promise<WorkerBindings & { readonly changedFrom: string | undefined }> {
   const content = {
     brokerUrl,
     organizationId: data.deployment.organizationId,

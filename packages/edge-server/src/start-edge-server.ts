@@ -1,4 +1,5 @@
 import { replaceFile } from './data-directory/durable-files.ts';
+import { readIssuers } from './data-directory/issuers.ts';
 import { type DataDirectory, ensureDataDirectory } from './data-directory/open-data-directory.ts';
 import { EdgeServerError, errorText, systemErrorCode } from './edge-server-error.ts';
 import {
@@ -13,6 +14,7 @@ import { type Front, startFront } from './front/start-front.ts';
 import { keepTlsCertificate, readTlsFiles } from './front/tls-certificate.ts';
 import { keepWorkerSettings } from './keep-worker-settings.ts';
 import { createLog, type Log } from './logs.ts';
+import { readOutbound } from './outbound.ts';
 import { createReload } from './reload.ts';
 import { KeyRotation, runKeyRotation } from './rotation/key-rotation.ts';
 import { defaultRotationTimes } from './rotation/rotate-token-keys.ts';
@@ -42,6 +44,12 @@ export type RunningEdgeServer = {
 };
 
 const plainUrl = (host: string, port: number) => `http://${urlHost(host)}:${port}`;
+
+/** Clients are known under the issuers; who forwards a chain sends it up to the root. */
+function clientAuthorities(data: DataDirectory): readonly string[] {
+  const { active } = readIssuers(data.paths);
+  return [...active.map(data.certificatePem), data.rootCertificatePem];
+}
 
 const requestGraceMs = 500;
 const tlsCheckEveryMs = 86_400_000;
@@ -78,6 +86,7 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
   const { host = defaultHost, httpPort = defaultHttpPort, tlsPort = defaultTlsPort } = options;
   const workerBundle = findWorkerBundle(options.workerBundle);
   const log = createLog(options.log ?? (() => undefined), options.logFormat ?? 'json', Date.now);
+  const outbound = readOutbound(options.outbound);
   const nowMs = Date.now();
   const undo: Undo = [];
   try {
@@ -101,7 +110,7 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
       httpPort,
       tlsPort,
       tls: (await tlsPair(data, options, nowMs)).pair,
-      clientAuthorities: [data.issuerCertificatePem, data.rootCertificatePem],
+      clientAuthorities: clientAuthorities(data),
       ...(options.mtlsUrl === undefined ? {} : { mtlsUrl: options.mtlsUrl }),
       ...(options.frontSocket === undefined ? {} : { trustedSocket: options.frontSocket }),
       socketPath: socketDirectory.socket,
@@ -125,6 +134,7 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
         workerBundle,
         socket: socketDirectory.socket,
         durableObjects: data.paths.durableObjects,
+        outbound,
         ...settings,
         texts: { ...settings.texts, ...(mtlsUrl === undefined ? {} : { MTLS_URL: mtlsUrl }) },
       });

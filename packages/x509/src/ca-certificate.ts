@@ -53,7 +53,7 @@ export function buildIssuingCaToBeSigned(
   fields: CommonFields,
   root: ParsedCertificate,
 ): X509Result<CertificateToBeSigned> {
-  return underRoot(fields, root, [
+  return underAuthority(fields, root, [
     authorityConstraints(0),
     keyUsageExtension('keyCertSign', 'crlSign'),
     extendedKeyUsageExtension(false, oid.clientAuth, oid.ocspSigning),
@@ -68,32 +68,33 @@ export function buildKeySetSignerToBeSigned(
   fields: CommonFields,
   root: ParsedCertificate,
 ): X509Result<CertificateToBeSigned> {
-  return underRoot(fields, root, [
+  return underAuthority(fields, root, [
     endEntityConstraints(),
     keyUsageExtension('digitalSignature'),
     extendedKeyUsageExtension(true, keySetSigningOid),
   ]);
 }
 
-function underRoot(
+/** What all certificates under an authority have, and these extensions before. */
+export function underAuthority(
   fields: CommonFields,
-  root: ParsedCertificate,
+  authority: ParsedCertificate,
   extensions: readonly Uint8Array[],
 ): X509Result<CertificateToBeSigned> {
   return attempt(() => {
-    const rootKeyIdentifier = assertCanIssue(root);
-    const validity = validityWithin(fields, root);
-    const { kind } = root.subjectPublicKey;
+    const authorityKeyIdentifier = assertCanIssue(authority);
+    const validity = validityWithin(fields, authority);
+    const { kind } = authority.subjectPublicKey;
     const toBeSigned = encodeToBeSigned({
       serialNumber: fields.serialNumber,
-      algorithmAndIssuer: concatBytes(algorithmIdentifierOf(kind), root.subject.der),
+      algorithmAndIssuer: concatBytes(algorithmIdentifierOf(kind), authority.subject.der),
       validity,
       subject: expectValue(encodeName(fields.commonName)),
       spki: fields.subjectPublicKey.spki,
       extensions: [
         ...extensions,
         subjectKeyIdentifierExtension(fields.subjectPublicKey.keyIdentifier),
-        authorityKeyIdentifierExtension(rootKeyIdentifier),
+        authorityKeyIdentifierExtension(authorityKeyIdentifier),
       ],
     });
     return { toBeSigned, ...validity };

@@ -4,7 +4,7 @@ import { keySetSigningOid, oid } from './object-identifiers.ts';
 import { attempt, X509Error, type X509Result } from './result.ts';
 
 /** What a certificate is about to be used for. */
-export type CertificatePurpose = 'issuing-ca' | 'device' | 'key-set-signer';
+export type CertificatePurpose = 'issuing-ca' | 'device' | 'key-set-signer' | 'scep-ra';
 
 /**
  * Verifies one certificate under an issuer that the caller already trusts, for one purpose, at one
@@ -83,8 +83,10 @@ function assertPurpose(certificate: ParsedCertificate, purpose: CertificatePurpo
         basicConstraints.pathLength === 0 &&
         usages === 'keyCertSign,crlSign' &&
         purposes === `${oid.clientAuth},${oid.ocspSigning}`
-      : !isCa &&
-        usages === 'digitalSignature' &&
-        purposes === (purpose === 'device' ? oid.clientAuth : keySetSigningOid);
+      : purpose === 'scep-ra'
+        ? !isCa && usages === 'digitalSignature,keyEncipherment' && purposes === ''
+        : !isCa &&
+          usages === 'digitalSignature' &&
+          purposes === (purpose === 'device' ? oid.clientAuth : keySetSigningOid);
   if (!fits) throw new X509Error('purpose_not_allowed', `certificate: profile is not ${purpose}`);
 }

@@ -16,11 +16,16 @@ export type Environment = {
   readonly OWNER_TOKEN_SHA256: string;
   readonly ROOT_CERTIFICATE: string;
   readonly ISSUER_CERTIFICATE: string;
+  /** While an issuer is rolled over: the one that comes. */
+  readonly ISSUER_2_CERTIFICATE?: string;
   readonly LEAF_COMMON_NAME?: string;
   readonly KEY_SET: string;
   readonly MTLS_URL?: string;
+  /** Origin in certificates at which revocation is published; left out: `BROKER_URL`. */
+  readonly PKI_URL?: string;
   readonly PUBLIC_KEYS: string;
   readonly ISSUER_KEY: CryptoKey | string;
+  readonly ISSUER_2_KEY?: CryptoKey | string;
   readonly CHALLENGE_KEY: CryptoKey | string;
   readonly MTLS_EVIDENCE_KEY: CryptoKey | string;
   readonly DECISION_KEY: CryptoKey | string;
@@ -28,4 +33,11 @@ export type Environment = {
   /** While response keys are rotated: the one that comes, or the one that goes. */
   readonly RESPONSE_KEY_OTHER?: CryptoKey | string;
   readonly DEVICE_ID_KEY: CryptoKey | string;
+  /** Seals the secrets that the broker has to keep, such as an MDM's. */
+  readonly STORED_SECRETS_KEY: CryptoKey | string;
+  /** Always text: SCEP's RSA decryption is `node:crypto`'s. */
+  readonly SCEP_RA_KEY?: string;
+  /** One under each issuer, for the same key. */
+  readonly SCEP_RA_CERTIFICATE?: string;
+  readonly SCEP_RA_2_CERTIFICATE?: string;
 };

@@ -35,12 +35,14 @@ const publicKeys = z.object({
 
 const keyUses = {
   ISSUER_KEY: 'sign-p256',
+  ISSUER_2_KEY: 'sign-p256',
   CHALLENGE_KEY: 'sign-p256',
   MTLS_EVIDENCE_KEY: 'sign-p256',
   DECISION_KEY: 'sign-p256',
   RESPONSE_KEY: 'derive-p256',
   RESPONSE_KEY_OTHER: 'derive-p256',
   DEVICE_ID_KEY: 'mac',
+  STORED_SECRETS_KEY: 'seal',
 } as const satisfies Record<string, KeyUse>;
 
 /** @throws SettingError */

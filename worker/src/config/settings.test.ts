@@ -1,12 +1,25 @@
-import { createHash, type KeyObject } from 'node:crypto';
-import { makeTestKey } from '@countersign/testkit/fake-authorities';
+import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import {
+  type Authority,
+  expectOk,
+  issueUnder,
+  makeCertificate,
+  makeTestKey,
+} from '@countersign/testkit/fake-authorities';
 import { FakeOrganization } from '@countersign/testkit/fake-organization';
-import { encodePem } from '@countersign/x509';
+import {
+  buildIssuingCaToBeSigned,
+  buildScepRaToBeSigned,
+  encodePem,
+  identifyPublicKey,
+  parseSubjectPublicKeyInfo,
+} from '@countersign/x509';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readSettings } from './settings.ts';
 
 const pkcs8 = (key: KeyObject) => key.export({ format: 'der', type: 'pkcs8' }).toString('base64');
 const pem = (der: Uint8Array) => encodePem('CERTIFICATE', der);
+const idOf = (der: Uint8Array) => createHash('sha256').update(der).digest('base64url');
 
 const decisionKey = makeTestKey();
 const mtlsEvidenceKey = makeTestKey();
@@ -34,6 +47,7 @@ async function environmentOf(source: FakeOrganization): Promise<Record<string, u
     DECISION_KEY: pkcs8(decisionKey.privateKey),
     RESPONSE_KEY: pkcs8(source.responseKey.privateKey),
     DEVICE_ID_KEY: Buffer.alloc(32, 7).toString('base64url'),
+    STORED_SECRETS_KEY: Buffer.alloc(32, 8).toString('base64url'),
   };
 }
 
@@ -66,19 +80,24 @@ describe('readSettings', () => {
       brokerUrl: 'https://broker.example.com',
       organizationId: organization.organizationId,
       shardCount: 64,
-      leafCommonName: 'Countersign device',
       rootCertificate: organization.root.certificate.der,
-      issuerCertificate: organization.issuer.certificate.der,
+      pkiUrl: 'https://broker.example.com',
+      issuers: [
+        {
+          issuerCertificate: organization.issuer.certificate.der,
+          issuerId: idOf(organization.issuer.certificate.der),
+          leafCommonName: 'Countersign device',
+        },
+      ],
+      scep: undefined,
       challengeKeys: { active: { kid: organization.challengeKey.kid } },
       mtlsEvidenceKeys: { active: { kid: mtlsEvidenceKey.kid } },
       decisionKeys: { active: { kid: decisionKey.kid } },
       responseKeys: [{ kid: organization.responseKey.kid }],
     });
-    expect(settings.issuerId).toBe(
-      createHash('sha256').update(organization.issuer.certificate.der).digest('base64url'),
-    );
     for (const key of [
-      settings.issuerKey,
+      ...settings.issuers.map(({ issuerKey }) => issuerKey),
+      settings.storedSecretsKey,
       settings.deviceIdKey,
       settings.challengeKeys.active.privateKey,
     ]) {
@@ -88,7 +107,7 @@ describe('readSettings', () => {
 
   it('takes another name for leaves', async () => {
     const result = await readSettings({ ...good, LEAF_COMMON_NAME: 'ACME laptop' });
-    expect(result).toMatchObject({ settings: { leafCommonName: 'ACME laptop' } });
+    expect(result).toMatchObject({ settings: { issuers: [{ leafCommonName: 'ACME laptop' }] } });
   });
 
   const names = [
@@ -109,6 +128,7 @@ describe('readSettings', () => {
     'DECISION_KEY',
     'RESPONSE_KEY',
     'DEVICE_ID_KEY',
+    'STORED_SECRETS_KEY',
   ];
   it.each(names)('names %s when it is missing', async (name) => {
     const [setting, detail] = await wrongSetting({ [name]: undefined });
@@ -140,6 +160,12 @@ describe('readSettings', () => {
     ['MTLS_URL', 'https://[::1]:8743'],
     ['MTLS_URL', 'mtls.example.com'],
     ['MTLS_URL', 7],
+    ['PKI_URL', 'http://pki.example.com/'],
+    ['PKI_URL', 'http://pki.example.com/crl'],
+    ['PKI_URL', 'ftp://pki.example.com'],
+    ['PKI_URL', 'http://PKI.example.com'],
+    ['PKI_URL', 'pki.example.com'],
+    ['PKI_URL', 7],
     ['ORGANIZATION_ID', 'org_short'],
     ['ORGANIZATION_ID', 'ACME'],
     ['SHARD_COUNT', '0'],
@@ -167,6 +193,9 @@ describe('readSettings', () => {
     ['DECISION_KEY', 'AAAA'],
     ['RESPONSE_KEY', 'AAAA'],
     ['DEVICE_ID_KEY', 'AAAA'],
+    ['STORED_SECRETS_KEY', 'AAAA'],
+    ['SCEP_RA_KEY', 'AAAA'],
+    ['SCEP_RA_KEY', 7],
   ])('names %s when it is %j', async (setting, value) => {
     const [named, detail] = await wrongSetting({ [setting]: value });
     expect(named).toBe(setting);
@@ -325,6 +354,117 @@ describe('readSettings', () => {
       const [setting] = await wrongSetting(change);
       expect(setting).toBe('ISSUER_CERTIFICATE');
     }
+  });
+
+  describe('with a second issuer', () => {
+    const second = async (root = organization.root) => {
+      const made = await makeCertificate(
+        'MTLS Certificate Authority',
+        Date.now(),
+        (fields) => buildIssuingCaToBeSigned(fields, root.certificate),
+        root,
+      );
+      return {
+        made,
+        bindings: {
+          ISSUER_2_CERTIFICATE: pem(made.certificate.der),
+          ISSUER_2_KEY: pkcs8(made.privateKey),
+        },
+      };
+    };
+
+    it('trusts both, in their order', async () => {
+      const { made, bindings } = await second();
+      const result = await readSettings({ ...good, ...bindings });
+      if (!result.ok) throw new Error(`${result.setting} ${result.detail}`);
+      expect(result.settings.issuers.map(({ issuerId }) => issuerId)).toEqual(
+        [organization.issuer, made].map(({ certificate }) => idOf(certificate.der)),
+      );
+      expect(result.settings.issuers.every(({ issuerKey }) => !issuerKey.extractable)).toBe(true);
+    });
+
+    it('does not start with half of it, with another root, or with the first key again', async () => {
+      const { bindings } = await second();
+      const { ISSUER_2_CERTIFICATE, ISSUER_2_KEY } = bindings;
+      expect(await wrongSetting({ ISSUER_2_CERTIFICATE })).toEqual(['ISSUER_2_KEY', 'is missing']);
+      expect(await wrongSetting({ ISSUER_2_KEY })).toEqual(['ISSUER_2_CERTIFICATE', 'is missing']);
+      expect(await wrongSetting({ ...bindings, ISSUER_2_KEY: good.ISSUER_KEY })).toEqual([
+        'ISSUER_2_KEY',
+        'is not the key of ISSUER_2_CERTIFICATE',
+      ]);
+      const elsewhere = await second(foreign.root);
+      expect((await wrongSetting(elsewhere.bindings))[0]).toBe('ISSUER_2_CERTIFICATE');
+      const again = {
+        ISSUER_2_CERTIFICATE: good.ISSUER_CERTIFICATE,
+        ISSUER_2_KEY: good.ISSUER_KEY,
+      };
+      expect(await wrongSetting(again)).toEqual([
+        'ISSUER_2_CERTIFICATE',
+        'has the key of ISSUER_CERTIFICATE',
+      ]);
+      expect(await wrongSetting({ ISSUER_2_CERTIFICATE: '', ISSUER_2_KEY: '' })).toBe('none');
+    });
+
+    it('reads the key of SCEP with its certificate under each of them', async () => {
+      const { made, bindings } = await second();
+      const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+      const spki = new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }));
+      const subjectPublicKey = await identifyPublicKey(expectOk(parseSubjectPublicKeyInfo(spki)));
+      const raUnder = (issuer: Authority) =>
+        issueUnder(issuer, (serialNumber) =>
+          buildScepRaToBeSigned(
+            {
+              serialNumber,
+              commonName: 'SCEP',
+              subjectPublicKey,
+              notBeforeMs: Date.now(),
+              notAfterMs: Date.now() + 86_400_000,
+            },
+            issuer.certificate,
+          ),
+        );
+      const [one, other] = [raUnder(organization.issuer), raUnder(made)];
+      const SCEP_RA_KEY = privateKey.export({ format: 'pem', type: 'pkcs8' });
+      const SCEP_RA_CERTIFICATE = pem(one);
+      const scep = { SCEP_RA_KEY, SCEP_RA_CERTIFICATE };
+      const alone = await readSettings({ ...good, ...scep });
+      expect(alone).toMatchObject({
+        settings: { scep: { keyPem: SCEP_RA_KEY, certificate: one } },
+      });
+      const SCEP_RA_2_CERTIFICATE = pem(other);
+      const both = await readSettings({ ...good, ...bindings, ...scep, SCEP_RA_2_CERTIFICATE });
+      if (!both.ok) throw new Error(`${both.setting} ${both.detail}`);
+      expect([...(both.settings.scep?.certificateByIssuer ?? [])]).toEqual([
+        [idOf(organization.issuer.certificate.der), one],
+        [idOf(made.certificate.der), other],
+      ]);
+
+      const wrongName = async (change: Record<string, unknown>) => (await wrongSetting(change))[0];
+      expect(await wrongName({ SCEP_RA_CERTIFICATE })).toBe('SCEP_RA_KEY');
+      expect(await wrongName({ SCEP_RA_KEY })).toBe('SCEP_RA_CERTIFICATE');
+      expect(await wrongName({ ...bindings, ...scep })).toBe('SCEP_RA_2_CERTIFICATE');
+      expect(await wrongName({ ...scep, SCEP_RA_CERTIFICATE: pem(other) })).toBe(
+        'SCEP_RA_CERTIFICATE',
+      );
+      const leaf = await organization.issueCertificate(spki, 'A'.repeat(43));
+      expect(await wrongName({ ...scep, SCEP_RA_CERTIFICATE: pem(leaf) })).toBe(
+        'SCEP_RA_CERTIFICATE',
+      );
+      const anotherKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+      const another = anotherKey.export({ format: 'pem', type: 'pkcs8' });
+      expect(await wrongSetting({ ...scep, SCEP_RA_KEY: another })).toEqual([
+        'SCEP_RA_CERTIFICATE',
+        'is not of SCEP_RA_KEY',
+      ]);
+    });
+  });
+
+  it('publishes revocation where it is told to', async () => {
+    const result = await readSettings({ ...good, PKI_URL: 'http://pki.example.com' });
+    expect(result).toMatchObject({ settings: { pkiUrl: 'http://pki.example.com' } });
+    expect(await readSettings({ ...good, PKI_URL: '' })).toMatchObject({
+      settings: { pkiUrl: 'https://broker.example.com' },
+    });
   });
 
   it('notices a key set that hosts would refuse', async () => {

@@ -1,4 +1,4 @@
-import { encodeBase64url, isSecureWebOrigin } from '@countersign/protocol';
+import { isSecureWebOrigin } from '@countersign/protocol';
 import { keySetClaims } from '@countersign/protocol/key-set';
 import {
   base64urlOf,
@@ -6,20 +6,15 @@ import {
   parseFields,
   secureWebOrigin,
 } from '@countersign/protocol/schemas';
-import {
-  createLeafTemplate,
-  decodePem,
-  encodeName,
-  importVerifyKey,
-  type ParsedCertificate,
-  parseCertificate,
-  verifyIssuedBy,
-} from '@countersign/x509';
+import { encodeName } from '@countersign/x509';
 import * as z from 'zod/mini';
+import type { IssuerSource } from '../ca/issuer.ts';
 import { deviceIdKeyFingerprint } from '../device/hardware-id.ts';
 import { parseCompactJws } from '../token/compact-jws.ts';
 import type { Environment } from './environment.ts';
-import { isSigningPair } from './key-pairs.ts';
+import { readCertificate } from './read-certificate.ts';
+import { readIssuers } from './read-issuers.ts';
+import { readScep, type ScepSettings } from './read-scep.ts';
 import { readKey, readTokenKeys, type TokenKeySettings } from './read-token-keys.ts';
 import { SettingError } from './setting-error.ts';
 
@@ -32,14 +27,17 @@ export type Settings = TokenKeySettings & {
   readonly shardCount: number;
   readonly ownerTokenSha256: string;
   readonly rootCertificate: Uint8Array;
-  readonly issuerCertificate: Uint8Array;
-  /** Names the issuer in certificate records: base64url SHA-256 of its certificate. */
-  readonly issuerId: string;
-  readonly issuerKey: CryptoKey;
-  readonly leafCommonName: string;
+  /** One, or two while one is rolled over to another. Which of them issues is for the organization to say. */
+  readonly issuers: readonly IssuerSource[];
+  /** Origin in certificates at which CRLs, OCSP and issuers' certificates are published. */
+  readonly pkiUrl: string;
+  /** `undefined` where nothing is enrolled by SCEP. */
+  readonly scep: ScepSettings | undefined;
   readonly keySet: string;
   readonly deviceIdKey: CryptoKey;
   readonly deviceIdKeyFingerprint: string;
+  /** AES-256-GCM: seals what the broker has to keep and others must not read, such as an MDM's secret. */
+  readonly storedSecretsKey: CryptoKey;
 };
 
 export type SettingsResult =
@@ -54,8 +52,23 @@ const mtlsOrigin = z.string().check(
   }),
 );
 
+/**
+ * Plain http is right here (RFC 5280 section 8): what is fetched is signed, and https could need the very answer that
+ * is being fetched. An origin in its one spelling.
+ */
+const pkiOrigin = z.string().check(
+  z.refine(
+    (value) => /^https?:\/\/[a-z0-9.:[\]-]+$/.test(value) && URL.parse(value)?.origin === value,
+    {
+      error: 'must be an origin with http or https',
+    },
+  ),
+  z.maxLength(255),
+);
+
 const text = {
   BROKER_URL: secureWebOrigin,
+  PKI_URL: pkiOrigin,
   MTLS_URL: mtlsOrigin,
   ORGANIZATION_ID: z
     .string()
@@ -83,45 +96,8 @@ function readText(name: keyof typeof text, raw: unknown): string {
 }
 
 /** Not set, or set to nothing: wrangler.toml has a line for it either way. */
-function readMtlsUrl(raw: unknown): string | undefined {
-  return raw === undefined || raw === '' ? undefined : readText('MTLS_URL', raw);
-}
-
-function readCertificate(
-  name: 'ROOT_CERTIFICATE' | 'ISSUER_CERTIFICATE',
-  raw: unknown,
-): ParsedCertificate {
-  if (typeof raw !== 'string' || raw === '') throw new SettingError(name, 'is missing');
-  const der = decodePem(raw, 'CERTIFICATE');
-  if (!der.ok) throw new SettingError(name, `is not one PEM certificate: ${der.detail}`);
-  const parsed = parseCertificate(der.value);
-  if (!parsed.ok) throw new SettingError(name, `is not a certificate: ${parsed.detail}`);
-  return parsed.value;
-}
-
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return encodeBase64url(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
-}
-
-/** The issuing certificate must be the root's, able to issue, and of the issuing key. When it expires is not judged. */
-async function assertIssuer(
-  issuer: ParsedCertificate,
-  root: ParsedCertificate,
-  privateKey: CryptoKey,
-): Promise<void> {
-  const issued = await verifyIssuedBy(issuer, root, 'issuing-ca', issuer.notBeforeMs);
-  if (!issued.ok) {
-    throw new SettingError('ISSUER_CERTIFICATE', `is not issued by the root: ${issued.detail}`);
-  }
-  const template = createLeafTemplate(issuer);
-  if (!template.ok) {
-    throw new SettingError('ISSUER_CERTIFICATE', `cannot issue: ${template.detail}`);
-  }
-  const publicKey = await importVerifyKey(issuer.subjectPublicKey);
-  const isP256 = issuer.subjectPublicKey.kind === 'ec-p256';
-  if (!publicKey.ok || !isP256 || !(await isSigningPair(publicKey.value, privateKey))) {
-    throw new SettingError('ISSUER_KEY', 'is not the key of ISSUER_CERTIFICATE');
-  }
+function readOptional(name: 'MTLS_URL' | 'PKI_URL', raw: unknown): string | undefined {
+  return raw === undefined || raw === '' ? undefined : readText(name, raw);
 }
 
 /** Hosts verify challenges with this set alone; whether its own signature is right is for them to judge. */
@@ -164,32 +140,31 @@ async function readAll(environment: UncheckedEnvironment): Promise<Settings> {
     if (environment[name] === undefined) throw new SettingError(name, 'binding is missing');
   }
   const tokenKeys = await readTokenKeys(environment);
-  const issuerKey = await readKey('ISSUER_KEY', environment.ISSUER_KEY);
   const root = readCertificate('ROOT_CERTIFICATE', environment.ROOT_CERTIFICATE);
-  const issuer = readCertificate('ISSUER_CERTIFICATE', environment.ISSUER_CERTIFICATE);
-  await assertIssuer(issuer, root, issuerKey);
-  const deviceIdKey = await readKey('DEVICE_ID_KEY', environment.DEVICE_ID_KEY);
   const leafCommonName = readText(
     'LEAF_COMMON_NAME',
     environment.LEAF_COMMON_NAME ?? defaultLeafCommonName,
   );
   const name = encodeName(leafCommonName);
   if (!name.ok) throw new SettingError('LEAF_COMMON_NAME', name.detail);
+  const issuers = await readIssuers(environment, root, leafCommonName);
+  const deviceIdKey = await readKey('DEVICE_ID_KEY', environment.DEVICE_ID_KEY);
+  const brokerUrl = readText('BROKER_URL', environment.BROKER_URL);
   const settings: Settings = {
-    brokerUrl: readText('BROKER_URL', environment.BROKER_URL),
-    mtlsUrl: readMtlsUrl(environment.MTLS_URL),
+    brokerUrl,
+    mtlsUrl: readOptional('MTLS_URL', environment.MTLS_URL),
+    pkiUrl: readOptional('PKI_URL', environment.PKI_URL) ?? brokerUrl,
     organizationId: readText('ORGANIZATION_ID', environment.ORGANIZATION_ID),
     shardCount: Number(readText('SHARD_COUNT', environment.SHARD_COUNT)),
     ownerTokenSha256: readText('OWNER_TOKEN_SHA256', environment.OWNER_TOKEN_SHA256),
     rootCertificate: root.der,
-    issuerCertificate: issuer.der,
-    issuerId: await sha256(issuer.der),
-    issuerKey,
-    leafCommonName,
+    issuers,
+    scep: await readScep(environment, issuers),
     keySet: readText('KEY_SET', environment.KEY_SET),
     ...tokenKeys,
     deviceIdKey,
     deviceIdKeyFingerprint: await deviceIdKeyFingerprint(deviceIdKey),
+    storedSecretsKey: await readKey('STORED_SECRETS_KEY', environment.STORED_SECRETS_KEY),
   };
   assertKeySet(settings);
   return settings;

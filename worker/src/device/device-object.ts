@@ -277,7 +277,8 @@ export class DeviceObject extends DurableObject<Environment> {
     if (this.#issuer !== undefined) return this.#issuer;
     const settings = await readSettings(this.env);
     if (!settings.ok) return undefined;
-    this.#issuer = loadIssuer(settings.settings);
+    const [first] = settings.settings.issuers;
+    if (first !== undefined) this.#issuer = loadIssuer(first);
     return this.#issuer;
   }
 

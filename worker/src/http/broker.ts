@@ -1,5 +1,7 @@
+import type { IssuerSource } from '../ca/issuer.ts';
 import type { IssuedChallenges } from '../challenge/issued-challenges.ts';
 import type { PresentedCertificates } from '../challenge/presented-certificate.ts';
+import type { ScepSettings } from '../config/read-scep.ts';
 import type { DeviceObject } from '../device/device-object.ts';
 import { deviceObjectName, keyObjectName } from '../device/placement.ts';
 import type { OrganizationObject } from '../directory/organization-object.ts';
@@ -19,8 +21,12 @@ export type Broker = {
   readonly shardCount: number;
   readonly ownerTokenSha256: string;
   readonly rootCertificate: Uint8Array;
-  readonly issuerCertificate: Uint8Array;
-  readonly issuerId: string;
+  /** One, or two while one is rolled over to another. */
+  readonly issuers: readonly IssuerSource[];
+  /** Origin in certificates at which CRLs, OCSP and issuers' certificates are published. */
+  readonly pkiUrl: string;
+  readonly scep: ScepSettings | undefined;
+  readonly storedSecretsKey: CryptoKey;
   readonly keySet: string;
   readonly challengeKeys: SigningKeys;
   readonly mtlsEvidenceKeys: SigningKeys;

@@ -1,8 +1,15 @@
-import { lstatSync, type Stats, statSync } from 'node:fs';
+import { existsSync, lstatSync, type Stats, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { EdgeServerError } from '../edge-server-error.ts';
 import { readTokenKeys, tokenKeyFiles } from '../rotation/token-key-files.ts';
-import { dataPaths, requiredDirectories, requiredFiles } from './layout.ts';
+import { readIssuers } from './issuers.ts';
+import {
+  dataPaths,
+  issuerFiles,
+  requiredDirectories,
+  requiredFiles,
+  rootKeyFile,
+} from './layout.ts';
 
 const onWindows = process.platform === 'win32';
 
@@ -47,20 +54,54 @@ export function checkDataDirectoryOwner(directory: string): void {
  * administrator must know.
  *
  * @throws EdgeServerError `data_directory_incomplete`, `data_directory_permissions`, or `data_directory_unusable` when
- *   it cannot be told which token keys there should be
+ *   it cannot be told which token keys or issuers there should be
  */
 export function checkDataDirectory(directory: string): void {
-  checkFiles(directory, requiredDirectories, requiredFiles);
+  const found = findProblems(directory, requiredDirectories, requiredFiles);
+  // Which others there should be is said by some of these.
+  if (found.missing.length > 0) throw incomplete(directory, found.missing);
   const paths = dataPaths(directory);
-  const files = tokenKeyFiles(paths, readTokenKeys(paths)).map((path) => relative(directory, path));
-  checkFiles(directory, [], files);
+  const tokenKeys = tokenKeyFiles(paths, readTokenKeys(paths));
+  const hasRootKey = existsSync(paths.privateKey('root'));
+  const others = findProblems(
+    directory,
+    [],
+    [
+      ...tokenKeys.map((path) => relative(directory, path)),
+      ...issuerFiles(readIssuers(paths)),
+      ...(hasRootKey ? [rootKeyFile] : []),
+    ],
+  );
+  if (others.missing.length > 0) throw incomplete(directory, others.missing);
+  const open = [...found.open, ...others.open];
+  if (open.length === 0) return;
+  throw new EdgeServerError(
+    'data_directory_permissions',
+    [
+      `The data folder ${directory} holds private keys and must be closed to others:`,
+      ...open.map((problem) => `  ${problem}`),
+    ].join('\n'),
+  );
 }
 
-function checkFiles(
+function incomplete(directory: string, missing: readonly string[]): EdgeServerError {
+  return new EdgeServerError(
+    'data_directory_incomplete',
+    [
+      `The data folder ${directory} is not complete:`,
+      ...missing.map((problem) => `  ${problem}`),
+      'Restore it from a backup as a whole, or import an export into a new folder (countersign-server import). Only for a new, empty deployment: remove the folder; the next start makes a new one.',
+    ].join('\n'),
+  );
+}
+
+type Problems = { readonly missing: readonly string[]; readonly open: readonly string[] };
+
+function findProblems(
   directory: string,
   directories: readonly string[],
   files: readonly string[],
-): void {
+): Problems {
   const missing: string[] = [];
   const open: string[] = [];
   const user = onWindows ? undefined : process.getuid?.();
@@ -90,24 +131,5 @@ function checkFiles(
 
   for (const name of directories) check(name, (stat) => stat.isDirectory(), 'a folder');
   for (const name of files) check(name, (stat) => stat.isFile(), 'a regular file');
-
-  if (missing.length > 0) {
-    throw new EdgeServerError(
-      'data_directory_incomplete',
-      [
-        `The data folder ${directory} is not complete:`,
-        ...missing.map((problem) => `  ${problem}`),
-        'Restore it from a backup as a whole, or import an export into a new folder (countersign-server import). Only for a new, empty deployment: remove the folder; the next start makes a new one.',
-      ].join('\n'),
-    );
-  }
-  if (open.length > 0) {
-    throw new EdgeServerError(
-      'data_directory_permissions',
-      [
-        `The data folder ${directory} holds private keys and must be closed to others:`,
-        ...open.map((problem) => `  ${problem}`),
-      ].join('\n'),
-    );
-  }
+  return { missing, open };
 }

@@ -102,6 +102,7 @@ function isInterruptedCreation(directory: string): boolean {
   const created = [
     paths.certificates,
     paths.durableObjects,
+    paths.issuers,
     paths.keys,
     paths.keySet,
     paths.ownerToken,

@@ -14,11 +14,15 @@ import { decodePem, parseCertificate, verifyIssuedBy } from '@countersign/x509';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { tokenKeyFiles } from '../rotation/token-key-files.ts';
 import { temporaryDirectory } from '../testing/temporary-directory.ts';
-import { requiredDirectories, requiredFiles } from './layout.ts';
+import { firstIssuers } from './issuers.ts';
+import { issuerFiles, requiredDirectories, requiredFiles, rootKeyFile } from './layout.ts';
 import { ensureDataDirectory } from './open-data-directory.ts';
 
 const nowMs = Date.UTC(2026, 10, 21);
 const settings = { brokerUrl: 'http://127.0.0.1:8780', nowMs };
+
+const necessary = [...requiredFiles, ...issuerFiles(firstIssuers)];
+const allFiles = [...necessary, rootKeyFile];
 
 async function created() {
   const directory = join(temporaryDirectory(), 'data');
@@ -51,7 +55,8 @@ describe('a new data folder', () => {
         const names = allEntries(directory).map((path) => path.slice(directory.length + 1));
         expect(names.toSorted()).toEqual(
           [
-            ...requiredFiles,
+            ...allFiles,
+            'certificates/scep-ra.pem',
             ...requiredDirectories.filter((name) => name !== '.'),
             ...tokenKeyFiles(data.paths, data.tokenKeys).map((path) => relative(directory, path)),
           ].toSorted(),
@@ -71,7 +76,7 @@ describe('a new data folder', () => {
   it('holds a root, an issuer and a key set signer that fit each other and their keys', async () => {
     const { directory, data } = await created();
     const root = parsed(data.rootCertificatePem);
-    const issuer = parsed(data.issuerCertificatePem);
+    const issuer = parsed(data.certificatePem('issuer'));
     const signer = parsed(readFileSync(join(directory, 'certificates/key-set-signer.pem'), 'utf8'));
     expect(await verifyIssuedBy(issuer, root, 'issuing-ca', nowMs)).toMatchObject({ ok: true });
     expect(await verifyIssuedBy(signer, root, 'key-set-signer', nowMs)).toMatchObject({ ok: true });
@@ -85,8 +90,8 @@ describe('a new data folder', () => {
   it('has keys, token and organization of its own', async () => {
     const [one, other] = [await created(), await created()];
     const secrets = ({ directory }: { directory: string }) =>
-      [...requiredFiles]
-        .filter((name) => name !== 'deployment.json')
+      allFiles
+        .filter((name) => name !== 'deployment.json' && name !== 'issuers.json')
         .map((name) => readFileSync(join(directory, name), 'base64'));
     const both = [...secrets(one), ...secrets(other)];
     expect(new Set(both).size).toBe(both.length);
@@ -132,7 +137,7 @@ describe('a new data folder', () => {
 describe('an existing data folder', () => {
   it('stays as it is, byte for byte', async () => {
     const { directory, data } = await created();
-    const contents = () => requiredFiles.map((name) => readFileSync(join(directory, name), 'hex'));
+    const contents = () => allFiles.map((name) => readFileSync(join(directory, name), 'hex'));
     const before = contents();
     const again = await ensureDataDirectory(directory, settings);
     expect(again.created).toBe(false);
@@ -140,14 +145,75 @@ describe('an existing data folder', () => {
     expect(contents()).toEqual(before);
   });
 
-  it.each(requiredFiles)('is refused without %s, which is not made again', async (name) => {
-    const { directory } = await created();
-    rmSync(join(directory, name));
+  it.each(necessary.filter((name) => name !== 'issuers.json'))(
+    'is refused without %s, which is not made again',
+    async (name) => {
+      const { directory } = await created();
+      rmSync(join(directory, name));
+      await expect(ensureDataDirectory(directory, settings)).rejects.toMatchObject({
+        failure: 'data_directory_incomplete',
+        message: expect.stringContaining(`${join(directory, name)} is missing`),
+      });
+      expect(allEntries(directory)).not.toContain(join(directory, name));
+    },
+  );
+
+  it('does without the root key, which may be kept elsewhere, but not with one that is open to others', async () => {
+    const { directory, data } = await created();
+    chmodSync(data.paths.privateKey('root'), 0o644);
+    await expect(ensureDataDirectory(directory, settings)).rejects.toMatchObject({
+      failure: 'data_directory_permissions',
+      message: expect.stringContaining('keys/root.pem has mode 644'),
+    });
+    rmSync(data.paths.privateKey('root'));
+    const again = await ensureDataDirectory(directory, settings);
+    expect(again.certificatePem('root')).toBe(data.rootCertificatePem);
+    expect(() => again.privateKey('root')).toThrow('root.pem');
+  });
+
+  it('gets what it lacks when it is of an earlier version, once', async () => {
+    const { directory, data } = await created();
+    const { paths } = data;
+    const newer = [paths.issuers, paths.scepRaKey, paths.storedSecretsKey];
+    for (const path of [...newer, paths.scepRaCertificate('issuer')]) rmSync(path);
+    await ensureDataDirectory(directory, settings);
+    const contents = () => newer.map((path) => readFileSync(path, 'hex'));
+    const made = contents();
+    expect(readFileSync(paths.storedSecretsKey)).toHaveLength(32);
+    for (const path of newer) expect(lstatSync(path).mode & 0o777).toBe(0o600);
+    await ensureDataDirectory(directory, settings);
+    expect(contents()).toEqual(made);
+    // What is sealed with a key that was lost is lost: another one in its place would hide that.
+    rmSync(paths.storedSecretsKey);
     await expect(ensureDataDirectory(directory, settings)).rejects.toMatchObject({
       failure: 'data_directory_incomplete',
-      message: expect.stringContaining(`${join(directory, name)} is missing`),
     });
-    expect(allEntries(directory)).not.toContain(join(directory, name));
+  });
+
+  it('keeps a certificate for SCEP under its issuer, and renews it in its last year', async () => {
+    const { directory, data } = await created();
+    const path = data.paths.scepRaCertificate('issuer');
+    const issuer = parsed(data.certificatePem('issuer'));
+    const first = readFileSync(path, 'utf8');
+    expect(await verifyIssuedBy(parsed(first), issuer, 'scep-ra', nowMs)).toMatchObject({
+      ok: true,
+    });
+    const key = new X509Certificate(first).publicKey;
+    const dayMs = 86_400_000;
+    const after = async (days: number) => {
+      await ensureDataDirectory(directory, { ...settings, nowMs: nowMs + days * dayMs });
+      return readFileSync(path, 'utf8');
+    };
+    expect(await after(4 * 365 - 1)).toBe(first);
+    const renewed = await after(4 * 365 + 1);
+    expect(renewed).not.toBe(first);
+    expect(new X509Certificate(renewed).publicKey.equals(key)).toBe(true);
+    // It cannot outlive its issuer: near that one's end it is left alone.
+    const last = await after(9 * 365 + 100);
+    expect(parsed(last).notAfterMs).toBe(issuer.notAfterMs);
+    expect(await after(9 * 365 + 200)).toBe(last);
+    writeFileSync(path, 'damaged');
+    expect(parsed(await after(1)).subjectPublicKey.kind).toBe('rsa');
   });
 
   it('has every open file named, with the command that closes it', async () => {
@@ -188,6 +254,11 @@ describe('an existing data folder', () => {
     ['deployment.json', '{"version":2}', 'is wrong at "version"'],
     ['owner-token', 'short\n', 'does not hold an owner token'],
     ['certificates/root.pem', 'x', 'does not hold a certificate'],
+    ['certificates/issuer.pem', 'x', 'does not hold a certificate'],
+    ['keys/scep-ra.pem', 'x', 'does not hold an RSA key'],
+    ['issuers.json', '{"version":1,"active":[]}', 'is wrong at "active"'],
+    ['issuers.json', '{"version":1,"active":["issuer","issuer"]}', 'names one issuer twice'],
+    ['issuers.json', '{"version":1,"active":["../../x"]}', 'must be like issuer-2'],
   ])('is refused with a damaged %s', async (name, content, problem) => {
     const { directory } = await created();
     writeFileSync(join(directory, name), content);

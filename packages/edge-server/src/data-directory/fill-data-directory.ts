@@ -4,14 +4,16 @@ import { encodeBase64url } from '@countersign/protocol';
 import { makeFirstTokenKeys, readPublicKeys } from '../rotation/token-key-files.ts';
 import { formatDeployment } from './deployment.ts';
 import { makePrivateDirectory, syncDirectory, writeNewFile } from './durable-files.ts';
+import { firstIssuers, formatIssuers } from './issuers.ts';
 import { signKeySet } from './key-set.ts';
-import { dataPaths, type PrivateKeyName, privateKeyNames } from './layout.ts';
+import { dataPaths } from './layout.ts';
 import {
   makeIssuerCertificate,
   makeKeySetSignerCertificate,
   makeRootCertificate,
 } from './make-certificates.ts';
 import { newP256Key } from './private-key.ts';
+import { keepScepRaCertificates, makeScepRaKey } from './scep-ra.ts';
 
 export type CreationSettings = {
   readonly shardCount: number;
@@ -26,16 +28,11 @@ export async function fillDataDirectory(
   nowMs: number,
 ): Promise<void> {
   const paths = dataPaths(directory);
-  const keys = Object.fromEntries(privateKeyNames.map((name) => [name, newP256Key()]));
-  const keyOf = (name: PrivateKeyName) => {
-    const key = keys[name];
-    if (key === undefined) throw new Error(`no key ${name}`);
-    return key.privateKey;
-  };
-  const rootKey = keyOf('root');
+  const keys = { root: newP256Key(), issuer: newP256Key(), 'key-set-signer': newP256Key() };
+  const rootKey = keys.root.privateKey;
   const root = await makeRootCertificate(rootKey, nowMs);
-  const issuer = await makeIssuerCertificate(keyOf('issuer'), root, rootKey, nowMs);
-  const signerKey = keyOf('key-set-signer');
+  const issuer = await makeIssuerCertificate(keys.issuer.privateKey, root, rootKey, nowMs);
+  const signerKey = keys['key-set-signer'].privateKey;
   const signer = await makeKeySetSignerCertificate(signerKey, root, rootKey, nowMs);
   const deviceIdKey = randomBytes(32);
   const organizationId = `org_${encodeBase64url(randomBytes(16))}`;
@@ -45,11 +42,15 @@ export async function fillDataDirectory(
     writeNewFile(join(paths.keys, `${name}.pem`), key.pem);
   }
   writeNewFile(paths.deviceIdKey, deviceIdKey);
+  writeNewFile(paths.storedSecretsKey, randomBytes(32));
+  makeScepRaKey(paths);
   const tokenKeys = makeFirstTokenKeys(paths, nowMs);
   makePrivateDirectory(paths.certificates);
   writeNewFile(paths.certificate('root'), root);
   writeNewFile(paths.certificate('issuer'), issuer);
   writeNewFile(paths.certificate('key-set-signer'), signer);
+  writeNewFile(paths.issuers, formatIssuers(firstIssuers));
+  await keepScepRaCertificates(paths, firstIssuers.active, nowMs);
   makePrivateDirectory(paths.durableObjects);
   writeNewFile(paths.ownerToken, `${encodeBase64url(randomBytes(32))}\n`);
   const content = {

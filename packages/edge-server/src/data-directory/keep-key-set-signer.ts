@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { replaceFile } from './durable-files.ts';
 import type { KeySetSigner } from './key-set.ts';
 import { makeKeySetSignerCertificate, parseOwnCertificate } from './make-certificates.ts';
@@ -6,12 +6,16 @@ import type { DataDirectory } from './open-data-directory.ts';
 
 const renewBeforeMs = 365 * 86_400_000;
 
-/** The key set's signer; its certificate is made again, with the same key, in the last year of its validity. */
+/**
+ * The key set's signer; its certificate is made again, with the same key, in the last year of its validity. Only the
+ * root can do that: where its key is kept elsewhere, the certificate stays as it is.
+ */
 export async function keepKeySetSigner(data: DataDirectory, nowMs: number): Promise<KeySetSigner> {
   const privateKey = data.privateKey('key-set-signer');
   const path = data.paths.certificate('key-set-signer');
   const stored = readFileSync(path, 'utf8');
-  if (nowMs < parseOwnCertificate(stored).notAfterMs - renewBeforeMs) {
+  const lasts = nowMs < parseOwnCertificate(stored).notAfterMs - renewBeforeMs;
+  if (lasts || !existsSync(data.paths.privateKey('root'))) {
     return { privateKey, certificatePem: stored };
   }
   const certificatePem = await makeKeySetSignerCertificate(

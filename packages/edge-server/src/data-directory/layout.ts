@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { TokenKeyPurpose } from '../rotation/token-keys.ts';
+import { type IssuerName, type Issuers, issuerNames } from './issuers.ts';
 
 /** What lies where in the data folder. Everything in it belongs to the server's user alone. */
 
@@ -7,11 +8,8 @@ export const directoryMode = 0o700;
 export const fileMode = 0o600;
 
 /** Private keys of authorities, PKCS#8 PEM. Token keys have files of their own, because they come and go. */
-export const privateKeyNames = ['root', 'issuer', 'key-set-signer'] as const;
-export type PrivateKeyName = (typeof privateKeyNames)[number];
-
-export const certificateNames = ['root', 'issuer', 'key-set-signer'] as const;
-export type CertificateName = (typeof certificateNames)[number];
+export type PrivateKeyName = 'root' | 'key-set-signer' | IssuerName;
+export type CertificateName = PrivateKeyName;
 
 export function dataPaths(directory: string) {
   return {
@@ -27,6 +25,15 @@ export function dataPaths(directory: string) {
     tokenKeys: join(directory, 'token-keys.json'),
     /** For the server that runs on this folder, until it has seen to it. */
     rotationRequest: join(directory, 'rotation-request.json'),
+    /** Which issuers there are. */
+    issuers: join(directory, 'issuers.json'),
+    /** PKCS#8 PEM, RSA with 2048 bits. */
+    scepRaKey: join(directory, 'keys', 'scep-ra.pem'),
+    /** Of that key, under one of the issuers. */
+    scepRaCertificate: (issuer: IssuerName) =>
+      join(directory, 'certificates', `${issuer.replace('issuer', 'scep-ra')}.pem`),
+    /** 32 bytes: the AES key that seals secrets which the broker keeps. */
+    storedSecretsKey: join(directory, 'keys', 'stored-secrets.key'),
     /** 32 bytes: the HMAC key that turns a hardware id into a device id. */
     deviceIdKey: join(directory, 'keys', 'device-id.key'),
     certificates: join(directory, 'certificates'),
@@ -49,13 +56,28 @@ export type DataPaths = ReturnType<typeof dataPaths>;
 /** Folders that must exist, relative to the data folder. */
 export const requiredDirectories = ['.', 'keys', 'certificates', 'durable-objects'] as const;
 
-/** Files that must exist, relative to the data folder; and those of the token keys. */
+/** Files that must exist, relative to the data folder; and those of the token keys and of the issuers. */
 export const requiredFiles: readonly string[] = [
   'deployment.json',
   'owner-token',
   'key-set.jws',
   'token-keys.json',
+  'issuers.json',
   'keys/device-id.key',
-  ...privateKeyNames.map((name) => `keys/${name}.pem`),
-  ...certificateNames.map((name) => `certificates/${name}.pem`),
+  'keys/key-set-signer.pem',
+  'keys/scep-ra.pem',
+  'keys/stored-secrets.key',
+  'certificates/root.pem',
+  'certificates/key-set-signer.pem',
 ];
+
+/** The root's key may be kept elsewhere. Where it is here, nobody else may read it. */
+export const rootKeyFile = 'keys/root.pem';
+
+/** Files that must exist for these issuers, relative to the data folder. */
+export function issuerFiles(issuers: Issuers): readonly string[] {
+  return [
+    ...issuerNames(issuers).map((name) => `keys/${name}.pem`),
+    ...issuers.active.map((name) => `certificates/${name}.pem`),
+  ];
+}

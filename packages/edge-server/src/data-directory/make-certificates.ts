@@ -4,6 +4,7 @@ import {
   buildIssuingCaToBeSigned,
   buildKeySetSignerToBeSigned,
   buildRootToBeSigned,
+  buildScepRaToBeSigned,
   buildTlsServerToBeSigned,
   type CertificateToBeSigned,
   type CommonFields,
@@ -25,6 +26,7 @@ const yearMs = 365 * dayMs;
 const backdatedMs = dayMs;
 const rootYears = 20;
 const issuerYears = 10;
+const scepRaYears = 5;
 const tlsServerYears = 1;
 
 function expectMade<Value>(result: X509Result<Value>): Value {
@@ -102,6 +104,20 @@ export async function makeKeySetSignerCertificate(
     backdatedMs,
   });
   return signed(buildKeySetSignerToBeSigned(fields, parseOwnCertificate(rootPem)), rootKey);
+}
+
+/** @param issuerPem the issuing authority's certificate; `issuerKey` its private key */
+export async function makeScepRaCertificate(
+  key: KeyObject,
+  issuerPem: string,
+  issuerKey: KeyObject,
+  nowMs: number,
+): Promise<string> {
+  const fields = await commonFields('Countersign SCEP Registration Authority', key, nowMs, {
+    years: scepRaYears,
+    backdatedMs,
+  });
+  return signed(buildScepRaToBeSigned(fields, parseOwnCertificate(issuerPem)), issuerKey);
 }
 
 /** Names that a TLS certificate is made for. */

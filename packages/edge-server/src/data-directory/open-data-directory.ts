@@ -5,12 +5,15 @@ import { decodeBase64url } from '@countersign/protocol';
 import { EdgeServerError } from '../edge-server-error.ts';
 import { adoptOlderTokenKeys, readTokenKeys } from '../rotation/token-key-files.ts';
 import type { TokenKeys } from '../rotation/token-keys.ts';
+import { adoptOlderFolder } from './adopt-older-folder.ts';
 import { checkDataDirectory, checkDataDirectoryOwner } from './check-data-directory.ts';
 import { createDataDirectory } from './create-data-directory.ts';
 import { type Deployment, parseDeployment } from './deployment.ts';
-import { type DataPaths, dataPaths, type PrivateKeyName } from './layout.ts';
+import { type Issuers, readIssuers } from './issuers.ts';
+import { type CertificateName, type DataPaths, dataPaths, type PrivateKeyName } from './layout.ts';
 import { parseOwnCertificate } from './make-certificates.ts';
 import { readP256Key } from './private-key.ts';
+import { keepScepRaCertificates } from './scep-ra.ts';
 
 /** A data folder that was found complete and consistent. */
 export type DataDirectory = {
@@ -19,7 +22,10 @@ export type DataDirectory = {
   readonly deployment: Deployment;
   readonly ownerToken: string;
   readonly rootCertificatePem: string;
-  readonly issuerCertificatePem: string;
+  /** As they were when the folder was opened. */
+  readonly issuers: Issuers;
+  /** @throws EdgeServerError `data_directory_unusable` */
+  readonly certificatePem: (name: CertificateName) => string;
   /** P-256. */
   readonly privateKey: (name: PrivateKeyName) => KeyObject;
   /** As they were when the folder was opened. */
@@ -108,16 +114,21 @@ export async function ensureDataDirectory(
   const absolute = realpathSync(directory);
   const paths = dataPaths(absolute);
   adoptOlderTokenKeys(paths, nowMs);
+  adoptOlderFolder(paths);
   checkDataDirectory(absolute);
   const deployment = parseDeployment(readFileSync(paths.deployment, 'utf8'), paths.deployment);
   assertDeploymentFits(paths, deployment, settings.shardCount);
+  const issuers = readIssuers(paths);
+  for (const name of issuers.active) readCertificate(paths.certificate(name));
+  await keepScepRaCertificates(paths, issuers.active, nowMs);
   return {
     directory: absolute,
     paths,
     deployment,
     ownerToken: readOwnerToken(paths),
     rootCertificatePem: readCertificate(paths.certificate('root')),
-    issuerCertificatePem: readCertificate(paths.certificate('issuer')),
+    issuers,
+    certificatePem: (name) => readCertificate(paths.certificate(name)),
     privateKey: (name) => readP256Key(paths.privateKey(name)),
     tokenKeys: readTokenKeys(paths),
     created,

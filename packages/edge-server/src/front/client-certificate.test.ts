@@ -32,7 +32,7 @@ async function frontWithAuthorities() {
     {
       tlsPort,
       mtlsUrl: `https://${mtlsName}:${tlsPort}`,
-      clientAuthorities: [ours.issuerCertificatePem, ours.rootCertificatePem],
+      clientAuthorities: [ours.certificatePem('issuer'), ours.rootCertificatePem],
     },
   );
   return { front, ours, foreign };
@@ -85,7 +85,7 @@ describe('what the broker is told about the client certificate', () => {
   it('is the certificate itself and SUCCESS for one of ours', async () => {
     const { front, ours } = await frontWithAuthorities();
     const pair = await makeClientCertificate(
-      ours.issuerCertificatePem,
+      ours.certificatePem('issuer'),
       ours.privateKey('issuer'),
       current,
     );
@@ -110,7 +110,7 @@ describe('what the broker is told about the client certificate', () => {
     const { tlsPort } = front;
     const none = describeCertificate(undefined, undefined);
     const pair = await makeClientCertificate(
-      ours.issuerCertificatePem,
+      ours.certificatePem('issuer'),
       ours.privateKey('issuer'),
       current,
     );
@@ -145,7 +145,7 @@ describe('what the broker is told about the client certificate', () => {
       key: pem,
     };
     const issue = (from: typeof ours, validity: typeof current) =>
-      makeClientCertificate(from.issuerCertificatePem, from.privateKey('issuer'), validity);
+      makeClientCertificate(from.certificatePem('issuer'), from.privateKey('issuer'), validity);
     const expired = { notBeforeMs: nowMs - 3 * dayMs, notAfterMs: nowMs - dayMs };
     const future = { notBeforeMs: nowMs + dayMs, notAfterMs: nowMs + 3 * dayMs };
     const cases: Array<[KeyPair, string]> = [

@@ -27,7 +27,7 @@ async function frontWithSocket() {
   const trustedSocket = join(temporaryDirectory(), 'front.sock');
   const front = await startTestFront(
     (received, response) => response.end(JSON.stringify(received.rawHeaders)),
-    { clientAuthorities: [ours.issuerCertificatePem, ours.rootCertificatePem], trustedSocket },
+    { clientAuthorities: [ours.certificatePem('issuer'), ours.rootCertificatePem], trustedSocket },
   );
   return { front, trustedSocket, ours, foreign };
 }
@@ -55,8 +55,13 @@ it('believes the certificate of the trusted front, and says what it thinks of it
   const { trustedSocket, ours, foreign } = await frontWithSocket();
   const issue = async (from: typeof ours, validity: typeof current) =>
     rfc9440(
-      (await makeClientCertificate(from.issuerCertificatePem, from.privateKey('issuer'), validity))
-        .cert,
+      (
+        await makeClientCertificate(
+          from.certificatePem('issuer'),
+          from.privateKey('issuer'),
+          validity,
+        )
+      ).cert,
     );
   const cases: Array<[string, string]> = [
     [await issue(ours, current), 'SUCCESS'],
@@ -79,7 +84,7 @@ it('believes the certificate of the trusted front, and says what it thinks of it
 it('takes no certificate from anything but one readable Client-Cert', async () => {
   const { front, trustedSocket, ours } = await frontWithSocket();
   const { cert } = await makeClientCertificate(
-    ours.issuerCertificatePem,
+    ours.certificatePem('issuer'),
     ours.privateKey('issuer'),
     current,
   );

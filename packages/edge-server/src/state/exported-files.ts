@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { makePrivateDirectory, writeNewFile } from '../data-directory/durable-files.ts';
-import { certificateNames, dataPaths, privateKeyNames } from '../data-directory/layout.ts';
+import { dataPaths } from '../data-directory/layout.ts';
 import { EdgeServerError } from '../edge-server-error.ts';
 import type { KeyFiles } from './sealed-keys.ts';
 
@@ -15,8 +15,12 @@ export const exportedFiles: readonly string[] = [
   'owner-token',
   'key-set.jws',
   'keys/device-id.key',
-  ...privateKeyNames.map((name) => `keys/${name}.pem`),
-  ...certificateNames.map((name) => `certificates/${name}.pem`),
+  'keys/root.pem',
+  'keys/issuer.pem',
+  'keys/key-set-signer.pem',
+  'certificates/root.pem',
+  'certificates/issuer.pem',
+  'certificates/key-set-signer.pem',
 ];
 
 const readAll = (directory: string): KeyFiles =>

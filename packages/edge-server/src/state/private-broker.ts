@@ -35,6 +35,7 @@ export async function withPrivateBroker<Value>(
         workerBundle,
         socket: socketDirectory.socket,
         durableObjects: data.paths.durableObjects,
+        textFiles: settings.textFiles,
         texts: settings.texts,
         keys: settings.keys,
       }),

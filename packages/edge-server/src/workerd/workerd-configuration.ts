@@ -10,7 +10,7 @@ export const cfBlobHeader = 'CF-Blob';
 /** Header in which the front says whether the client spoke http or https. */
 export const forwardedProtoHeader = 'X-Forwarded-Proto';
 
-export type KeyUse = 'ecdsa_sign' | 'ecdh_derive' | 'hmac_sign';
+export type KeyUse = 'ecdsa_sign' | 'ecdh_derive' | 'hmac_sign' | 'aes_gcm';
 
 export type WorkerdConfiguration = {
   /** Where the text will lie; the files below are embedded relative to it. Absolute, as are all paths here. */
@@ -19,8 +19,20 @@ export type WorkerdConfiguration = {
   readonly socket: string;
   readonly durableObjects: string;
   readonly texts: Readonly<Record<string, string>>;
+  /** Texts that are secret: they stay in their files, and out of the configuration. */
+  readonly textFiles?: Readonly<Record<string, string>>;
   /** Bound as CryptoKey objects that cannot be exported: the worker can use these keys but not read them. */
   readonly keys: Readonly<Record<string, { readonly use: KeyUse; readonly file: string }>>;
+  /** Where the broker may open connections to. Default: nowhere. */
+  readonly outbound?: OutboundNetwork;
+};
+
+/** Public addresses, and what is named here. workerd looks at the address that a name resolves to, at each connection. */
+export type OutboundNetwork = {
+  /** Further networks, in CIDR notation. */
+  readonly allow: readonly string[];
+  /** PEM texts of further authorities for TLS servers. */
+  readonly authorities: readonly string[];
 };
 
 /**
@@ -35,20 +47,26 @@ const durableObjectClasses = [
     uniqueKey: 'countersign-organization-v1',
   },
   { binding: 'KEY', className: 'KeyObject', uniqueKey: 'countersign-key-v1' },
+  {
+    binding: 'INTEGRATION',
+    className: 'IntegrationObject',
+    uniqueKey: 'countersign-integration-v1',
+  },
 ] as const;
 
-const keyParameters: Record<KeyUse, { source: string; algorithm: object; usage: string }> = {
+const keyParameters: Record<KeyUse, { source: string; algorithm: object; usages: string }> = {
   ecdsa_sign: {
     source: 'pkcs8',
     algorithm: { name: 'ECDSA', namedCurve: 'P-256' },
-    usage: 'sign',
+    usages: 'sign',
   },
   ecdh_derive: {
     source: 'pkcs8',
     algorithm: { name: 'ECDH', namedCurve: 'P-256' },
-    usage: 'deriveBits',
+    usages: 'deriveBits',
   },
-  hmac_sign: { source: 'raw', algorithm: { name: 'HMAC', hash: 'SHA-256' }, usage: 'sign' },
+  hmac_sign: { source: 'raw', algorithm: { name: 'HMAC', hash: 'SHA-256' }, usages: 'sign' },
+  aes_gcm: { source: 'raw', algorithm: { name: 'AES-GCM' }, usages: 'encrypt, decrypt' },
 };
 
 /**
@@ -67,7 +85,7 @@ export function capnpText(value: string): string {
   return `${literal}"`;
 }
 
-function bindingLines({ path, texts, keys }: WorkerdConfiguration): string[] {
+function bindingLines({ path, texts, textFiles = {}, keys }: WorkerdConfiguration): string[] {
   const embed = (file: string) => `embed ${capnpText(relative(dirname(path), file))}`;
   return [
     ...durableObjectClasses.map(
@@ -77,17 +95,35 @@ function bindingLines({ path, texts, keys }: WorkerdConfiguration): string[] {
     ...Object.entries(texts).map(
       ([name, value]) => `(name = ${capnpText(name)}, text = ${capnpText(value)})`,
     ),
+    ...Object.entries(textFiles).map(
+      ([name, file]) => `(name = ${capnpText(name)}, text = ${embed(file)})`,
+    ),
     ...Object.entries(keys).map(([name, { use, file }]) => {
-      const { source, algorithm, usage } = keyParameters[use];
+      const { source, algorithm, usages } = keyParameters[use];
       const algorithmText = capnpText(JSON.stringify(algorithm));
-      return `(name = ${capnpText(name)}, cryptoKey = (${source} = ${embed(file)}, algorithm = (json = ${algorithmText}), extractable = false, usages = [${usage}]))`;
+      return `(name = ${capnpText(name)}, cryptoKey = (${source} = ${embed(file)}, algorithm = (json = ${algorithmText}), extractable = false, usages = [${usages}]))`;
     }),
   ];
 }
 
+/** `text`: the worker's own rule for URLs has to know the networks as well. */
+function outboundLines(outbound: OutboundNetwork | undefined): {
+  readonly network: string;
+  readonly texts: Readonly<Record<string, string>>;
+} {
+  if (outbound === undefined) return { network: '(allow = [])', texts: {} };
+  const { allow, authorities } = outbound;
+  const texts = (values: readonly string[]) => `[${values.map(capnpText).join(', ')}]`;
+  return {
+    network: `(allow = ${texts(['public', ...allow])}, tlsOptions = (trustBrowserCas = true, trustedCertificates = ${texts(authorities)}))`,
+    texts: allow.length === 0 ? {} : { OUTBOUND_NETWORKS: allow.join(' ') },
+  };
+}
+
 /** The whole configuration; its constant is called `config`. */
 export function workerdConfigurationText(configuration: WorkerdConfiguration): string {
-  const { path, workerBundle, socket, durableObjects } = configuration;
+  const { path, workerBundle, socket, durableObjects, texts } = configuration;
+  const outbound = outboundLines(configuration.outbound);
   const namespaces = durableObjectClasses.map(
     ({ className, uniqueKey }) =>
       `(className = ${capnpText(className)}, uniqueKey = ${capnpText(uniqueKey)}, enableSql = true)`,
@@ -100,8 +136,8 @@ const config :Workerd.Config = (
   services = [
     (name = "broker", worker = .broker),
     (name = "durable-objects", disk = (path = ${capnpText(durableObjects)}, writable = true)),
-    # The broker opens no connections: whoever makes it try reaches nothing.
-    (name = "no-network", network = (allow = [])),
+    # All that the broker can reach, whatever URL or name it is given; "public" leaves this machine and private networks out.
+    (name = "outbound", network = ${outbound.network}),
   ],
   sockets = [
     (
@@ -116,9 +152,9 @@ const config :Workerd.Config = (
 const broker :Workerd.Worker = (
   modules = [(name = "index.js", esModule = embed ${capnpText(relative(dirname(path), workerBundle))})],
   compatibilityDate = ${capnpText(compatibilityDate)},
-  globalOutbound = "no-network",
+  globalOutbound = "outbound",
   bindings = [
-${list(bindingLines(configuration))}
+${list(bindingLines({ ...configuration, texts: { ...texts, ...outbound.texts } }))}
   ],
   durableObjectNamespaces = [
 ${list(namespaces)}

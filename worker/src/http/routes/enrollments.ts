@@ -14,6 +14,7 @@ export async function postEnrollment(broker: Broker, context: RouteContext): Pro
   const enrolled = await enrollDevice(
     {
       ...broker,
+      issuerCertificate: broker.issuers[0]?.issuerCertificate ?? broker.rootCertificate,
       examine: (shard, request) =>
         askObject(() => deviceShard(broker, shard).examineIssuance(request)),
       claimKey: (shard, spki, deviceId) =>

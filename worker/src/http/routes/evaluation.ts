@@ -22,7 +22,7 @@ function evaluateContext(broker: Broker): EvaluateContext {
     brokerUrl: broker.brokerUrl,
     organizationId: broker.organizationId,
     shardCount: broker.shardCount,
-    activeIssuerIds: [broker.issuerId],
+    activeIssuerIds: broker.issuers.map(({ issuerId }) => issuerId),
     challengeKeys: broker.challengeKeys,
     mtlsEvidenceKeys: broker.mtlsEvidenceKeys,
     responseKeys: broker.responseKeys,
