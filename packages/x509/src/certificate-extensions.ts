@@ -1,8 +1,9 @@
 import type { Bytes } from './bytes.ts';
-import { DerReader } from './der/reader.ts';
+import type { DerReader } from './der/reader.ts';
 import { contextConstructed, contextPrimitive, tag } from './der/tag.ts';
 import { assertWellFormedElement, decodeString } from './der/well-formed.ts';
 import { oid } from './object-identifiers.ts';
+import { readExtensionList } from './read-extension-list.ts';
 import { X509Error } from './result.ts';
 
 /** Position of each bit of KeyUsage (RFC 5280 §4.2.1.3). */
@@ -46,13 +47,8 @@ export interface CertificateExtensions {
 
 type Draft = { -readonly [K in keyof CertificateExtensions]: CertificateExtensions[K] };
 
-/**
- * Reads Extensions (RFC 5280 §4.2). Each identifier may occur once. An extension that is not
- * understood here refuses the certificate when it is critical; otherwise only its form is checked.
- */
+/** Reads the Extensions of a certificate (RFC 5280 §4.2), as `readExtensionList` does. */
 export function readExtensions(outer: DerReader): CertificateExtensions {
-  const list = outer.enter(tag.sequence, 'extensions');
-  if (list.atEnd) throw new X509Error('malformed_structure', 'extensions: none');
   const draft: Draft = {
     basicConstraints: undefined,
     keyUsage: undefined,
@@ -61,28 +57,9 @@ export function readExtensions(outer: DerReader): CertificateExtensions {
     subjectKeyIdentifier: undefined,
     authorityKeyIdentifier: undefined,
   };
-  const seen = new Set<string>();
-  while (!list.atEnd) {
-    const extension = list.enter(tag.sequence, 'extension');
-    const id = extension.objectIdentifier('extension');
-    const hasCritical = extension.peekTag() === tag.boolean;
-    const isCritical = hasCritical && extension.boolean('critical');
-    if (hasCritical && !isCritical) {
-      throw new X509Error('malformed_der', 'critical: FALSE is the default and not written');
-    }
-    const octets = extension.content(tag.octetString, 'extension value');
-    const value = new DerReader(octets);
-    extension.finish('extension');
-    if (seen.has(id)) throw new X509Error('duplicate_extension', `extension ${id}: twice`);
-    seen.add(id);
-    if (readKnownExtension(draft, id, value, isCritical)) {
-      value.finish(`extension ${id}`);
-    } else if (isCritical) {
-      throw new X509Error('unknown_critical_extension', `extension ${id}: critical, not known`);
-    } else {
-      assertWellFormedElement(octets, `extension ${id}`);
-    }
-  }
+  readExtensionList(outer, (id, value, isCritical) =>
+    readKnownExtension(draft, id, value, isCritical),
+  );
   return draft;
 }
 
@@ -188,7 +165,7 @@ function readSubjectAltName(value: DerReader, isCritical: boolean): SubjectAltNa
 }
 
 /** The key identifier; issuer and serial number, where present, are passed over. */
-function readAuthorityKeyIdentifier(value: DerReader): Bytes | undefined {
+export function readAuthorityKeyIdentifier(value: DerReader): Bytes | undefined {
   const what = 'authorityKeyIdentifier';
   const sequence = value.enter(tag.sequence, what);
   const hasKey = sequence.peekTag() === contextPrimitive(0);

@@ -98,7 +98,8 @@ function readVersion(tbs: DerReader): void {
   wrapper.finish('version');
 }
 
-function readSerialNumber(tbs: DerReader): string {
+/** Magnitude of the next INTEGER in lower-case hexadecimal: positive, at most 20 octets. */
+export function readSerialNumber(tbs: DerReader): string {
   const content = tbs.integer('serial number');
   const [first = 0, second] = content;
   if (first >= 0x80 || (first === 0 && second === undefined)) {

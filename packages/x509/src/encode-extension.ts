@@ -5,10 +5,12 @@ import {
   encodeBoolean,
   encodeElement,
   encodeNamedBits,
+  encodeNull,
   encodeOctetString,
   encodeOid,
   encodeSequence,
   encodeSmallInteger,
+  encodeUnsignedInteger,
 } from './der/writer.ts';
 import { oid } from './object-identifiers.ts';
 import { X509Error } from './result.ts';
@@ -87,18 +89,66 @@ export function crlDistributionPointExtension(uri: string): Bytes {
   return encodeExtension(oid.crlDistributionPoints, false, encodeSequence(point));
 }
 
-/** Not critical; where the OCSP responder is (RFC 5280 §4.2.2.1). */
-export function ocspAccessExtension(uri: string): Bytes {
-  assertHttpUri(uri, 'ocspUri');
-  const description = encodeSequence(encodeOid(oid.ocspAccessMethod), uriName(uri));
-  return encodeExtension(oid.authorityInfoAccess, false, encodeSequence(description));
+/**
+ * Not critical; where the OCSP responder and the issuer's certificate are (RFC 5280 §4.2.2.1), each
+ * when it is given. At least one is.
+ */
+export function authorityInfoAccessExtension(
+  ocspUri: string | undefined,
+  issuerUri: string | undefined,
+): Bytes {
+  const descriptions: Bytes[] = [];
+  if (ocspUri !== undefined) {
+    assertHttpUri(ocspUri, 'ocspUri');
+    descriptions.push(encodeSequence(encodeOid(oid.ocspAccessMethod), uriName(ocspUri)));
+  }
+  if (issuerUri !== undefined) {
+    assertHttpUri(issuerUri, 'issuerUri');
+    descriptions.push(encodeSequence(encodeOid(oid.issuerAccessMethod), uriName(issuerUri)));
+  }
+  return encodeExtension(oid.authorityInfoAccess, false, encodeSequence(...descriptions));
+}
+
+/** Not critical; NULL. Nobody needs to ask about the status of a responder (RFC 6960 §4.2.2.2.1). */
+export function ocspNoCheckExtension(): Bytes {
+  return encodeExtension(oid.ocspNoCheck, false, encodeNull());
+}
+
+/** Not critical (RFC 5280 §5.2.3). The number is a whole one, up to 2^53. */
+export function crlNumberExtension(number: number): Bytes {
+  if (!Number.isSafeInteger(number) || number < 0) {
+    throw new X509Error('field_not_allowed', 'number: not a whole number');
+  }
+  const octets = new Uint8Array(8);
+  new DataView(octets.buffer).setBigUint64(0, BigInt(number));
+  return encodeExtension(oid.crlNumber, false, encodeUnsignedInteger(octets));
 }
 
 /**
- * Plain http, as RFC 5280 §8 advises: fetching over https could need the very status that is being
- * fetched, and both answers are signed.
+ * Critical (RFC 5280 §5.2.5): which certificates the list is about, those that name one of these
+ * URIs as their distribution point, and no certificate of an authority.
+ */
+export function issuingDistributionPointExtension(uris: readonly string[]): Bytes {
+  if (uris.length === 0) throw new X509Error('field_not_allowed', 'distributionPoints: none');
+  for (const uri of uris) assertHttpUri(uri, 'distributionPoints');
+  const fullName = encodeElement(contextConstructed(0), ...uris.map(uriName));
+  const value = encodeSequence(
+    encodeElement(contextConstructed(0), fullName),
+    encodeElement(contextPrimitive(1), new Uint8Array([0xff])),
+  );
+  return encodeExtension(oid.issuingDistributionPoint, true, value);
+}
+
+/** Not critical; an OCTET STRING in the extension's own (RFC 9654 §2.1). */
+export function ocspNonceExtension(nonce: Uint8Array): Bytes {
+  return encodeExtension(oid.ocspNonce, false, encodeOctetString(nonce));
+}
+
+/**
+ * Plain http is what RFC 5280 §8 advises: fetching over https could need the very status that is
+ * being fetched, and the answers are signed. https is taken for those who have no other name.
  */
 function assertHttpUri(uri: string, field: string): void {
-  const plain = /^http:\/\/[a-z0-9.:[\]-]+(\/[!-~]*)?$/.test(uri) && uri.length <= 512;
+  const plain = /^https?:\/\/[a-z0-9.:[\]-]+(\/[!-~]*)?$/.test(uri) && uri.length <= 512;
   if (!plain) throw new X509Error('field_not_allowed', `${field}: not an http URI in ASCII`);
 }

@@ -9,6 +9,8 @@ import { parseCertificate, verifyCertificateSignature } from './certificate.ts';
 import { parseCertificationRequest, verifyProofOfPossession } from './certification-request.ts';
 import { readDeviceUri } from './device-uri.ts';
 import { ecdsaSignatureToRaw } from './ecdsa-signature.ts';
+import { parseOcspRequest } from './ocsp-request.ts';
+import { parseCrl } from './parse-crl.ts';
 import { decodePem } from './pem.ts';
 import type { X509Result } from './result.ts';
 import { parseSubjectPublicKeyInfo } from './subject-public-key.ts';
@@ -27,7 +29,10 @@ import {
   makeLeaf,
   must,
   signRaw,
+  start,
 } from './testing/make-certificates.ts';
+import { crlFields, entriesOf, signCrl } from './testing/make-crl.ts';
+import { certificateIdOf, ocspRequestOf } from './testing/make-ocsp-request.ts';
 
 // The same inputs in every run: a failure is never a matter of luck, and always comes back.
 fc.configureGlobal({ seed: 20_261_121 });
@@ -48,11 +53,27 @@ const request = must(
   ),
 );
 
+const crl = await signCrl(
+  authority,
+  crlFields({
+    entries: entriesOf([
+      { serialNumber: '01ff', revokedAtMs: start - 1000, reason: 'keyCompromise' },
+      { serialNumber: '01fe', revokedAtMs: start, reason: 'unspecified' },
+    ]),
+  }),
+);
+const ocspRequest = ocspRequestOf({
+  certificateIds: [await certificateIdOf(authority.issuingCa, '01ff')],
+  nonce: new Uint8Array(32).fill(7),
+});
+
 type Parser = (input: Bytes) => X509Result<unknown>;
 const parsers: Record<string, [Parser, Bytes]> = {
   certificate: [parseCertificate, leaf],
   request: [parseCertificationRequest, request],
   'public key': [parseSubjectPublicKeyInfo, device.publicKey.spki],
+  CRL: [parseCrl, crl],
+  'OCSP request': [parseOcspRequest, ocspRequest],
 };
 
 describe.each(Object.entries(parsers))('the parser of a %s', (_, [parse, valid]) => {

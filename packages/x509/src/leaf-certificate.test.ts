@@ -65,16 +65,18 @@ describe('a leaf', () => {
   it('has no status pointers unless they are given', async () => {
     const crl = 'http://ca.example/crl/7.crl';
     const ocsp = 'http://ca.example/ocsp';
+    const issuer = 'https://ca.example/certificates/7.cer';
     const plain = await makeLeaf(authority, leafFields(device.publicKey));
     const full = await makeLeaf(
       authority,
       leafFields(device.publicKey, { crlDistributionPoint: crl }),
-      { ocspUri: ocsp },
+      { ocspUri: ocsp, issuerUri: issuer },
     );
     const textOf = (der: Uint8Array) => Buffer.from(der).toString('latin1');
     expect(textOf(plain)).not.toContain('http:');
     expect(textOf(full)).toContain(crl);
     expect(textOf(full)).toContain(ocsp);
+    expect(textOf(full)).toContain(issuer);
     expect(parseCertificate(full).ok).toBe(true);
   });
 });
@@ -86,7 +88,7 @@ describe('fields that are refused by name', () => {
     ['commonName', { commonName: '' }],
     ['deviceId', { deviceId: 'x' }],
     ['deviceId', { deviceId: `${'a'.repeat(20)}\n` }],
-    ['crlDistributionPoint', { crlDistributionPoint: 'https://ca.example/crl' }],
+    ['crlDistributionPoint', { crlDistributionPoint: 'ldap://ca.example/crl' }],
     ['crlDistributionPoint', { crlDistributionPoint: 'http://' }],
     ['crlDistributionPoint', { crlDistributionPoint: 'http://user@ca.example/' }],
     ['crlDistributionPoint', { crlDistributionPoint: 'http://ca.example/ü' }],
@@ -109,7 +111,7 @@ describe('fields that are refused by name', () => {
   });
 
   it('ocspUri, when the template is made', () => {
-    const made = createLeafTemplate(issuingCa, { ocspUri: 'https://ca.example/ocsp' });
+    const made = createLeafTemplate(issuingCa, { ocspUri: 'ftp://ca.example/ocsp' });
     expect(made).toMatchObject({ ok: false, reason: 'field_not_allowed' });
   });
 });

@@ -2,12 +2,12 @@ import { concatBytes } from './bytes.ts';
 import type { ParsedCertificate } from './certificate.ts';
 import { deviceUriOf } from './device-uri.ts';
 import {
+  authorityInfoAccessExtension,
   authorityKeyIdentifierExtension,
   crlDistributionPointExtension,
   endEntityConstraints,
   extendedKeyUsageExtension,
   keyUsageExtension,
-  ocspAccessExtension,
   subjectAltNameExtension,
   subjectKeyIdentifierExtension,
   uriName,
@@ -26,14 +26,16 @@ import {
 
 /** What all leaves of one issuer share. */
 export interface LeafProfile {
-  /** Where the issuer's OCSP responder is, plain http; no such extension when left out. */
+  /** Where the issuer's OCSP responder is, http or https; no such extension when left out. */
   readonly ocspUri?: string;
+  /** Where the issuer's certificate is, http or https; not named when left out. */
+  readonly issuerUri?: string;
 }
 
 export interface LeafFields extends CommonFields {
   /** Goes into the SAN as `urn:countersign:device:<device id>`. */
   readonly deviceId: string;
-  /** Where the CRL of the certificate's shard is, plain http; no such extension when left out. */
+  /** Where the CRL of the certificate's shard is, http or https; no such extension when left out. */
   readonly crlDistributionPoint?: string;
 }
 
@@ -54,12 +56,14 @@ export function createLeafTemplate(
       algorithmIdentifierOf(issuer.subjectPublicKey.kind),
       issuer.subject.der,
     );
+    const { ocspUri, issuerUri } = profile;
+    const hasAccess = ocspUri !== undefined || issuerUri !== undefined;
     const fixedExtensions = concatBytes(
       endEntityConstraints(),
       keyUsageExtension('digitalSignature'),
       extendedKeyUsageExtension(false, oid.clientAuth),
       authorityKeyIdentifierExtension(authorityKeyIdentifier),
-      ...(profile.ocspUri === undefined ? [] : [ocspAccessExtension(profile.ocspUri)]),
+      ...(hasAccess ? [authorityInfoAccessExtension(ocspUri, issuerUri)] : []),
     );
     return (fields) =>
       attempt(() => {

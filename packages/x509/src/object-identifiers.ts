@@ -19,11 +19,24 @@ export const oid = {
   keyUsage: '2.5.29.15',
   subjectAltName: '2.5.29.17',
   basicConstraints: '2.5.29.19',
+  crlNumber: '2.5.29.20',
+  reasonCode: '2.5.29.21',
+  issuingDistributionPoint: '2.5.29.28',
   crlDistributionPoints: '2.5.29.31',
   authorityKeyIdentifier: '2.5.29.35',
   extendedKeyUsage: '2.5.29.37',
   authorityInfoAccess: '1.3.6.1.5.5.7.1.1',
   ocspAccessMethod: '1.3.6.1.5.5.7.48.1',
+  issuerAccessMethod: '1.3.6.1.5.5.7.48.2',
+  // OCSP: RFC 6960 §4
+  ocspBasicResponse: '1.3.6.1.5.5.7.48.1.1',
+  ocspNonce: '1.3.6.1.5.5.7.48.1.2',
+  ocspNoCheck: '1.3.6.1.5.5.7.48.1.5',
+  // hashes that name an issuer: RFC 3279 §2.1, RFC 5754 §2.2
+  sha1: '1.3.14.3.2.26',
+  sha256: '2.16.840.1.101.3.4.2.1',
+  // attributes of requests: RFC 2985 §5.4.2
+  extensionRequest: '1.2.840.113549.1.9.14',
   // purposes: RFC 5280 §4.2.1.12, RFC 6960 §4.2.2.2
   serverAuth: '1.3.6.1.5.5.7.3.1',
   clientAuth: '1.3.6.1.5.5.7.3.2',

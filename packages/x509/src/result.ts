@@ -42,6 +42,10 @@ export type X509FailureReason =
   | 'purpose_not_allowed'
   | 'not_yet_valid'
   | 'expired'
+  // a question about revocation
+  | 'hash_algorithm_not_allowed'
+  | 'nonce_not_allowed'
+  | 'too_many_requests'
   // what a caller asked to be built
   | 'field_not_allowed';
 

@@ -25,6 +25,13 @@ export function encodeTime(epochMs: number): Bytes {
     : encodeElement(tag.generalizedTime, textBytes(`${digits}Z`));
 }
 
+/** GeneralizedTime whatever the year, whole seconds, Zulu, as OCSP has it (RFC 6960 §4.2.2.1). */
+export function encodeGeneralizedTime(epochMs: number): Bytes {
+  if (!isEncodableTime(epochMs)) throw new RangeError('time not encodable');
+  const digits = new Date(epochMs).toISOString().replace(/\..*$|[^0-9]/g, '');
+  return encodeElement(tag.generalizedTime, textBytes(`${digits}Z`));
+}
+
 /** Milliseconds since 1970. Refuses any other form than the one that `encodeTime` writes. */
 export function readTime(reader: DerReader, what: string): number {
   const short = reader.peekTag() === tag.utcTime;
