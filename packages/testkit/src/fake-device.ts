@@ -5,7 +5,11 @@ import {
   responseContentEncryption,
   responseKeyManagement,
 } from '@countersign/protocol/device-response';
-import type { EnrollmentRequest, HardwareId } from '@countersign/protocol/enrollment';
+import {
+  type EnrollmentRequest,
+  type HardwareId,
+  renewalRequestTyp,
+} from '@countersign/protocol/enrollment';
 import {
   assembleCertificationRequest,
   buildCertificationRequestInfo,
@@ -53,6 +57,11 @@ export type ResponseChanges = {
   readonly signWith?: CryptoKey;
   readonly encryption?: { readonly kid: string; readonly jwk: JsonWebKey };
   readonly unencrypted?: true;
+};
+
+export type RenewalChanges = Pick<ResponseChanges, 'header' | 'certificate' | 'signWith'> & {
+  readonly claims?: Readonly<Record<string, unknown>>;
+  readonly nowMs?: number;
 };
 
 export class FakeDevice {
@@ -105,6 +114,31 @@ export class FakeDevice {
       hardware_id: this.hardwareId,
       csr: encodeBase64url(this.#csr),
     };
+  }
+
+  /** PKCS#10, DER; the same each time. */
+  get csr(): Uint8Array {
+    return this.#csr;
+  }
+
+  /** A renewal request as the host signs it; `changes` make it wrong. */
+  async renewalRequest(brokerUrl: string, changes: RenewalChanges = {}): Promise<string> {
+    const certificate = changes.certificate ?? this.certificate;
+    if (certificate === undefined) throw new Error('the device is not enrolled');
+    const claims = {
+      aud: brokerUrl,
+      iat: Math.floor((changes.nowMs ?? Date.now()) / 1000),
+      jti: encodeBase64url(crypto.getRandomValues(new Uint8Array(16))),
+      ...changes.claims,
+    };
+    return await new CompactSign(encoder.encode(JSON.stringify(claims)))
+      .setProtectedHeader({
+        alg: this.publicKey.jwsAlgorithm,
+        typ: renewalRequestTyp,
+        x5c: [btoa(String.fromCharCode(...certificate))],
+        ...changes.header,
+      })
+      .sign(changes.signWith ?? this.#keys.privateKey);
   }
 
   /** Signs and encrypts an answer to the challenge, as a page at `origin` would get it. */

@@ -50,6 +50,9 @@ export async function readProvenKey(
     return { ok: false, code, field, detail: proven.detail };
   }
   const { spki } = proven.value;
-  const spkiSha256 = new Uint8Array(await crypto.subtle.digest('SHA-256', spki));
-  return { ok: true, csr, spki, spkiSha256 };
+  return { ok: true, csr, spki, spkiSha256: await sha256(spki) };
+}
+
+export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
 }

@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+import { EnrollmentThrottle } from './enrollment-throttle.ts';
+
+const startMs = 1_800_000_000_000;
+const address = '192.0.2.7';
+const from = (changes: object = {}) => ({
+  address,
+  deviceId: undefined,
+  secretId: undefined,
+  ...changes,
+});
+
+function fail(throttle: EnrollmentThrottle, times: number, attempt = from(), nowMs = startMs) {
+  return Array.from({ length: times }, () => throttle.noteFailure(attempt, nowMs));
+}
+
+describe('wrong tries at enrolling', () => {
+  it('close their address for the rest of ten minutes, after thirty of them', () => {
+    const throttle = new EnrollmentThrottle();
+    fail(throttle, 29);
+    expect(throttle.secondsClosedTo(address, startMs)).toBeUndefined();
+    fail(throttle, 1);
+    expect(throttle.secondsClosedTo(address, startMs + 60_000)).toBe(540);
+    expect(throttle.secondsClosedTo('192.0.2.8', startMs)).toBeUndefined();
+    expect(throttle.secondsClosedTo(undefined, startMs)).toBeUndefined();
+  });
+
+  it('are forgotten when the ten minutes are over, or the clock goes back', () => {
+    const throttle = new EnrollmentThrottle();
+    fail(throttle, 30);
+    expect(throttle.secondsClosedTo(address, startMs + 600_000)).toBeUndefined();
+    fail(throttle, 30);
+    expect(throttle.secondsClosedTo(address, startMs - 1)).toBeUndefined();
+  });
+
+  it.each(['deviceId', 'secretId'])('for one %s are only counted, after sixty of them', (name) => {
+    const throttle = new EnrollmentThrottle();
+    const noted = fail(throttle, 61, from({ address: undefined, [name]: 'one' }));
+    expect(noted.indexOf(true)).toBe(60);
+    expect(throttle.noteFailure(from({ [name]: 'another' }), startMs)).toBe(false);
+  });
+
+  it('from very many addresses fill no memory', () => {
+    const throttle = new EnrollmentThrottle();
+    fail(throttle, 30);
+    for (let i = 0; i < 10_000; i++) throttle.noteFailure(from({ address: `${i}` }), startMs);
+    expect(throttle.secondsClosedTo(address, startMs)).toBeUndefined();
+    expect(throttle.noteFailure(from(), startMs)).toBe(false);
+  });
+});

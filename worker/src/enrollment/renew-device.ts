@@ -1,0 +1,89 @@
+import type { RenewalAnswer } from '@countersign/protocol/enrollment';
+import { issuingIssuer } from '../ca/issuer-choice.ts';
+import type { NewKey, RenewalRequest } from '../device/issuance-request.ts';
+import { answerWith } from './answer-with-certificate.ts';
+import { checkManagement, checkUser, checkWritable } from './check-surroundings.ts';
+import type {
+  EnrollmentContext,
+  EnrollmentRefusal,
+  IdentifiedDevice,
+} from './enrollment-context.ts';
+
+/** A renewal that the key of a certificate has signed. Whether that certificate is ours, its record says. */
+export type SignedRenewal = {
+  readonly deviceId: string;
+  readonly shard: number;
+  readonly certificateSha256: Uint8Array;
+  /** The key that is to follow; its possession is proven. */
+  readonly rekey: NewKey | undefined;
+  readonly via: RenewalRequest['via'];
+};
+
+/**
+ * Renews a certificate: not read-only, the certificate in good standing, its integration still there, its user still
+ * active, the device still managed, a new key claimed; the shard then repeats its checks in the block that stores the
+ * intent. Where nothing is due, the certificate on record comes again, and the management is not asked.
+ */
+export async function renewDevice(
+  context: EnrollmentContext,
+  { deviceId, shard, certificateSha256, rekey, via }: SignedRenewal,
+): Promise<{ readonly ok: true; readonly answer: RenewalAnswer } | EnrollmentRefusal> {
+  const writable = checkWritable(context);
+  if (!writable.ok) return writable;
+  const examined = await context.examineRenewal(shard, { deviceId, certificateSha256 });
+  if (!examined.ok) return examined;
+  const integration = context.snapshot.integrations.get(examined.integrationId);
+  if (examined.integrationId !== '' && integration === undefined) {
+    return {
+      ok: false,
+      code: 'enrollment_not_allowed',
+      detail: 'the integration of the certificate was deleted',
+    };
+  }
+  const permittedUser = await checkUser(
+    context,
+    // Whoever it is for shows with its first sign-in; until then there is nobody to ask about.
+    examined.boundUser === undefined ? undefined : integration,
+    examined.boundUser,
+  );
+  if (!permittedUser.ok) return permittedUser;
+  const issuer = issuingIssuer(context.issuers, context.snapshot.issuers);
+  if (issuer === undefined) return { ok: false, code: 'configuration_invalid' };
+
+  const profile = integration?.profile ?? examined.profile;
+  const device: IdentifiedDevice = {
+    deviceId,
+    shard,
+    serialNumber: examined.serialNumber,
+    hardwareUuid: examined.hardwareUuid,
+  };
+  const isNewOne =
+    examined.due ||
+    rekey !== undefined ||
+    examined.issuerId !== issuer.issuerId ||
+    examined.profile !== profile;
+  const managed = isNewOne
+    ? await checkManagement(context, integration, { device, purpose: 'renewal' })
+    : ({ ok: true, facts: undefined } as const);
+  if (!managed.ok) return managed;
+  if (rekey !== undefined) {
+    const claimed = await context.claimKey(rekey.spkiSha256, deviceId);
+    if (!claimed.ok) return claimed;
+  }
+  const renewed = await context.renew(shard, {
+    deviceId,
+    certificateSha256,
+    rekey,
+    profile,
+    issuerId: issuer.issuerId,
+    forced: false,
+    via,
+    management: managed.facts,
+  });
+  if (!renewed.ok) return renewed;
+  if (renewed.renewed && integration !== undefined) context.watch(integration, device);
+  const answered = answerWith(context, { ...renewed, deviceId, profile });
+  return answered.ok
+    ? { ok: true, answer: { ...answered.answer, renewed: renewed.renewed } }
+    : answered;
+}
