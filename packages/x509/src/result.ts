@@ -46,6 +46,9 @@ export type X509FailureReason =
   | 'hash_algorithm_not_allowed'
   | 'nonce_not_allowed'
   | 'too_many_requests'
+  // an encrypted message
+  | 'encryption_algorithm_not_allowed'
+  | 'recipient_unknown'
   // what a caller asked to be built
   | 'field_not_allowed';
 
