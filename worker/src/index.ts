@@ -8,9 +8,11 @@ import { problemResponse } from './http/problem.ts';
 import { logEvent } from './http/route-context.ts';
 import { ClientCertificates } from './mtls/client-certificate.ts';
 
+export { ReportObject } from './audit/report-object.ts';
 export { DeviceObject } from './device/device-object.ts';
 export { OrganizationObject } from './directory/organization-object.ts';
 export { KeyObject } from './enrollment/key-object.ts';
+export { IntegrationObject } from './integrations/integration-object.ts';
 
 type App = ReturnType<typeof createApp>;
 
@@ -21,6 +23,11 @@ function assemble(environment: Environment, settings: Settings): App {
     environment.ORGANIZATION.get(environment.ORGANIZATION.idFromName(organizationObjectName));
   return createApp({
     ...settings,
+    // Their keys are for the device shards alone.
+    issuers: settings.issuers.map(({ issuerId, issuerCertificate }) => ({
+      issuerId,
+      issuerCertificate,
+    })),
     organization,
     snapshots: new SnapshotCache(
       (deployment, knownVersion) => organization().snapshot(deployment, knownVersion),
@@ -36,6 +43,8 @@ function assemble(environment: Environment, settings: Settings): App {
     issuedChallenges: new IssuedChallenges(),
     devices: environment.DEVICE,
     keys: environment.KEY,
+    report: () => environment.REPORT.get(environment.REPORT.idFromName('report')),
+    integrations: environment.INTEGRATION,
   });
 }
 

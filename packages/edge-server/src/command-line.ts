@@ -27,6 +27,8 @@ Runs the Countersign broker on this machine; or has it rotate its token keys.
   --worker FILE             built worker module                    COUNTERSIGN_WORKER
   --rotate-keys-days DAYS   age at which token keys are rotated;   COUNTERSIGN_ROTATE_KEYS_DAYS  90
                             0 for never by itself
+  --outbound-allow CIDR     private network that the broker may connect to (device management); may be repeated
+  --outbound-ca FILE        PEM, authorities that it trusts there, beside the public ones
   --log json|text           form of the log                        COUNTERSIGN_LOG         text on a terminal
   --print-cloudflare-secrets
                             instead of serving: the secrets of the same broker on Cloudflare, as JSON,
@@ -71,6 +73,8 @@ const flags = {
   'tls-name': { type: 'string', multiple: true },
   'high-water-mark': text,
   worker: text,
+  'outbound-allow': { type: 'string', multiple: true },
+  'outbound-ca': text,
   log: text,
   'print-cloudflare-secrets': { type: 'boolean' },
   'rotate-keys-days': text,
@@ -106,6 +110,14 @@ function rotationRequest(
       );
     }),
   };
+}
+
+function outboundOptions(
+  allow: readonly string[] | undefined,
+  authoritiesFile: string | undefined,
+) {
+  if (allow === undefined && authoritiesFile === undefined) return undefined;
+  return { ...given('allow', allow), ...given('authoritiesFile', authoritiesFile) };
 }
 
 function logFormat(value: string | undefined): 'json' | 'text' | undefined {
@@ -164,6 +176,7 @@ function readOptions(
     ...given('tlsNames', values['tls-name']),
     ...given('highWaterMark', setting(values['high-water-mark'], 'COUNTERSIGN_HIGH_WATER_MARK')),
     ...given('workerBundle', setting(values.worker, 'COUNTERSIGN_WORKER')),
+    ...given('outbound', outboundOptions(values['outbound-allow'], values['outbound-ca'])),
     ...given('logFormat', logFormat(setting(values.log, 'COUNTERSIGN_LOG'))),
     ...given('keyRotation', rotationTimes(wholeNumber(rotateKeysDays, '--rotate-keys-days'))),
   };

@@ -4,6 +4,7 @@ import { maxShardCount } from './data-directory/deployment.ts';
 import { EdgeServerError } from './edge-server-error.ts';
 import type { TlsFiles } from './front/tls-certificate.ts';
 import type { LogFormat } from './logs.ts';
+import { assertOutbound, type OutboundOptions } from './outbound.ts';
 import type { RotationTimes } from './rotation/rotate-token-keys.ts';
 import type { LivenessTiming } from './workerd/watch-liveness.ts';
 
@@ -48,6 +49,8 @@ export type EdgeServerOptions = {
   readonly liveness?: LivenessTiming;
   /** How often token keys are rotated, and how fast. Default: every 90 days, each step as slowly as is safe. */
   readonly keyRotation?: Partial<RotationTimes>;
+  /** Where the broker may open connections to beside public addresses. Default: nowhere. */
+  readonly outbound?: OutboundOptions;
 };
 
 export const defaultHost = '127.0.0.1';
@@ -116,6 +119,7 @@ export function assertOptions(options: EdgeServerOptions): void {
   ) {
     throw invalid(`The number of shards must be from 1 to ${maxShardCount}.`);
   }
+  assertOutbound(options.outbound);
   if (options.mtlsUrl !== undefined) assertMtlsUrl(options.mtlsUrl, brokerUrl);
   if (options.frontSocket !== undefined && !isAbsolute(options.frontSocket)) {
     throw invalid(`The front socket "${options.frontSocket}" must be an absolute path.`);

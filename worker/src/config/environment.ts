@@ -1,6 +1,8 @@
+import type { ReportObject } from '../audit/report-object.ts';
 import type { DeviceObject } from '../device/device-object.ts';
 import type { OrganizationObject } from '../directory/organization-object.ts';
 import type { KeyObject } from '../enrollment/key-object.ts';
+import type { IntegrationObject } from '../integrations/integration-object.ts';
 
 /**
  * The worker's bindings as the platform hands them over: raw, unchecked. `settings.ts` turns them into `Settings`.
@@ -10,6 +12,8 @@ export type Environment = {
   readonly DEVICE: DurableObjectNamespace<DeviceObject>;
   readonly ORGANIZATION: DurableObjectNamespace<OrganizationObject>;
   readonly KEY: DurableObjectNamespace<KeyObject>;
+  readonly INTEGRATION: DurableObjectNamespace<IntegrationObject>;
+  readonly REPORT: DurableObjectNamespace<ReportObject>;
   readonly BROKER_URL: string;
   readonly ORGANIZATION_ID: string;
   readonly SHARD_COUNT: string;
@@ -21,6 +25,8 @@ export type Environment = {
   readonly LEAF_COMMON_NAME?: string;
   readonly KEY_SET: string;
   readonly MTLS_URL?: string;
+  /** Networks beside public ones that the machine lets the broker connect to: CIDR, with spaces between them. */
+  readonly OUTBOUND_NETWORKS?: string;
   /** Origin in certificates at which revocation is published; left out: `BROKER_URL`. */
   readonly PKI_URL?: string;
   readonly PUBLIC_KEYS: string;
@@ -29,6 +35,8 @@ export type Environment = {
   readonly CHALLENGE_KEY: CryptoKey | string;
   readonly MTLS_EVIDENCE_KEY: CryptoKey | string;
   readonly DECISION_KEY: CryptoKey | string;
+  /** Signs checkpoints of the log. */
+  readonly AUDIT_KEY: CryptoKey | string;
   readonly RESPONSE_KEY: CryptoKey | string;
   /** While response keys are rotated: the one that comes, or the one that goes. */
   readonly RESPONSE_KEY_OTHER?: CryptoKey | string;

@@ -1,64 +1,20 @@
-import { createHash, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import {
-  type Authority,
-  expectOk,
-  issueUnder,
-  makeCertificate,
-  makeTestKey,
-} from '@countersign/testkit/fake-authorities';
+import { makeTestKey } from '@countersign/testkit/fake-authorities';
 import { FakeOrganization } from '@countersign/testkit/fake-organization';
-import {
-  buildIssuingCaToBeSigned,
-  buildScepRaToBeSigned,
-  encodePem,
-  identifyPublicKey,
-  parseSubjectPublicKeyInfo,
-} from '@countersign/x509';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { readSettings } from './settings.ts';
+import {
+  decisionKey,
+  environmentOf,
+  idOf,
+  mtlsEvidenceKey,
+  pem,
+  pkcs8,
+  publicKeys,
+} from '../testing/settings-environment.ts';
+import { objectBindings, readSettings } from './settings.ts';
 
-const pkcs8 = (key: KeyObject) => key.export({ format: 'der', type: 'pkcs8' }).toString('base64');
-const pem = (der: Uint8Array) => encodePem('CERTIFICATE', der);
-const idOf = (der: Uint8Array) => createHash('sha256').update(der).digest('base64url');
-
-const decisionKey = makeTestKey();
-const mtlsEvidenceKey = makeTestKey();
 let organization: FakeOrganization;
 let foreign: FakeOrganization;
 let good: Record<string, unknown>;
-
-/** The bindings as they are on Cloudflare: secrets as text. */
-async function environmentOf(source: FakeOrganization): Promise<Record<string, unknown>> {
-  return {
-    DEVICE: {},
-    ORGANIZATION: {},
-    KEY: {},
-    BROKER_URL: source.brokerUrl,
-    ORGANIZATION_ID: source.organizationId,
-    SHARD_COUNT: '64',
-    OWNER_TOKEN_SHA256: createHash('sha256').update('owner').digest('base64url'),
-    ROOT_CERTIFICATE: pem(source.root.certificate.der),
-    ISSUER_CERTIFICATE: pem(source.issuer.certificate.der),
-    KEY_SET: await source.signKeySet(),
-    PUBLIC_KEYS: publicKeys(source),
-    ISSUER_KEY: pkcs8(source.issuer.privateKey),
-    CHALLENGE_KEY: pkcs8(source.challengeKey.privateKey),
-    MTLS_EVIDENCE_KEY: pkcs8(mtlsEvidenceKey.privateKey),
-    DECISION_KEY: pkcs8(decisionKey.privateKey),
-    RESPONSE_KEY: pkcs8(source.responseKey.privateKey),
-    DEVICE_ID_KEY: Buffer.alloc(32, 7).toString('base64url'),
-    STORED_SECRETS_KEY: Buffer.alloc(32, 8).toString('base64url'),
-  };
-}
-
-const publicKeys = (source: FakeOrganization, change: Record<string, unknown> = {}) =>
-  JSON.stringify({
-    challenge: [source.challengeKey.publicJwk],
-    mtls_evidence: [mtlsEvidenceKey.publicJwk],
-    decision: [decisionKey.publicJwk],
-    response_encryption: [source.responseKey.publicJwk],
-    ...change,
-  });
 
 beforeAll(async () => {
   organization = await FakeOrganization.create();
@@ -111,9 +67,7 @@ describe('readSettings', () => {
   });
 
   const names = [
-    'DEVICE',
-    'ORGANIZATION',
-    'KEY',
+    ...objectBindings,
     'BROKER_URL',
     'ORGANIZATION_ID',
     'SHARD_COUNT',
@@ -126,6 +80,7 @@ describe('readSettings', () => {
     'CHALLENGE_KEY',
     'MTLS_EVIDENCE_KEY',
     'DECISION_KEY',
+    'AUDIT_KEY',
     'RESPONSE_KEY',
     'DEVICE_ID_KEY',
     'STORED_SECRETS_KEY',
@@ -314,7 +269,7 @@ describe('readSettings', () => {
       expect(await wrongSetting({ KEY_SET: both.KEY_SET })).toBe('none');
     });
 
-    it.each(['challenge', 'mtls_evidence', 'decision'])(
+    it.each(['challenge', 'mtls_evidence', 'decision', 'audit'])(
       'notices a %s key that is listed twice, serves another purpose, or is none',
       async (purpose) => {
         const both = await bothChallengeKeys();
@@ -356,109 +311,6 @@ describe('readSettings', () => {
     }
   });
 
-  describe('with a second issuer', () => {
-    const second = async (root = organization.root) => {
-      const made = await makeCertificate(
-        'MTLS Certificate Authority',
-        Date.now(),
-        (fields) => buildIssuingCaToBeSigned(fields, root.certificate),
-        root,
-      );
-      return {
-        made,
-        bindings: {
-          ISSUER_2_CERTIFICATE: pem(made.certificate.der),
-          ISSUER_2_KEY: pkcs8(made.privateKey),
-        },
-      };
-    };
-
-    it('trusts both, in their order', async () => {
-      const { made, bindings } = await second();
-      const result = await readSettings({ ...good, ...bindings });
-      if (!result.ok) throw new Error(`${result.setting} ${result.detail}`);
-      expect(result.settings.issuers.map(({ issuerId }) => issuerId)).toEqual(
-        [organization.issuer, made].map(({ certificate }) => idOf(certificate.der)),
-      );
-      expect(result.settings.issuers.every(({ issuerKey }) => !issuerKey.extractable)).toBe(true);
-    });
-
-    it('does not start with half of it, with another root, or with the first key again', async () => {
-      const { bindings } = await second();
-      const { ISSUER_2_CERTIFICATE, ISSUER_2_KEY } = bindings;
-      expect(await wrongSetting({ ISSUER_2_CERTIFICATE })).toEqual(['ISSUER_2_KEY', 'is missing']);
-      expect(await wrongSetting({ ISSUER_2_KEY })).toEqual(['ISSUER_2_CERTIFICATE', 'is missing']);
-      expect(await wrongSetting({ ...bindings, ISSUER_2_KEY: good.ISSUER_KEY })).toEqual([
-        'ISSUER_2_KEY',
-        'is not the key of ISSUER_2_CERTIFICATE',
-      ]);
-      const elsewhere = await second(foreign.root);
-      expect((await wrongSetting(elsewhere.bindings))[0]).toBe('ISSUER_2_CERTIFICATE');
-      const again = {
-        ISSUER_2_CERTIFICATE: good.ISSUER_CERTIFICATE,
-        ISSUER_2_KEY: good.ISSUER_KEY,
-      };
-      expect(await wrongSetting(again)).toEqual([
-        'ISSUER_2_CERTIFICATE',
-        'has the key of ISSUER_CERTIFICATE',
-      ]);
-      expect(await wrongSetting({ ISSUER_2_CERTIFICATE: '', ISSUER_2_KEY: '' })).toBe('none');
-    });
-
-    it('reads the key of SCEP with its certificate under each of them', async () => {
-      const { made, bindings } = await second();
-      const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-      const spki = new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }));
-      const subjectPublicKey = await identifyPublicKey(expectOk(parseSubjectPublicKeyInfo(spki)));
-      const raUnder = (issuer: Authority) =>
-        issueUnder(issuer, (serialNumber) =>
-          buildScepRaToBeSigned(
-            {
-              serialNumber,
-              commonName: 'SCEP',
-              subjectPublicKey,
-              notBeforeMs: Date.now(),
-              notAfterMs: Date.now() + 86_400_000,
-            },
-            issuer.certificate,
-          ),
-        );
-      const [one, other] = [raUnder(organization.issuer), raUnder(made)];
-      const SCEP_RA_KEY = privateKey.export({ format: 'pem', type: 'pkcs8' });
-      const SCEP_RA_CERTIFICATE = pem(one);
-      const scep = { SCEP_RA_KEY, SCEP_RA_CERTIFICATE };
-      const alone = await readSettings({ ...good, ...scep });
-      expect(alone).toMatchObject({
-        settings: { scep: { keyPem: SCEP_RA_KEY, certificate: one } },
-      });
-      const SCEP_RA_2_CERTIFICATE = pem(other);
-      const both = await readSettings({ ...good, ...bindings, ...scep, SCEP_RA_2_CERTIFICATE });
-      if (!both.ok) throw new Error(`${both.setting} ${both.detail}`);
-      expect([...(both.settings.scep?.certificateByIssuer ?? [])]).toEqual([
-        [idOf(organization.issuer.certificate.der), one],
-        [idOf(made.certificate.der), other],
-      ]);
-
-      const wrongName = async (change: Record<string, unknown>) => (await wrongSetting(change))[0];
-      expect(await wrongName({ SCEP_RA_CERTIFICATE })).toBe('SCEP_RA_KEY');
-      expect(await wrongName({ SCEP_RA_KEY })).toBe('SCEP_RA_CERTIFICATE');
-      expect(await wrongName({ ...bindings, ...scep })).toBe('SCEP_RA_2_CERTIFICATE');
-      expect(await wrongName({ ...scep, SCEP_RA_CERTIFICATE: pem(other) })).toBe(
-        'SCEP_RA_CERTIFICATE',
-      );
-      const leaf = await organization.issueCertificate(spki, 'A'.repeat(43));
-      expect(await wrongName({ ...scep, SCEP_RA_CERTIFICATE: pem(leaf) })).toBe(
-        'SCEP_RA_CERTIFICATE',
-      );
-      const anotherKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
-      const another = anotherKey.export({ format: 'pem', type: 'pkcs8' });
-      expect(await wrongSetting({ ...scep, SCEP_RA_KEY: another })).toEqual([
-        'SCEP_RA_CERTIFICATE',
-        'is not of SCEP_RA_KEY',
-      ]);
-    });
-  });
-
   it('publishes revocation where it is told to', async () => {
     const result = await readSettings({ ...good, PKI_URL: 'http://pki.example.com' });
     expect(result).toMatchObject({ settings: { pkiUrl: 'http://pki.example.com' } });
@@ -497,7 +349,7 @@ describe('readSettings', () => {
 
   it('never throws, whatever the bindings are', async () => {
     for (const value of [null, 7, true, {}, [], Symbol('x'), () => 'x']) {
-      for (const name of names.slice(3)) {
+      for (const name of names.slice(objectBindings.length)) {
         const result = await readSettings({ ...good, [name]: value });
         expect(result, `${name}: ${String(value)}`).toMatchObject({ ok: false, setting: name });
       }

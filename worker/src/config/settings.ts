@@ -10,11 +10,13 @@ import { encodeName } from '@countersign/x509';
 import * as z from 'zod/mini';
 import type { IssuerSource } from '../ca/issuer.ts';
 import { deviceIdKeyFingerprint } from '../device/hardware-id.ts';
+import { type OutboundNetwork, parseOutboundNetworks } from '../integrations/outbound-url.ts';
+import type { ScepSettings } from '../scep/scep-settings.ts';
 import { parseCompactJws } from '../token/compact-jws.ts';
 import type { Environment } from './environment.ts';
 import { readCertificate } from './read-certificate.ts';
 import { readIssuers } from './read-issuers.ts';
-import { readScep, type ScepSettings } from './read-scep.ts';
+import { readScep } from './read-scep.ts';
 import { readKey, readTokenKeys, type TokenKeySettings } from './read-token-keys.ts';
 import { SettingError } from './setting-error.ts';
 
@@ -34,6 +36,8 @@ export type Settings = TokenKeySettings & {
   /** `undefined` where nothing is enrolled by SCEP. */
   readonly scep: ScepSettings | undefined;
   readonly keySet: string;
+  /** Where device managements may be, beside public addresses. */
+  readonly outboundNetworks: readonly OutboundNetwork[];
   readonly deviceIdKey: CryptoKey;
   readonly deviceIdKeyFingerprint: string;
   /** AES-256-GCM: seals what the broker has to keep and others must not read, such as an MDM's secret. */
@@ -84,6 +88,9 @@ const text = {
   KEY_SET: compactJws(32 * 1024),
 } as const;
 
+/** Durable Objects. */
+export const objectBindings = ['DEVICE', 'ORGANIZATION', 'KEY', 'INTEGRATION'] as const;
+
 const defaultLeafCommonName = 'Countersign device';
 
 function readText(name: keyof typeof text, raw: unknown): string {
@@ -98,6 +105,14 @@ function readText(name: keyof typeof text, raw: unknown): string {
 /** Not set, or set to nothing: wrangler.toml has a line for it either way. */
 function readOptional(name: 'MTLS_URL' | 'PKI_URL', raw: unknown): string | undefined {
   return raw === undefined || raw === '' ? undefined : readText(name, raw);
+}
+
+function readOutboundNetworks(raw: unknown): OutboundNetwork[] {
+  const networks = raw === undefined ? [] : parseOutboundNetworks(String(raw));
+  if (networks === undefined) {
+    throw new SettingError('OUTBOUND_NETWORKS', 'must be networks in CIDR notation');
+  }
+  return networks;
 }
 
 /** Hosts verify challenges with this set alone; whether its own signature is right is for them to judge. */
@@ -136,7 +151,7 @@ export async function readSettings(environment: UncheckedEnvironment): Promise<S
 }
 
 async function readAll(environment: UncheckedEnvironment): Promise<Settings> {
-  for (const name of ['DEVICE', 'ORGANIZATION', 'KEY'] as const) {
+  for (const name of objectBindings) {
     if (environment[name] === undefined) throw new SettingError(name, 'binding is missing');
   }
   const tokenKeys = await readTokenKeys(environment);
@@ -161,6 +176,7 @@ async function readAll(environment: UncheckedEnvironment): Promise<Settings> {
     issuers,
     scep: await readScep(environment, issuers),
     keySet: readText('KEY_SET', environment.KEY_SET),
+    outboundNetworks: readOutboundNetworks(environment.OUTBOUND_NETWORKS),
     ...tokenKeys,
     deviceIdKey,
     deviceIdKeyFingerprint: await deviceIdKeyFingerprint(deviceIdKey),

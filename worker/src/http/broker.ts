@@ -1,13 +1,16 @@
-import type { IssuerSource } from '../ca/issuer.ts';
+import type { ReportObject } from '../audit/report-object.ts';
 import type { IssuedChallenges } from '../challenge/issued-challenges.ts';
 import type { PresentedCertificates } from '../challenge/presented-certificate.ts';
-import type { ScepSettings } from '../config/read-scep.ts';
 import type { DeviceObject } from '../device/device-object.ts';
 import { deviceObjectName, keyObjectName } from '../device/placement.ts';
+import type { ConfiguredIssuer } from '../directory/issuer-choice.ts';
 import type { OrganizationObject } from '../directory/organization-object.ts';
 import type { SnapshotCache } from '../directory/snapshot-cache.ts';
 import type { KeyObject } from '../enrollment/key-object.ts';
+import type { IntegrationObject } from '../integrations/integration-object.ts';
+import type { OutboundNetwork } from '../integrations/outbound-url.ts';
 import type { ClientCertificates } from '../mtls/client-certificate.ts';
+import type { ScepSettings } from '../scep/scep-settings.ts';
 import { type StorageUnavailable, storageUnavailable } from '../storage/durable-store.ts';
 import type { SigningKeys, TokenKey } from '../token/token-key.ts';
 import { logEvent } from './route-context.ts';
@@ -22,7 +25,7 @@ export type Broker = {
   readonly ownerTokenSha256: string;
   readonly rootCertificate: Uint8Array;
   /** One, or two while one is rolled over to another. */
-  readonly issuers: readonly IssuerSource[];
+  readonly issuers: readonly ConfiguredIssuer[];
   /** Origin in certificates at which CRLs, OCSP and issuers' certificates are published. */
   readonly pkiUrl: string;
   readonly scep: ScepSettings | undefined;
@@ -31,9 +34,12 @@ export type Broker = {
   readonly challengeKeys: SigningKeys;
   readonly mtlsEvidenceKeys: SigningKeys;
   readonly decisionKeys: SigningKeys;
+  readonly auditKeys: SigningKeys;
   /** Responses are encrypted to the first one; all of them decrypt. */
   readonly responseKeys: readonly TokenKey[];
   readonly deviceIdKey: CryptoKey;
+  /** Where device managements may be, beside public addresses. */
+  readonly outboundNetworks: readonly OutboundNetwork[];
   readonly presentedCertificates: PresentedCertificates;
   readonly clientCertificates: ClientCertificates;
   readonly issuedChallenges: IssuedChallenges;
@@ -42,6 +48,8 @@ export type Broker = {
   readonly organization: () => DurableObjectStub<OrganizationObject>;
   readonly devices: DurableObjectNamespace<DeviceObject>;
   readonly keys: DurableObjectNamespace<KeyObject>;
+  readonly report: () => DurableObjectStub<ReportObject>;
+  readonly integrations: DurableObjectNamespace<IntegrationObject>;
 };
 
 /**
@@ -73,4 +81,12 @@ export function deviceShard(broker: Broker, shard: number): DurableObjectStub<De
 
 export function keyShard(broker: Broker, shard: number): DurableObjectStub<KeyObject> {
   return broker.keys.get(broker.keys.idFromName(keyObjectName(shard)));
+}
+
+/** The object of an integration: what deals with its device management. */
+export function integrationObject(
+  broker: Broker,
+  integrationId: string,
+): DurableObjectStub<IntegrationObject> {
+  return broker.integrations.get(broker.integrations.idFromName(integrationId));
 }

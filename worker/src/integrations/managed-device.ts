@@ -106,10 +106,12 @@ export function readTime(text: string | null | undefined): number | undefined {
   return Number.isNaN(time) ? undefined : time;
 }
 
+type DeviceFacts = Omit<ManagedDevice, 'mdmId' | 'managed'>;
+
 /** Leaves out what is not known. */
 export function managedDevice(
-  device: { readonly mdmId: string; readonly managed: boolean } & {
-    readonly [Name in keyof Omit<ManagedDevice, 'mdmId' | 'managed'>]: ManagedDevice[Name] | null;
+  device: Pick<ManagedDevice, 'mdmId' | 'managed'> & {
+    readonly [Name in keyof DeviceFacts]: DeviceFacts[Name] | null | undefined;
   },
 ): ManagedDevice {
   const { mdmId, managed, ...others } = device;

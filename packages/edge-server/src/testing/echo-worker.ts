@@ -17,6 +17,8 @@ export class DeviceObject extends DurableObject {
 }
 export class OrganizationObject extends DurableObject {}
 export class KeyObject extends DurableObject {}
+export class ReportObject extends DurableObject {}
+export class IntegrationObject extends DurableObject {}
 const health = HEALTH;
 export default {
   async fetch(request, env) {

@@ -59,7 +59,8 @@ describe('workerdConfigurationText', () => {
        export class DeviceObject extends DurableObject {}
        export class OrganizationObject extends DurableObject {}
        export class KeyObject extends DurableObject {}
-       export default { fetch(request, { DEVICE, ORGANIZATION, KEY, ...texts }) {
+       export class IntegrationObject extends DurableObject {}
+       export default { fetch(request, { DEVICE, ORGANIZATION, KEY, INTEGRATION, ...texts }) {
          return Response.json(new URL(request.url).pathname === '/healthz' ? { status: 'ok' } : texts);
        } };`,
     );
