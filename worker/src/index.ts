@@ -7,11 +7,14 @@ import { createApp, finish, requestIdOf } from './http/app.ts';
 import { problemResponse } from './http/problem.ts';
 import { logEvent } from './http/route-context.ts';
 import { ClientCertificates } from './mtls/client-certificate.ts';
+import { prepareOcspIssuers } from './revocation/ocsp-issuers.ts';
+import { readyAnswers } from './revocation/ready-answers.ts';
 
 export { ReportObject } from './audit/report-object.ts';
 export { DeviceObject } from './device/device-object.ts';
 export { OrganizationObject } from './directory/organization-object.ts';
 export { KeyObject } from './enrollment/key-object.ts';
+export { RevocationObject } from './revocation/revocation-object.ts';
 export { IntegrationObject } from './integrations/integration-object.ts';
 
 type App = ReturnType<typeof createApp>;
@@ -43,6 +46,10 @@ function assemble(environment: Environment, settings: Settings): App {
     issuedChallenges: new IssuedChallenges(),
     devices: environment.DEVICE,
     keys: environment.KEY,
+    revocation: environment.REVOCATION,
+    ocspIssuers: prepareOcspIssuers(settings.issuers),
+    readyAnswers,
+    publishedCrls: new Map(),
     report: () => environment.REPORT.get(environment.REPORT.idFromName('report')),
     integrations: environment.INTEGRATION,
   });

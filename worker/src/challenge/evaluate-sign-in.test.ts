@@ -75,7 +75,7 @@ beforeAll(async () => {
     brokerUrl: 'https://broker.example.com',
     organizationId: 'org',
     shardCount: 8,
-    activeIssuerIds: ['issuer'],
+    issuers: [{ issuerId: 'issuer' }, { issuerId: 'other' }],
     challengeKeys: await signingKeysOf(await ecdsaKeys()),
     mtlsEvidenceKeys: await signingKeysOf(await ecdsaKeys()),
     responseKeys: [await tokenKeyOf(await ecdhKeys())],
@@ -138,7 +138,7 @@ describe('evaluateSignIn', () => {
       snapshot: { version: 1, readAtMs: 1000 },
       structuralDenial: undefined,
       reservation: undefined,
-      activeIssuerIds: ['issuer'],
+      activeIssuerIds: ['issuer', 'other'],
     });
   });
 
@@ -148,6 +148,18 @@ describe('evaluateSignIn', () => {
     expect(asked.map(({ signIn }) => [signIn.snapshot, signIn.policy?.version])).toEqual([
       [{ version: 1, readAtMs: 1000 }, 1],
       [{ version: 2, readAtMs: 2000 }, 2],
+    ]);
+  });
+
+  it('counts no issuer that the newer snapshot has retired', async () => {
+    const snapshot = { ...snapshotOf(2), issuers: { issuing: 'other', retired: ['issuer'] } };
+    const context = contextWith([{ kind: 'needs_snapshot' }, decided], {
+      refreshSnapshot: async () => ({ snapshot, readAtMs: 2000 }),
+    });
+    await evaluate(context);
+    expect(asked.map(({ signIn }) => signIn.activeIssuerIds)).toEqual([
+      ['issuer', 'other'],
+      ['other'],
     ]);
   });
 

@@ -11,6 +11,7 @@ import canonicalize from 'canonicalize';
 import type { DecisionRecord } from '../device/decision-record.ts';
 import { shardOfBytes, shardOfId } from '../device/placement.ts';
 import type { DecideResult, Evidence, SignIn } from '../device/sign-in.ts';
+import { type ConfiguredIssuer, trustedIssuers } from '../directory/issuer-choice.ts';
 import type {
   OrganizationSnapshot,
   ReadSnapshot,
@@ -33,7 +34,8 @@ export type EvaluateContext = {
   readonly brokerUrl: string;
   readonly organizationId: string;
   readonly shardCount: number;
-  readonly activeIssuerIds: readonly string[];
+  /** All that are configured; which of them count follows from the snapshot. */
+  readonly issuers: ReadonlyArray<Pick<ConfiguredIssuer, 'issuerId'>>;
   readonly challengeKeys: SigningKeys;
   readonly mtlsEvidenceKeys: SigningKeys;
   readonly responseKeys: readonly TokenKey[];
@@ -193,7 +195,9 @@ export async function evaluateSignIn(
       snapshot: { version: snapshot.version, readAtMs },
       policy: snapshot.applications.get(request.resource.id)?.policy,
       structuralDenial: findStructuralDenial(request, registered, snapshot),
-      activeIssuerIds: context.activeIssuerIds,
+      activeIssuerIds: trustedIssuers(context.issuers, snapshot.issuers).map(
+        ({ issuerId }) => issuerId,
+      ),
       reservation: undefined,
     };
   };

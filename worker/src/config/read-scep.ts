@@ -2,18 +2,9 @@ import type { Buffer } from 'node:buffer';
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { type ParsedCertificate, parseCertificate, verifyIssuedBy } from '@countersign/x509';
 import type { IssuerSource } from '../ca/issuer.ts';
+import type { ScepSettings } from '../scep/scep-settings.ts';
 import { readCertificate } from './read-certificate.ts';
 import { SettingError } from './setting-error.ts';
-
-/** The registration authority's key of SCEP (RFC 8894 section 2.1.2): RSA, and no authority's. */
-export type ScepSettings = {
-  /** PKCS#8 PEM, RSA with 2048 bits. */
-  readonly keyPem: string;
-  /** DER, under the first issuer. */
-  readonly certificate: Uint8Array;
-  /** DER, by the id of the issuer that it is under. Never empty. */
-  readonly certificateByIssuer: ReadonlyMap<string, Uint8Array>;
-};
 
 const certificateNames = ['SCEP_RA_CERTIFICATE', 'SCEP_RA_2_CERTIFICATE'] as const;
 

@@ -167,6 +167,7 @@ describe('readSettings', () => {
       challenge: 'CHALLENGE_KEY',
       mtls_evidence: 'MTLS_EVIDENCE_KEY',
       decision: 'DECISION_KEY',
+      audit: 'AUDIT_KEY',
       response_encryption: 'RESPONSE_KEY',
     };
     for (const [member, name] of Object.entries(table)) {

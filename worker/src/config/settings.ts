@@ -89,7 +89,7 @@ const text = {
 } as const;
 
 /** Durable Objects. */
-export const objectBindings = ['DEVICE', 'ORGANIZATION', 'KEY', 'INTEGRATION'] as const;
+export const objectBindings = ['DEVICE', 'ORGANIZATION', 'KEY', 'REVOCATION', 'INTEGRATION'] as const;
 
 const defaultLeafCommonName = 'Countersign device';
 

@@ -11,6 +11,9 @@ import type { IntegrationObject } from '../integrations/integration-object.ts';
 import type { OutboundNetwork } from '../integrations/outbound-url.ts';
 import type { ClientCertificates } from '../mtls/client-certificate.ts';
 import type { ScepSettings } from '../scep/scep-settings.ts';
+import type { OcspIssuer } from '../revocation/ocsp-issuers.ts';
+import type { ReadyAnswers } from '../revocation/ready-answers.ts';
+import type { RevocationObject } from '../revocation/revocation-object.ts';
 import { type StorageUnavailable, storageUnavailable } from '../storage/durable-store.ts';
 import type { SigningKeys, TokenKey } from '../token/token-key.ts';
 import { logEvent } from './route-context.ts';
@@ -48,6 +51,11 @@ export type Broker = {
   readonly organization: () => DurableObjectStub<OrganizationObject>;
   readonly devices: DurableObjectNamespace<DeviceObject>;
   readonly keys: DurableObjectNamespace<KeyObject>;
+  readonly revocation: DurableObjectNamespace<RevocationObject>;
+  readonly ocspIssuers: () => Promise<readonly OcspIssuer[]>;
+  readonly readyAnswers: ReadyAnswers;
+  /** The newest list of each object that this isolate has handed out. */
+  readonly publishedCrls: Map<string, { readonly number: number; readonly der: Uint8Array }>;
   readonly report: () => DurableObjectStub<ReportObject>;
   readonly integrations: DurableObjectNamespace<IntegrationObject>;
 };

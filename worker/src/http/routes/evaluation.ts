@@ -22,7 +22,7 @@ function evaluateContext(broker: Broker): EvaluateContext {
     brokerUrl: broker.brokerUrl,
     organizationId: broker.organizationId,
     shardCount: broker.shardCount,
-    activeIssuerIds: broker.issuers.map(({ issuerId }) => issuerId),
+    issuers: broker.issuers,
     challengeKeys: broker.challengeKeys,
     mtlsEvidenceKeys: broker.mtlsEvidenceKeys,
     responseKeys: broker.responseKeys,
