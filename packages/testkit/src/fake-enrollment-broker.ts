@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { parseCertificationRequest } from '@countersign/x509';
+import { parseCertificate, parseCertificationRequest } from '@countersign/x509';
 import { expectOk } from './fake-authorities.ts';
 import { FakeOrganization } from './fake-organization.ts';
 import { listenOnFreePort } from './listen-on-free-port.ts';
@@ -37,6 +37,13 @@ export async function startFakeEnrollmentBroker(
     if (path === '/v1/key-set') {
       return sendJson(response, 200, { key_set: await organization.signKeySet() });
     }
+    if (path === '/v1/renewals') {
+      const { spki, renewed } = readRenewal(JSON.parse(body).renewal_request);
+      return sendJson(response, 200, {
+        ...(await organization.enrollmentAnswer(spki, deviceId)),
+        renewed,
+      });
+    }
     const csr = Buffer.from(String(JSON.parse(body).csr), 'base64url');
     const { spki } = expectOk(parseCertificationRequest(csr)).subjectPublicKey;
     const made = await organization.enrollmentAnswer(spki, deviceId);
@@ -66,6 +73,19 @@ export async function startFakeEnrollmentBroker(
         server.closeAllConnections();
       }),
   };
+}
+
+/** The key that a renewal is for. Signature and certificate are whatever they are. */
+function readRenewal(unverifiedRequest: unknown) {
+  const [header = '', payload = ''] = String(unverifiedRequest).split('.');
+  const part = (text: string) => JSON.parse(Buffer.from(text, 'base64url').toString());
+  const { rekey_csr } = part(payload);
+  const leaf = expectOk(parseCertificate(Buffer.from(part(header).x5c[0], 'base64')));
+  const { spki } =
+    rekey_csr === undefined
+      ? leaf.subjectPublicKey
+      : expectOk(parseCertificationRequest(Buffer.from(rekey_csr, 'base64url'))).subjectPublicKey;
+  return { spki, renewed: true };
 }
 
 /** Answers with a JSON body. */

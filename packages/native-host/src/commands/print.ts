@@ -14,6 +14,9 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 const temporary: ReadonlySet<ReasonCode> = new Set([
   'broker_unreachable',
   'rate_limited',
+  'enrollment_throttled',
+  'enrollment_approval_needed',
+  'read_only',
   'snapshot_unavailable',
   'storage_unavailable',
   'internal_error',

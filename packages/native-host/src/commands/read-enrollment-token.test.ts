@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { makeOrganizationSecret } from '@countersign/testkit/organization-secret';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readEnrollmentToken, type TokenSources } from './read-enrollment-token.ts';
 
@@ -29,6 +30,11 @@ describe('the enrollment token', () => {
     const environment = { COUNTERSIGN_ENROLLMENT_TOKEN: 'B'.repeat(43) };
     const tokenFile = fileWith(`${token}\r\n`);
     expect(await read({ tokenFile, environment })).toEqual({ ok: true, value: token });
+  });
+
+  it('may be an organization secret', async () => {
+    const secret = makeOrganizationSecret().text;
+    expect(await read({ tokenFile: fileWith(`${secret}\n`) })).toEqual({ ok: true, value: secret });
   });
 
   it('is read from the environment', async () => {
@@ -59,7 +65,8 @@ describe('the enrollment token', () => {
       expect(refused).toEqual({
         ok: false,
         reason: 'usage_invalid',
-        detail: 'the enrollment token in --token-file must be base64url of exactly 32 bytes',
+        detail:
+          'the enrollment token in --token-file must be base64url of exactly 32 bytes, or an organization secret (cses_…)',
       });
     },
   );

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { base64urlOf, parseFields } from '@countersign/protocol/schemas';
+import { parseOrganizationSecret } from '../enrollment/organization-secret.ts';
 import { fail, type Result } from '../result.ts';
 
 /** Where a token may come from. Never the command line, which every process on the machine can read. */
@@ -14,14 +15,23 @@ export type TokenSources = {
 export const tokenVariable = 'COUNTERSIGN_ENROLLMENT_TOKEN';
 const maxTokenBytes = 1024;
 
-/** The token from the file, else from the environment, else from standard input; white space around it is dropped. */
+/**
+ * The token, or the organization secret in its place, from the file, else from the environment, else from standard
+ * input; white space around it is dropped.
+ */
 export async function readEnrollmentToken(
   sources: TokenSources,
 ): Promise<Result<string, 'usage_invalid'>> {
   const raw = await readRaw(sources);
   if (!raw.ok) return raw;
-  const token = parseFields(base64urlOf(32), raw.value.text.trim());
-  return token.ok ? token : fail('usage_invalid', `${raw.value.from} ${token.detail}`);
+  const text = raw.value.text.trim();
+  if (parseOrganizationSecret(text) !== undefined) return { ok: true, value: text };
+  return parseFields(base64urlOf(32), text).ok
+    ? { ok: true, value: text }
+    : fail(
+        'usage_invalid',
+        `${raw.value.from} must be base64url of exactly 32 bytes, or an organization secret (cses_…)`,
+      );
 }
 
 async function readRaw(

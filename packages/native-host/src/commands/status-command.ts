@@ -74,6 +74,11 @@ function printStatus(
       `token "${configuration.keystore.tokenLabel}" of ${configuration.keystore.module}`,
     );
   }
+  if (configuration.keystore.kind === 'tpm') {
+    const { device, simulatorPort } = configuration.keystore;
+    const simulator = `a software TPM at port ${simulatorPort}: protects nothing`;
+    row('keystore', simulatorPort === undefined ? `the TPM at ${device}` : simulator);
+  }
   if (status.certificate === undefined) {
     row('enrolled', 'no; run `countersign enroll` with an enrollment token');
     return;

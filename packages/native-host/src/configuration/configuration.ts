@@ -1,8 +1,10 @@
+import { integrationId } from '@countersign/protocol/admin-integrations';
 import { hardwareId } from '@countersign/protocol/enrollment';
 import { maxOriginsPerClient } from '@countersign/protocol/limits';
 import { secureWebOrigin, sha256Text } from '@countersign/protocol/schemas';
 import * as z from 'zod/mini';
 import type { TokenSettings } from '../keystore/pkcs11/token-settings.ts';
+import type { TpmSettings } from '../keystore/tpm/tpm-settings.ts';
 
 const path = z.string().check(z.minLength(1), z.maxLength(4096));
 
@@ -30,6 +32,15 @@ export const configurationFile = z.strictObject({
         /** Absolute path of the file with the user's PIN; left out for a token that asks for none. */
         pin_file: z.optional(path),
       }),
+      z.strictObject({
+        kind: z.literal('tpm'),
+        /** Absolute path of the TPM's device node; `/dev/tpmrm0` by default. */
+        device: z.optional(path),
+        /** Port of a software TPM on this machine, in its place: with `development` alone. */
+        simulator_port: z.optional(z.int().check(z.minimum(1), z.maximum(65_535))),
+        /** Integration to enroll in by an attestation of the TPM; left out, by an enrollment token. */
+        attest_to: z.optional(integrationId),
+      }),
     ]),
   ),
   /** Accepts a file that others than root can change. Shown in the popup and said in every response. */
@@ -44,7 +55,10 @@ export type Configuration = {
   readonly brokerUrl?: string;
   readonly rootSha256?: string;
   readonly stateDirectory: string;
-  readonly keystore: { readonly kind: 'file' } | ({ readonly kind: 'pkcs11' } & TokenSettings);
+  readonly keystore:
+    | { readonly kind: 'file' }
+    | ({ readonly kind: 'pkcs11' } & TokenSettings)
+    | ({ readonly kind: 'tpm' } & TpmSettings);
   readonly hardwareId?: z.infer<typeof hardwareId>;
   readonly development: boolean;
 };

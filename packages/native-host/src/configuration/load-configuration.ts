@@ -3,6 +3,7 @@ import { isAbsolute } from 'node:path';
 import { parseFields } from '@countersign/protocol/schemas';
 import type * as z from 'zod/mini';
 import { parseBrokerUrl } from '../http/broker-url.ts';
+import { defaultTpmDevice } from '../keystore/tpm/tpm-settings.ts';
 import { fail, type Result, succeed } from '../result.ts';
 import { parseStrictJsonBytes } from '../strict-json.ts';
 import { type Configuration, configurationFile } from './configuration.ts';
@@ -46,7 +47,7 @@ export function loadConfiguration(
 
   const brokerUrl = value.broker_url === undefined ? undefined : parseBrokerUrl(value.broker_url);
   if (brokerUrl?.ok === false) return invalid(`broker_url ${brokerUrl.detail}`);
-  const keystore = readKeystore(value.keystore);
+  const keystore = readKeystore(value.keystore, development);
   if (!keystore.ok) return invalid(keystore.detail);
   if (keystore.value.kind === 'pkcs11' && !development) {
     const untrusted = findModuleInfluence(keystore.value.module, findInfluence);
@@ -66,16 +67,40 @@ export function loadConfiguration(
   });
 }
 
+type KeystoreMember = NonNullable<z.infer<typeof configurationFile>['keystore']>;
+
 function readKeystore(
-  keystore: z.infer<typeof configurationFile>['keystore'],
+  keystore: KeystoreMember | undefined,
+  development: boolean,
 ): Result<Configuration['keystore'], 'invalid'> {
   if (keystore === undefined || keystore.kind === 'file') return succeed({ kind: 'file' });
+  if (keystore.kind === 'tpm') return readTpm(keystore, development);
   const { kind, module, token_label: tokenLabel, pin_file: pinFile } = keystore;
   if (!isAbsolute(module)) return fail('invalid', 'keystore.module must be an absolute path');
   if (pinFile === undefined) return succeed({ kind, module, tokenLabel });
   return isAbsolute(pinFile)
     ? succeed({ kind, module, tokenLabel, pinFile })
     : fail('invalid', 'keystore.pin_file must be an absolute path');
+}
+
+function readTpm(
+  {
+    device = defaultTpmDevice,
+    simulator_port: simulatorPort,
+    attest_to: attestTo,
+  }: Extract<KeystoreMember, { kind: 'tpm' }>,
+  development: boolean,
+): Result<Configuration['keystore'], 'invalid'> {
+  if (!isAbsolute(device)) return fail('invalid', 'keystore.device must be an absolute path');
+  if (simulatorPort !== undefined && !development) {
+    return fail('invalid', 'keystore.simulator_port needs "development": true');
+  }
+  return succeed({
+    kind: 'tpm',
+    device,
+    ...(simulatorPort === undefined ? {} : { simulatorPort }),
+    ...(attestTo === undefined ? {} : { attestTo }),
+  });
 }
 
 /** Why others than root could change the module, whose code runs in the host; one that is not there is no danger. */

@@ -1,32 +1,27 @@
-import { encodeBase64url, type ProblemCode, problemCodes } from '@countersign/protocol';
-import type { EnrollmentRequest, HardwareId } from '@countersign/protocol/enrollment';
-import { type BrokerRefusal, callBroker } from '../http/call-broker.ts';
-import { writeStoredKeySet } from '../key-set/stored-key-set.ts';
+import { encodeBase64url, type ProblemCode } from '@countersign/protocol';
+import type {
+  EnrollmentAuthority,
+  EnrollmentRequest,
+  HardwareId,
+} from '@countersign/protocol/enrollment';
+import { callBroker } from '../http/call-broker.ts';
+import { describeRefusal } from '../http/describe-refusal.ts';
 import { FileKeyStores } from '../keystore/file-keystores.ts';
-import { isTokenReason, type KeyStores, type TokenReason } from '../keystore/keystore.ts';
-import { type Failure, fail, type Result, succeed } from '../result.ts';
+import type { KeyStores, TokenReason } from '../keystore/keystore.ts';
+import { fail, type Result, succeed } from '../result.ts';
 import { ensurePrivateFolder } from '../state/private-file.ts';
 import { type EnrollmentOutcome, outcomeOf } from './enrollment-outcome.ts';
+import { keepEnrollment } from './keep-enrollment.ts';
 import {
-  type Enrollment,
-  isSameEnrollment,
-  readEnrollment,
-  writeEnrollment,
-} from './enrollment-record.ts';
-import {
-  describeKeyFailure,
   dropSigningRequest,
   keepReplacementRequest,
   keepSigningRequest,
   type SigningRequest,
   type SigningRequestReason,
 } from './make-signing-request.ts';
+import { parseOrganizationSecret, proveEnrollment } from './organization-secret.ts';
 import { type ExistingReason, findReplaced, settleExisting } from './settle-existing.ts';
-import {
-  type AnswerReason,
-  type VerifiedAnswer,
-  verifyEnrollmentAnswer,
-} from './verify-enrollment-answer.ts';
+import { type AnswerReason, verifyEnrollmentAnswer } from './verify-enrollment-answer.ts';
 
 export type EnrollReason =
   | ProblemCode
@@ -42,7 +37,7 @@ export type EnrollInput = {
   readonly hardwareId: HardwareId;
   /** Absolute path; made when it is not there. */
   readonly stateDirectory: string;
-  /** Asked for only when there is something to do. */
+  /** A one-time token or the organization secret. Asked for only when there is something to do. */
   readonly readEnrollmentToken: () => Promise<Result<string, 'usage_invalid'>>;
   readonly nowSeconds: number;
   /** Enrolls anew with a new key, even where the enrollment looks good from here. */
@@ -97,7 +92,7 @@ export async function enroll(
   const enrolled = outcomeOf(verified.value.enrollment, protection, false);
   if (!enrolled.ok) return enrolled;
   input.onStep?.('certificate', 'issued for this key, under the root of the organization');
-  const kept = await keep(input, keyStores, request, verified.value, replaced);
+  const kept = await keepEnrollment(input, keyStores, request, verified.value, replaced);
   return kept.ok ? enrolled : kept;
 }
 
@@ -119,7 +114,7 @@ async function askForCertificate(
   input.onStep?.('key', `P-256, kept as: ${keyStores.open(keyId).protection}`);
 
   const body: EnrollmentRequest = {
-    authority: { type: 'one_time_token', token },
+    authority: authorityOf(token, csr, input),
     hardware_id: input.hardwareId,
     csr: encodeBase64url(csr),
   };
@@ -135,7 +130,7 @@ async function askForCertificate(
     input.onStep?.('request', `accepted by ${brokerUrl}${again}`);
     return succeed({ request: request.value, unverifiedAnswer: answer.value });
   }
-  const refused = answer.reason === 'broker_refused' ? refusalOf(answer) : answer;
+  const refused = answer.reason === 'broker_refused' ? describeRefusal(answer) : answer;
   const isKeyRefused = refused.reason === 'key_of_other_device' || refused.reason === 'key_blocked';
   if (!isReplacement || !wasKept || !isKeyRefused || !mayStartOver) return refused;
   // What an earlier attempt left was copied to another device, or its certificate was revoked meanwhile.
@@ -143,61 +138,10 @@ async function askForCertificate(
   return askForCertificate(input, keyStores, token, false);
 }
 
-/** Goes over to the new enrollment in one write; the rest is tidying up, which can be repeated. */
-async function keep(
-  input: EnrollInput,
-  keyStores: KeyStores,
-  { spki, keyId }: SigningRequest,
-  { enrollment, keySet }: VerifiedAnswer,
-  replaced: Enrollment | undefined,
-): Promise<Result<undefined, SigningRequestReason>> {
-  const { stateDirectory } = input;
-  const keyStore = keyStores.open(keyId);
-  const key = await keyStore.publicKeySpki();
-  if (!key.ok) return describeKeyFailure(key);
-  if (!Buffer.from(key.value).equals(spki)) {
-    return fail('key_unavailable', 'the key was changed while the broker was asked');
-  }
-  const kept = await keyStore.keepCertificate(enrollment.leafCertificate);
-  if (!kept.ok) return describeKeyFailure(kept);
-  const enrolled = keyId === undefined ? enrollment : { ...enrollment, keyId };
-  const written = writeEnrollment(stateDirectory, enrolled);
-  if (!written.ok) return fail('state_unwritable', written.detail);
-  // After the enrollment, since the one that is replaced may be under other keys. Without it the host asks for it.
-  const stored = writeStoredKeySet(stateDirectory, keySet, input.nowSeconds);
-  if (stored.ok) {
-    input.onStep?.('key_set', `version ${enrollment.keySetVersion}, signed under the same root`);
-  }
-  const removed = await removeOtherKeys(stateDirectory, keyStores, keyId);
-  if (!removed.ok) {
-    const reason = isTokenReason(removed.reason) ? removed.reason : 'state_unwritable';
-    return fail(reason, `enrolled, but an old key is still there: ${removed.detail}`);
-  }
-  if (replaced !== undefined) {
-    // A host that was just raising the version of the old enrollment's key set may have put it back.
-    const now = readEnrollment(stateDirectory);
-    const isBack = now.ok && now.value !== undefined && isSameEnrollment(now.value, replaced);
-    const again = isBack ? writeEnrollment(stateDirectory, enrolled) : written;
-    if (!again.ok) return fail('state_unwritable', again.detail);
-    input.onStep?.('old_key', 'deleted');
-  }
-  dropSigningRequest(stateDirectory);
-  return succeed(undefined);
-}
-
-/** Also those in files, where the device had its key before the configuration named another keystore. */
-async function removeOtherKeys(stateDirectory: string, keyStores: KeyStores, keyId?: string) {
-  const removed = await keyStores.removeOthers(keyId);
-  const isInFile = keyStores.open(keyId).protection === 'file';
-  return !removed.ok || isInFile ? removed : new FileKeyStores(stateDirectory).removeAll();
-}
-
-function refusalOf(refusal: BrokerRefusal): Failure<EnrollReason> {
-  const { code, field } = refusal.problem;
-  const known = problemCodes.find((problemCode) => problemCode === code);
-  const detail = field === undefined ? refusal.detail : `${refusal.detail} (${field})`;
-  // A newer broker may know codes that this version does not.
-  return known === undefined
-    ? fail('broker_answer_malformed', `the broker refused with "${code}": ${detail}`)
-    : fail(known, detail);
+/** What permits the request: the token itself, or a signature by the organization secret. */
+function authorityOf(token: string, csr: Uint8Array, input: EnrollInput): EnrollmentAuthority {
+  const secret = parseOrganizationSecret(token);
+  return secret === undefined
+    ? { type: 'one_time_token', token }
+    : { type: 'organization_secret', proof: proveEnrollment(secret, { ...input, csr }) };
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { decodeBase64url, encodeBase64url } from '@countersign/protocol';
-import { base64urlBetween, parseFields } from '@countersign/protocol/schemas';
+import { base64urlBetween, numericDate, parseFields } from '@countersign/protocol/schemas';
 import * as z from 'zod/mini';
 import { keyId } from '../keystore/key-id.ts';
 import { fail, type Result, succeed } from '../result.ts';
@@ -30,6 +30,8 @@ const enrollmentFile = z.strictObject({
   key_set_version: z.int().check(z.minimum(1)),
   /** Of the key that the certificate is for; left out for a device's first key. */
   key_id: z.optional(keyId),
+  /** When the broker wants to be asked for a renewal. */
+  renew_after: z.optional(numericDate),
 });
 
 /** This device's enrollment. Certificates are DER. */
@@ -44,6 +46,8 @@ export type Enrollment = {
   readonly keySetVersion: number;
   /** Names the key that the certificate is for, as `KeyStores` does. */
   readonly keyId?: string;
+  /** When the broker wants to be asked for a renewal, seconds since 1970. */
+  readonly renewAfterSeconds?: number;
 };
 
 function pathIn(stateDirectory: string): string {
@@ -91,6 +95,7 @@ export function readEnrollment(
     rootCertificate,
     keySetVersion: value.key_set_version,
     ...(value.key_id === undefined ? {} : { keyId: value.key_id }),
+    ...(value.renew_after === undefined ? {} : { renewAfterSeconds: value.renew_after }),
   });
 }
 
@@ -110,6 +115,9 @@ export function writeEnrollment(
     root_certificate: encodeBase64url(enrollment.rootCertificate),
     key_set_version: enrollment.keySetVersion,
     ...(enrollment.keyId === undefined ? {} : { key_id: enrollment.keyId }),
+    ...(enrollment.renewAfterSeconds === undefined
+      ? {}
+      : { renew_after: enrollment.renewAfterSeconds }),
   };
   const written = writePrivateFile(
     pathIn(stateDirectory),

@@ -53,6 +53,7 @@ describe('an answer is verified', () => {
           issuerCertificate: organization.issuer.certificate.der,
           rootCertificate: organization.root.certificate.der,
           keySetVersion: 1,
+          renewAfterSeconds: Date.parse(honest.renew_after) / 1000,
         },
         keySet: honest.key_set,
       },

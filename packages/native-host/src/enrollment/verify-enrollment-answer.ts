@@ -46,6 +46,8 @@ export async function verifyEnrollmentAnswer(
   const answer = parseFields(enrollmentAnswer, unverifiedAnswer);
   if (!answer.ok) return malformed(`${answer.field} ${answer.detail}`);
   const { value } = answer;
+  const renewAfterSeconds = Math.floor(Date.parse(value.renew_after) / 1000);
+  if (!Number.isSafeInteger(renewAfterSeconds)) return malformed('renew_after must be RFC 3339');
   const brokerUrl = parseBrokerUrl(value.broker_url);
   if (!brokerUrl.ok) return malformed(`broker_url ${brokerUrl.detail}`);
   if (brokerUrl.value !== value.broker_url) return malformed('broker_url must end after the host');
@@ -84,6 +86,7 @@ export async function verifyEnrollmentAnswer(
       issuerCertificate: issuer.der,
       rootCertificate: root.der,
       keySetVersion: keySet.value.version,
+      renewAfterSeconds,
     },
     keySet: value.key_set,
   });

@@ -14,7 +14,7 @@ export type KeyStoreReason =
   | 'store_unavailable'
   | TokenReason;
 
-/** Why a PKCS#11 token cannot be used; codes of the `countersign` command too. */
+/** Why a PKCS#11 token, or a TPM, cannot be used; codes of the `countersign` command too. */
 export const tokenReasons = [
   'keystore_module_missing',
   'keystore_module_invalid',
@@ -26,6 +26,12 @@ export const tokenReasons = [
   'keystore_pin_wrong',
   'keystore_pin_locked',
   'keystore_key_ambiguous',
+  'keystore_tpm_missing',
+  'keystore_tpm_denied',
+  'keystore_tpm_locked',
+  'keystore_tpm_failed',
+  'keystore_tpm_unsuitable',
+  'keystore_tpm_endorsement_missing',
 ] as const;
 export type TokenReason = (typeof tokenReasons)[number];
 

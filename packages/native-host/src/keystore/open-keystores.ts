@@ -11,6 +11,10 @@ export async function openKeyStores({
     const { Pkcs11KeyStores } = await import('./pkcs11/pkcs11-keystores.ts');
     return new Pkcs11KeyStores(keystore, stateDirectory);
   }
+  if (keystore.kind === 'tpm') {
+    const { TpmKeyStores } = await import('./tpm/tpm-keystores.ts');
+    return new TpmKeyStores(keystore, stateDirectory);
+  }
   const { FileKeyStores } = await import('./file-keystores.ts');
   return new FileKeyStores(stateDirectory);
 }
