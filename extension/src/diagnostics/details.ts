@@ -8,6 +8,7 @@ const keyProtections = {
   os_keystore: "the operating system's keystore",
   hardware: 'a security chip',
   pkcs11: 'a token behind a PKCS#11 module',
+  tpm: 'the TPM of this device',
 } as const;
 
 const sources = {
