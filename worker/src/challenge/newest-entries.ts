@@ -11,6 +11,10 @@ export class NewestEntries<Value> {
     return this.#entries.get(key);
   }
 
+  delete(key: string): void {
+    this.#entries.delete(key);
+  }
+
   set(key: string, value: Value): void {
     if (this.#entries.size >= this.#maxEntries) {
       const [oldest] = this.#entries.keys();

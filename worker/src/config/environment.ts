@@ -2,6 +2,7 @@ import type { ReportObject } from '../audit/report-object.ts';
 import type { DeviceObject } from '../device/device-object.ts';
 import type { OrganizationObject } from '../directory/organization-object.ts';
 import type { KeyObject } from '../enrollment/key-object.ts';
+import type { RevocationObject } from '../revocation/revocation-object.ts';
 import type { IntegrationObject } from '../integrations/integration-object.ts';
 
 /**
@@ -12,6 +13,7 @@ export type Environment = {
   readonly DEVICE: DurableObjectNamespace<DeviceObject>;
   readonly ORGANIZATION: DurableObjectNamespace<OrganizationObject>;
   readonly KEY: DurableObjectNamespace<KeyObject>;
+  readonly REVOCATION: DurableObjectNamespace<RevocationObject>;
   readonly INTEGRATION: DurableObjectNamespace<IntegrationObject>;
   readonly REPORT: DurableObjectNamespace<ReportObject>;
   readonly BROKER_URL: string;

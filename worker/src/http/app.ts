@@ -22,6 +22,7 @@ import {
   getStateRows,
 } from './routes/state.ts';
 import { postImport, postImportEnd, postImportRows } from './routes/state-import.ts';
+import { getCrl, getIssuerCertificate, getOcsp, postOcsp } from './routes/revocation.ts';
 import { getJob, getUser, postUserRevocation, putUser } from './routes/users.ts';
 
 type Route = (broker: Broker, context: RouteContext) => Promise<Response> | Response;
@@ -41,6 +42,11 @@ const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['GET', '/.well-known/authzen-configuration', getAuthzenConfiguration],
   ['GET', '/.well-known/jwks.json', getJwks],
   ['GET', '/healthz', getHealth],
+  ['GET', '/crl/:issuer/:shard', getCrl],
+  ['POST', '/ocsp', postOcsp],
+  // Base64 has slashes, which not every client escapes.
+  ['GET', '/ocsp/:request{.+}', getOcsp],
+  ['GET', '/certificates/:issuer', getIssuerCertificate],
   ['PUT', '/v1/admin/applications/:id', putApplication],
   ['PUT', '/v1/admin/clients/:id', putClient],
   ['POST', '/v1/admin/enrollment-tokens', postEnrollmentToken],
@@ -75,9 +81,9 @@ export function requestIdOf(request: Request): string {
   return id;
 }
 
-/** Headers that every answer carries. */
+/** Headers that every answer carries. Nobody keeps an answer that does not say for how long. */
 export function finish(response: Response, requestId: string): Response {
-  response.headers.set('Cache-Control', 'no-store');
+  if (!response.headers.has('Cache-Control')) response.headers.set('Cache-Control', 'no-store');
   response.headers.set('X-Content-Type-Options', 'nosniff');
   response.headers.set('Referrer-Policy', 'no-referrer');
   response.headers.set('X-Request-ID', requestId);

@@ -47,6 +47,11 @@ const durableObjectClasses = [
     uniqueKey: 'countersign-organization-v1',
   },
   { binding: 'KEY', className: 'KeyObject', uniqueKey: 'countersign-key-v1' },
+  {
+    binding: 'REVOCATION',
+    className: 'RevocationObject',
+    uniqueKey: 'countersign-revocation-v1',
+  },
   { binding: 'REPORT', className: 'ReportObject', uniqueKey: 'countersign-report-v1' },
   {
     binding: 'INTEGRATION',
