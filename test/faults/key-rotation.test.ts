@@ -28,8 +28,14 @@ const deviceCount = 6;
 /** The SDK's cache of the broker's keys does not ask twice within 30 seconds: what must be waited for is real. */
 const times = { publishAtOnceMs: 32_000, settleMs: 32_000, retireMs: 8_000 };
 
-type Purpose = 'challenge' | 'mtls-evidence' | 'decision' | 'response';
-const purposes: readonly Purpose[] = ['challenge', 'mtls-evidence', 'decision', 'response'];
+type Purpose = 'challenge' | 'mtls-evidence' | 'decision' | 'response' | 'audit';
+const purposes: readonly Purpose[] = [
+  'challenge',
+  'mtls-evidence',
+  'decision',
+  'response',
+  'audit',
+];
 
 let broker: TestBroker;
 let client: TestClient;
@@ -159,7 +165,7 @@ async function until(what: string, condition: () => Promise<boolean> | boolean):
 }
 
 const jwks = z.object({ keys: z.array(z.object({ kid: z.string() })) });
-async function publishedDecisionKeys(): Promise<string[]> {
+async function publishedKeys(): Promise<string[]> {
   const answer = await broker.client.request('/.well-known/jwks.json');
   return jwks.parse(await answer.json()).keys.map(({ kid }) => kid);
 }
@@ -168,8 +174,8 @@ async function keysInUse(): Promise<Record<Purpose, string>> {
   const ids = await Promise.all(
     purposes.map((purpose) => keyIdOf(readBrokerKey(broker.dataDirectory, purpose))),
   );
-  const [challenge = '', mtls = '', decision = '', response = ''] = ids;
-  return { challenge, 'mtls-evidence': mtls, decision, response };
+  const [challenge = '', mtls = '', decision = '', response = '', audit = ''] = ids;
+  return { challenge, 'mtls-evidence': mtls, decision, response, audit };
 }
 
 const logged = (event: string) =>
@@ -223,8 +229,8 @@ async function rotateOnce(name: string): Promise<void> {
   const reloads = logged('reloaded');
   const args = [server, 'rotate-keys', '--now', '--data', broker.dataDirectory];
   expect((await run(process.execPath, args)).stdout).toContain('The server has taken the request.');
-  await until('published', async () => (await publishedDecisionKeys()).length === 2);
-  expect((await publishedDecisionKeys())[0]).toBe(before.decision);
+  await until('published', async () => (await publishedKeys()).length === 4);
+  expect((await publishedKeys())[0]).toBe(before.decision);
 
   const complete = await beginCarefully(name);
   const old = await takeWhile(
@@ -234,7 +240,12 @@ async function rotateOnce(name: string): Promise<void> {
   await until('in use', () => logged('reloaded') === reloads + 2);
   const after = await keysInUse();
   for (const purpose of purposes) expect(after[purpose]).not.toBe(before[purpose]);
-  expect(await publishedDecisionKeys()).toEqual([after.decision, before.decision]);
+  expect(await publishedKeys()).toEqual([
+    after.decision,
+    before.decision,
+    after.audit,
+    before.audit,
+  ]);
 
   // What began with the old keys ends with the new ones.
   const { transaction, challenge } = old.challenge;
@@ -248,7 +259,7 @@ async function rotateOnce(name: string): Promise<void> {
 
   const unused = await openTransaction(broker, client);
   await until('retired', () => logged('reloaded') === reloads + 3);
-  expect(await publishedDecisionKeys()).toEqual([after.decision]);
+  expect(await publishedKeys()).toEqual([after.decision, after.audit]);
   await expect(sdkOf(client).verifyDecisionToken(old.token, old.expected)).rejects.toMatchObject({
     code: 'decision_token_key_unknown',
   });

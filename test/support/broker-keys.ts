@@ -9,7 +9,7 @@ import * as z from 'zod/mini';
  * a challenge that expired yesterday.
  */
 export type BrokerKeyName = 'root' | 'issuer' | 'key-set-signer' | TokenKeyName;
-type TokenKeyName = 'challenge' | 'mtls-evidence' | 'decision' | 'response';
+type TokenKeyName = 'challenge' | 'mtls-evidence' | 'decision' | 'response' | 'audit';
 
 const inUse = z.object({ in_use: z.object({ kid: z.string() }) });
 const tokenKeys = z.object({
@@ -17,6 +17,7 @@ const tokenKeys = z.object({
   'mtls-evidence': inUse,
   decision: inUse,
   response: inUse,
+  audit: inUse,
 });
 
 function isTokenKeyName(name: BrokerKeyName): name is TokenKeyName {

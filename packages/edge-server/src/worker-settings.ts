@@ -50,6 +50,7 @@ export function workerSettings(
         mtls_evidence: publicKeys('mtls-evidence'),
         decision: publicKeys('decision'),
         response_encryption: publicKeys('response'),
+        audit: publicKeys('audit'),
       }),
     },
     // Decryption for SCEP is node:crypto's, which takes no key of a binding.
@@ -59,6 +60,7 @@ export function workerSettings(
       CHALLENGE_KEY: { use: 'ecdsa_sign', file: inUse('challenge') },
       MTLS_EVIDENCE_KEY: { use: 'ecdsa_sign', file: inUse('mtls-evidence') },
       DECISION_KEY: { use: 'ecdsa_sign', file: inUse('decision') },
+      AUDIT_KEY: { use: 'ecdsa_sign', file: inUse('audit') },
       RESPONSE_KEY: { use: 'ecdh_derive', file: inUse('response') },
       ...(otherResponseKey === undefined
         ? {}

@@ -16,6 +16,8 @@ export type TokenKeySettings = {
   readonly challengeKeys: SigningKeys;
   readonly mtlsEvidenceKeys: SigningKeys;
   readonly decisionKeys: SigningKeys;
+  /** For checkpoints of the log. */
+  readonly auditKeys: SigningKeys;
   /** Responses are encrypted to the first one; all of them decrypt. */
   readonly responseKeys: readonly TokenKey[];
 };
@@ -29,6 +31,7 @@ const publicKeys = z.object({
   challenge: signingHalves,
   mtls_evidence: signingHalves,
   decision: signingHalves,
+  audit: signingHalves,
   /** Here each needs its private half: `RESPONSE_KEY`, `RESPONSE_KEY_OTHER`. */
   response_encryption: z.array(p256PublicJwk).check(z.minLength(1), z.maxLength(2)),
 });
@@ -39,6 +42,7 @@ const keyUses = {
   CHALLENGE_KEY: 'sign-p256',
   MTLS_EVIDENCE_KEY: 'sign-p256',
   DECISION_KEY: 'sign-p256',
+  AUDIT_KEY: 'sign-p256',
   RESPONSE_KEY: 'derive-p256',
   RESPONSE_KEY_OTHER: 'derive-p256',
   DEVICE_ID_KEY: 'mac',
@@ -59,7 +63,7 @@ async function verificationKey(publicJwk: P256PublicJwk): Promise<VerificationKe
 }
 
 async function readSigningKeys(
-  name: 'CHALLENGE_KEY' | 'MTLS_EVIDENCE_KEY' | 'DECISION_KEY',
+  name: 'CHALLENGE_KEY' | 'MTLS_EVIDENCE_KEY' | 'DECISION_KEY' | 'AUDIT_KEY',
   publicJwks: readonly P256PublicJwk[],
   raw: unknown,
 ): Promise<SigningKeys> {
@@ -112,12 +116,13 @@ export async function readTokenKeys(environment: UncheckedKeys): Promise<TokenKe
   if (!json.ok) throw new SettingError('PUBLIC_KEYS', 'is missing or not JSON');
   const parsed = parseFields(publicKeys, json.value);
   if (!parsed.ok) throw new SettingError('PUBLIC_KEYS', `${parsed.field}: ${parsed.detail}`);
-  const { challenge, mtls_evidence, decision, response_encryption } = parsed.value;
-  const { CHALLENGE_KEY, MTLS_EVIDENCE_KEY, DECISION_KEY } = environment;
+  const { challenge, mtls_evidence, decision, response_encryption, audit } = parsed.value;
+  const { CHALLENGE_KEY, MTLS_EVIDENCE_KEY, DECISION_KEY, AUDIT_KEY } = environment;
   const keys = {
     challengeKeys: await readSigningKeys('CHALLENGE_KEY', challenge, CHALLENGE_KEY),
     mtlsEvidenceKeys: await readSigningKeys('MTLS_EVIDENCE_KEY', mtls_evidence, MTLS_EVIDENCE_KEY),
     decisionKeys: await readSigningKeys('DECISION_KEY', decision, DECISION_KEY),
+    auditKeys: await readSigningKeys('AUDIT_KEY', audit, AUDIT_KEY),
     responseKeys: await Promise.all(
       response_encryption.map((publicJwk, index) => {
         const name = index === 0 ? 'RESPONSE_KEY' : 'RESPONSE_KEY_OTHER';

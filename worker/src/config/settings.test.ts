@@ -160,7 +160,13 @@ describe('readSettings', () => {
   it('notices a private key whose public half is another', async () => {
     const other = makeTestKey();
     const wrongHalf = (name: string) => ['PUBLIC_KEYS', `does not hold the public half of ${name}`];
-    for (const name of ['CHALLENGE_KEY', 'MTLS_EVIDENCE_KEY', 'DECISION_KEY', 'RESPONSE_KEY']) {
+    for (const name of [
+      'CHALLENGE_KEY',
+      'MTLS_EVIDENCE_KEY',
+      'DECISION_KEY',
+      'AUDIT_KEY',
+      'RESPONSE_KEY',
+    ]) {
       expect(await wrongSetting({ [name]: pkcs8(other.privateKey) })).toEqual(wrongHalf(name));
     }
     const table = {

@@ -129,6 +129,7 @@ describe('rotate-keys for Cloudflare', () => {
       mtls_evidence: keyIdsOf(next['mtls-evidence']),
       decision: keyIdsOf(next.decision),
       response_encryption: keyIdsOf(next.response),
+      audit: keyIdsOf(next.audit),
     });
     expect(keySet(published.secrets).keys).toHaveLength(2);
     expect(kidOf(published.secrets.RESPONSE_KEY_OTHER)).toBe(next.response.next?.kid);
@@ -143,6 +144,7 @@ describe('rotate-keys for Cloudflare', () => {
     const used = await rotateCloudflareKeys(options, everything, nowMs + 10 * minuteMs);
     // The key set says the same as before.
     expect(Object.keys(used.secrets).toSorted()).toEqual([
+      'AUDIT_KEY',
       'CHALLENGE_KEY',
       'DECISION_KEY',
       'MTLS_EVIDENCE_KEY',
@@ -163,7 +165,7 @@ describe('rotate-keys for Cloudflare', () => {
     expect(retired.secrets.RESPONSE_KEY_OTHER).toBe(null);
     expect(keySet(retired.secrets)).toMatchObject({ version: 3, keys: [{}] });
     expect(retired.report).toContain('The rotation is complete.');
-    expect(readdirSync(paths.keys).filter((name) => /-[\w-]{43}\.pem$/.test(name))).toHaveLength(4);
+    expect(readdirSync(paths.keys).filter((name) => /-[\w-]{43}\.pem$/.test(name))).toHaveLength(5);
 
     const last = await cloudflareSecrets(options, nowMs);
     const steps = { ...first, ...published.secrets, ...used.secrets, ...retired.secrets };

@@ -35,7 +35,7 @@ describe('token keys in the data folder', () => {
   it('are one for each purpose at first, in use since then, all different', async () => {
     const { tokenKeys, paths } = await created();
     const kids = tokenKeyPurposes.map((purpose) => tokenKeys[purpose].inUse.kid);
-    expect(new Set(kids).size).toBe(4);
+    expect(new Set(kids).size).toBe(5);
     for (const purpose of tokenKeyPurposes) {
       expect(tokenKeys[purpose]).toEqual({ inUse: { kid: expect.any(String), sinceMs: nowMs } });
       expect(readPublicKeys(paths, tokenKeys, purpose)).toHaveLength(1);
@@ -80,6 +80,23 @@ describe('token keys in the data folder', () => {
     );
     writeTokenKeys(paths, keys);
     expect(readTokenKeys(paths)).toEqual(keys);
+  });
+});
+
+describe('a folder that was made before there were checkpoints', () => {
+  it('gets a key for them when it is opened, once, and keeps the others', async () => {
+    const { paths, tokenKeys, directory } = await created();
+    const { audit, ...others } = JSON.parse(readFileSync(paths.tokenKeys, 'utf8'));
+    rmSync(paths.tokenKey('audit', audit.in_use.kid));
+    writeFileSync(paths.tokenKeys, JSON.stringify(others));
+    const taken = (await open(directory)).tokenKeys;
+    expect(taken).toEqual({
+      ...tokenKeys,
+      audit: { inUse: { kid: expect.any(String), sinceMs: nowMs } },
+    });
+    expect(taken.audit.inUse.kid).not.toBe(tokenKeys.audit.inUse.kid);
+    expect(readPublicKeys(paths, taken, 'audit')).toHaveLength(1);
+    expect((await open(directory)).tokenKeys).toEqual(taken);
   });
 });
 

@@ -1,8 +1,10 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import * as z from 'zod/mini';
 import { replaceFile, syncDirectory, writeNewFile } from '../data-directory/durable-files.ts';
 import { jwkThumbprint } from '../data-directory/key-set.ts';
 import type { DataPaths } from '../data-directory/layout.ts';
+import { parseDataFile } from '../data-directory/parse-data-file.ts';
 import {
   newP256Key,
   type P256PublicJwk,
@@ -105,9 +107,29 @@ const olderFile = (paths: DataPaths, purpose: TokenKeyPurpose) =>
   join(paths.keys, `${purpose}.pem`);
 const olderPurposes = ['challenge', 'decision', 'response'] as const;
 
-/** Takes the keys of a folder over that was made before keys could be rotated. Leaves any other folder as it is. */
+const olderTokenKeysFile = z.looseObject({ version: z.literal(1), challenge: z.unknown() });
+
+/** Checkpoints of the log came later than rotation: a folder without a key for them gets one, in use at once. */
+function addAuditKey(paths: DataPaths, nowMs: number): void {
+  const file = parseDataFile(
+    olderTokenKeysFile,
+    readFileSync(paths.tokenKeys, 'utf8'),
+    paths.tokenKeys,
+  );
+  if ('audit' in file) return;
+  const audit = {
+    in_use: { kid: makeTokenKey(paths, 'audit'), since: new Date(nowMs).toISOString() },
+  };
+  const text = `${JSON.stringify({ ...file, audit }, undefined, 2)}\n`;
+  writeTokenKeys(paths, parseTokenKeys(text, paths.tokenKeys));
+}
+
+/** Takes the keys of a folder over that was made by an earlier version. Leaves any other folder as it is. */
 export function adoptOlderTokenKeys(paths: DataPaths, nowMs: number): void {
-  if (existsSync(paths.tokenKeys)) return;
+  if (existsSync(paths.tokenKeys)) {
+    addAuditKey(paths, nowMs);
+    return;
+  }
   if (!olderPurposes.every((purpose) => existsSync(olderFile(paths, purpose)))) return;
   const adopted = forEachPurpose((purpose) => {
     const path = olderFile(paths, purpose);

@@ -3,7 +3,13 @@ import { parseDataFile } from '../data-directory/parse-data-file.ts';
 
 /** The broker's token keys: which there are for each purpose, and what becomes of them when. Holds no key. */
 
-export const tokenKeyPurposes = ['challenge', 'mtls-evidence', 'decision', 'response'] as const;
+export const tokenKeyPurposes = [
+  'challenge',
+  'mtls-evidence',
+  'decision',
+  'response',
+  'audit',
+] as const;
 export type TokenKeyPurpose = (typeof tokenKeyPurposes)[number];
 
 /** Keys by their `kid` (RFC 7638 thumbprint), times in milliseconds since the epoch. */
@@ -87,6 +93,7 @@ export function forEachPurpose<Value>(
     'mtls-evidence': value('mtls-evidence'),
     decision: value('decision'),
     response: value('response'),
+    audit: value('audit'),
   };
 }
 

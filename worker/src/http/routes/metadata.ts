@@ -7,9 +7,11 @@ export function getKeySet(broker: Broker): Response {
   return Response.json({ key_set: broker.keySet });
 }
 
-/** `GET /.well-known/jwks.json` (RFC 7517): the keys that decision tokens verify with. */
+/** `GET /.well-known/jwks.json` (RFC 7517): the keys that decision tokens and checkpoints of the log verify with. */
 export function getJwks(broker: Broker): Response {
-  const keys = [...broker.decisionKeys.accepted.values()];
+  const keys = [broker.decisionKeys, broker.auditKeys].flatMap(({ accepted }) => [
+    ...accepted.values(),
+  ]);
   return Response.json({
     keys: keys.map(({ publicJwk, kid }) => ({ ...publicJwk, kid, alg: 'ES256', use: 'sig' })),
   });
