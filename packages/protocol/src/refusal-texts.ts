@@ -1,12 +1,18 @@
+import { administrationTexts } from './administration-texts.ts';
 import { commandTexts } from './command-texts.ts';
 import { enrollmentTexts } from './enrollment-texts.ts';
-import type { CommandCode, ProblemCode } from './reason-codes.ts';
+import type { CommandCode, DecisionReason, ProblemCode } from './reason-codes.ts';
 import { askSupport, notOurPage, type ReasonText, tryAgain } from './reason-text.ts';
+import { scepTexts } from './scep-texts.ts';
 
-/** Texts of refused requests and failed commands. Complete by its type. */
-export const refusalTexts: Readonly<Record<ProblemCode | CommandCode, ReasonText>> = {
+/** Texts of refused requests and failed commands. Complete by its type, but for codes that a decision rests on, too. */
+export const refusalTexts: Readonly<
+  Record<Exclude<ProblemCode | CommandCode, DecisionReason>, ReasonText>
+> = {
+  ...administrationTexts,
   ...enrollmentTexts,
   ...commandTexts,
+  ...scepTexts,
   json_malformed: {
     administrator: 'The body is not JSON in UTF-8, or an object in it names a member twice.',
     person: askSupport,
@@ -52,6 +58,40 @@ export const refusalTexts: Readonly<Record<ProblemCode | CommandCode, ReasonText
   rate_limited: {
     administrator: 'Too many refused requests in a short time; see Retry-After.',
     person: 'Too many attempts. Wait a minute and try again.',
+  },
+  renewal_certificate_unknown: {
+    administrator:
+      'No certificate of this device with this fingerprint is on record, so there is nothing to renew.',
+    person: askSupport,
+  },
+  renewal_certificate_revoked: {
+    administrator:
+      'The certificate is revoked, or its user was: it is not renewed. Enroll the device anew with a new key.',
+    person: askSupport,
+  },
+  renewal_certificate_suspended: {
+    administrator: 'The certificate is on hold. Release it, and the device can renew it.',
+    person: askSupport,
+  },
+  renewal_certificate_expired: {
+    administrator:
+      'The certificate has expired, and an expired one proves nothing. Enroll the device anew.',
+    person: askSupport,
+  },
+  renewal_certificate_superseded: {
+    administrator:
+      'A newer certificate replaced this one: its key was changed, or the overlap has ended. Renew with the newer one.',
+    person: askSupport,
+  },
+  renewal_key_in_use: {
+    administrator:
+      'The new key already has a certificate of this device that is not being renewed. Make another key.',
+    person: askSupport,
+  },
+  renewal_limit_reached: {
+    administrator:
+      'This certificate was renewed so often that 5 of its line still count. Wait until the overlap of the older ones has ended.',
+    person: askSupport,
   },
   certificate_not_found: {
     administrator: 'The device has no certificate with this fingerprint.',
