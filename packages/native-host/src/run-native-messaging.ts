@@ -12,6 +12,9 @@ function logDefect(error: unknown): void {
   log(error instanceof Error ? (error.stack ?? error.message) : String(error));
 }
 
+/** Browsers end a host about two seconds after they close its port. A renewal that is cut off is repeated. */
+const backgroundTimeoutMs = 1_500;
+
 const nowSeconds = () => Math.floor(Date.now() / 1000);
 
 /**
@@ -49,6 +52,11 @@ export async function runNativeMessaging(configurationPath: string): Promise<num
     if (!refreshed.ok && refreshed.reason !== 'not_enrolled') {
       log(`${refreshed.reason}: ${refreshed.detail}`);
     }
+    // A device whose task for renewals does not run renews when somebody signs in.
+    const { renewIfDue } = await import('./renewal/renew-if-due.ts');
+    const renewed = await renewIfDue(configuration.value, nowSeconds(), backgroundTimeoutMs);
+    if (!renewed.ok && renewed.reason !== 'not_enrolled')
+      log(`${renewed.reason}: ${renewed.detail}`);
   };
 
   let hasAnswered = false;

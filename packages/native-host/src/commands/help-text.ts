@@ -4,11 +4,17 @@ export function helpText(): string {
   return `countersign: proves to your company's sign-in pages that this is a managed device
 
   countersign enroll --broker URL [--token-file FILE] [--replace] [--config FILE]
-      Gets this device its certificate. The enrollment token is read from FILE, from the environment variable
-      COUNTERSIGN_ENROLLMENT_TOKEN, or from standard input. May be repeated: a device that is enrolled stays as it is.
+      Gets this device its certificate. What permits it, a one-time enrollment token or the organization secret
+      (cses_…), is read from FILE, from the environment variable COUNTERSIGN_ENROLLMENT_TOKEN, or from standard input.
+      May be repeated: a device that is enrolled stays as it is.
       With --replace such a device makes a new key and enrolls anew with a new token: for a certificate that was revoked
       or that the broker does not know any more, and for a key that was copied, blocked or lost. The old certificate
       stays in use until the new one is stored; then the old key is deleted.
+
+  countersign renew [--if-due] [--rekey] [--config FILE]
+      Asks for a newer certificate for the same key; the broker gives one when it is time, else the one there is.
+      With --if-due nothing is asked before the time has come, and after a failure not before a while: for a task that
+      runs at every login and once a day. With --rekey a new key takes the place of the current one.
 
   countersign status [--json] [--config FILE]
       Shows configuration, enrollment, certificate and key.

@@ -13,9 +13,15 @@ export type Invocation =
       readonly tokenFile?: string;
       readonly replace?: true;
     }
+  | {
+      readonly command: 'renew';
+      readonly configurationPath: string;
+      readonly ifDue: boolean;
+      readonly rekey: boolean;
+    }
   | { readonly command: 'status'; readonly configurationPath: string; readonly json: boolean };
 
-const commands = ['enroll', 'status', 'native-messaging'] as const;
+const commands = ['enroll', 'renew', 'status', 'native-messaging'] as const;
 type Command = (typeof commands)[number];
 
 type Options = {
@@ -32,6 +38,8 @@ const valueOptions: Readonly<Record<string, readonly Command[]>> = {
 const flagOptions: Readonly<Record<string, readonly Command[]>> = {
   '--json': ['status'],
   '--replace': ['enroll'],
+  '--if-due': ['renew'],
+  '--rekey': ['renew'],
 };
 
 /**
@@ -114,6 +122,11 @@ function buildInvocation(
   if (command === 'native-messaging') return succeed({ command, configurationPath });
   if (command === 'status') {
     return succeed({ command, configurationPath, json: flags.has('--json') });
+  }
+  if (command === 'renew') {
+    const [ifDue, rekey] = [flags.has('--if-due'), flags.has('--rekey')];
+    if (ifDue && rekey) return fail('usage_invalid', 'renew takes --if-due or --rekey, not both');
+    return succeed({ command, configurationPath, ifDue, rekey });
   }
   const brokerUrl = values.get('--broker');
   const tokenFile = values.get('--token-file');

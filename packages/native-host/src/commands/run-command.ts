@@ -4,6 +4,7 @@ import { enrollCommand } from './enroll-command.ts';
 import { helpText } from './help-text.ts';
 import type { Invocation } from './parse-command-line.ts';
 import { exitCodes, type Output, printFailure } from './print.ts';
+import { renewCommand } from './renew-command.ts';
 import { statusCommand } from './status-command.ts';
 
 const output: Output = {
@@ -24,6 +25,8 @@ export async function runCommand(invocation: Result<Invocation, 'usage_invalid'>
       return exitCodes.done;
     case 'status':
       return statusCommand(value, output);
+    case 'renew':
+      return renewCommand({ ...value, nowSeconds: Math.floor(Date.now() / 1000) }, output);
     case 'enroll': {
       const { configurationPath, brokerUrl, tokenFile, replace } = value;
       return enrollCommand(
