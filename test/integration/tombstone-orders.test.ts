@@ -71,7 +71,7 @@ async function take(order: readonly Step[], end: (user: string) => Promise<unkno
     bind: () => signIn.decide(),
     end: () => end(user),
     bury: () => burials.bury(shard, user, 1),
-    reactivate: () => organizationObject().setUserActive(user, true),
+    reactivate: () => organizationObject().setUserActive('owner', user, true),
   };
   const outcomes = new Map<Step, unknown>();
   for (const step of order) outcomes.set(step, await steps[step]());
@@ -122,7 +122,7 @@ async function expectAfterwards(
 }
 
 describe('#37 a first binding against a deactivation', () => {
-  const deactivate = (user: string) => organizationObject().setUserActive(user, false);
+  const deactivate = (user: string) => organizationObject().setUserActive('owner', user, false);
 
   it.each(table([signInSteps, ['end', 'bury']]))('%s', async (_, order) => {
     const taken = await take(order, deactivate);
@@ -143,7 +143,9 @@ describe('#37 a first binding against a deactivation', () => {
 
 describe('#37 a first binding against a revocation by user', () => {
   it.each(table([signInSteps, ['end', 'bury']]))('%s', async (_, order) => {
-    const taken = await take(order, (user) => organizationObject().revokeUser(user, 'unspecified'));
+    const taken = await take(order, (user) =>
+      organizationObject().revokeUser('owner', user, 'unspecified'),
+    );
     expectBinding(taken, expected(order, true));
     await expectAfterwards(taken, expected(order, true));
   });
@@ -155,7 +157,7 @@ describe('#37 the unbound certificate of a device whose binding has ended', () =
     const [device] = devices;
     const spare = await FakeDevice.create(device?.hardwareId);
     await broker.enroll(spare);
-    await organizationObject().revokeUser(user, 'unspecified');
+    await organizationObject().revokeUser('owner', user, 'unspecified');
     const signIn = await SteppedSignIn.prepare(client, spare, user);
     expect(await signIn.decide()).toEqual({ kind: 'needs_reservation' });
     await signIn.reserve();
@@ -181,7 +183,7 @@ describe('#37 the unbound certificate of a device whose binding has ended', () =
 
 it('lets a user whose bindings ended bind anew although the clock went back since', async () => {
   const user = newUser();
-  await organizationObject().revokeUser(user, 'unspecified');
+  await organizationObject().revokeUser('owner', user, 'unspecified');
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 60_000 });
   const device = await FakeDevice.create();
   await broker.enroll(device);
@@ -198,7 +200,7 @@ it.each([{ enforcement: 'monitor' }, { other_devices: 'step_up' }] as const)(
     await broker.enroll(device);
     const lenient = await broker.registerClient(policy);
     const signIn = await SteppedSignIn.prepare(lenient, device, user);
-    await organizationObject().setUserActive(user, false);
+    await organizationObject().setUserActive('owner', user, false);
     await signIn.reserve();
     expect(await signIn.decide()).toMatchObject({
       record: { decision: false, reason: 'subject_inactive', token: expect.anything() },

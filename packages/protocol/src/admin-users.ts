@@ -3,7 +3,7 @@ import { revocationInput } from './admin.ts';
 import { evaluationRequest } from './evaluation.ts';
 
 /**
- * The admin API's part on users: `Authorization: Bearer <owner token>`. In paths a user id is one percent-encoded
+ * The admin API's part on users. In paths a user id is one percent-encoded
  * segment (RFC 3986 section 2.1, UTF-8); it is compared with `subject.id` of sign-ins character by character.
  */
 export const userId = evaluationRequest.shape.subject.shape.id;
@@ -31,14 +31,17 @@ export const userChangeAnswer = z.object({
 export const jobAnswer = z.object({
   job_id: z.string(),
   status: jobStatus,
-  user_id: z.string(),
+  /** What ends: bindings of a user, or everything of an integration. */
+  kind: z.enum(['user', 'integration']),
+  user_id: z.optional(z.string()),
   /** Bindings of this epoch and of older ones end. */
-  epoch: z.int(),
-  /** `deactivated`, or the reason of a revocation. */
+  epoch: z.optional(z.int()),
+  integration_id: z.optional(z.string()),
+  /** `deactivated`, the reason of a revocation, or `deleted`. */
   reason: z.string(),
   created_at: z.string(),
   completed_at: z.optional(z.string()),
-  /** Shards that may hold a binding of the user, and how many of them have ended it on disk. */
+  /** Shards that are to end it, and how many of them have it on disk. */
   shards: z.object({ total: z.int(), reached: z.int() }),
 });
 export type JobAnswer = z.infer<typeof jobAnswer>;
@@ -47,6 +50,8 @@ export type JobAnswer = z.infer<typeof jobAnswer>;
 export const userAnswer = z.object({
   user_id: z.string(),
   active: z.boolean(),
+  /** Made known by an administrator, and not only by a sign-in. */
+  provisioned: z.boolean(),
   epoch: z.int(),
   /** In how many shards a certificate may have been bound to this user. */
   bound_shards: z.int(),

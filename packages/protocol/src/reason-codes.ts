@@ -220,6 +220,13 @@ export const problemCodes = [
   'scep_challenge_wrong_device',
   'scep_device_unnamed',
   'scep_transaction_reused',
+  'device_not_managed',
+  'device_not_in_inventory',
+  'device_check_in_stale',
+  'integration_unavailable',
+  'integration_credentials_invalid',
+  'integration_answer_malformed',
+  'webhook_authentication_failed',
 ] as const;
 export type ProblemCode = (typeof problemCodes)[number];
 

@@ -1,6 +1,7 @@
 import { administrationTexts } from './administration-texts.ts';
 import { commandTexts } from './command-texts.ts';
 import { enrollmentTexts } from './enrollment-texts.ts';
+import { integrationTexts } from './integration-texts.ts';
 import type { CommandCode, DecisionReason, ProblemCode } from './reason-codes.ts';
 import { askSupport, notOurPage, type ReasonText, tryAgain } from './reason-text.ts';
 import { scepTexts } from './scep-texts.ts';
@@ -10,6 +11,7 @@ export const refusalTexts: Readonly<
   Record<Exclude<ProblemCode | CommandCode, DecisionReason>, ReasonText>
 > = {
   ...administrationTexts,
+  ...integrationTexts,
   ...enrollmentTexts,
   ...commandTexts,
   ...scepTexts,

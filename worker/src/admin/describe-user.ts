@@ -8,8 +8,10 @@ export function describeJob(job: TombstoneJob): JobAnswer {
   return {
     job_id: job.job_id,
     status: job.completed_at_ms === null ? 'pending' : 'complete',
-    user_id: job.user_id,
-    epoch: job.epoch,
+    kind: job.kind,
+    ...(job.kind === 'user'
+      ? { user_id: job.user_id, epoch: job.epoch }
+      : { integration_id: job.integration_id }),
     reason: job.reason,
     created_at: new Date(job.created_at_ms).toISOString(),
     ...(job.completed_at_ms === null
@@ -28,6 +30,7 @@ export function describeUser(
   return {
     user_id: user.user_id,
     active: user.active === 1,
+    provisioned: user.provisioned === 1,
     epoch: user.epoch,
     bound_shards: boundShards,
     jobs: jobs.map(describeJob),

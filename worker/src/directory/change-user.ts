@@ -1,3 +1,4 @@
+import type { Outcome } from './record-change.ts';
 import {
   createTombstoneJob,
   findTombstoneJob,
@@ -9,7 +10,6 @@ import { findUser, storeUser, type UserRow, unknownUser } from './user-records.t
 /** `job` is the one that the change waits for; `undefined` when it is complete as it is. */
 export type UserChange = {
   readonly user: UserRow;
-  readonly changed: boolean;
   readonly job: TombstoneJob | undefined;
 };
 
@@ -31,28 +31,58 @@ function endEpoch(
   const changed: UserRow = { ...user, active, epoch: user.epoch + 1, epoch_since_ms: newJob.nowMs };
   storeUser(sql, changed);
   createTombstoneJob(sql, { userId: user.user_id, epoch: user.epoch, reason, ...newJob });
-  return { user: changed, changed: true, job: findTombstoneJob(sql, newJob.jobId) };
+  return { user: changed, job: findTombstoneJob(sql, newJob.jobId) };
 }
+
+const eventOf = (
+  event_type:
+    | 'admin.user.deactivate'
+    | 'admin.user.reactivate'
+    | 'admin.user.create'
+    | 'admin.user.revoke',
+  { user_id, epoch }: UserRow,
+  job?: TombstoneJob,
+) => ({
+  event_type,
+  user: user_id,
+  debug_data: { epoch: String(epoch), ...(job === undefined ? {} : { job_id: job.job_id }) },
+});
 
 /**
  * Deactivates a user, known or not; nobody inactive binds a certificate. Of one who is inactive already, no binding can
  * have come to be: the change waits for the job that is running, if there is one.
  */
-export function deactivateUser(sql: SqlStorage, userId: string, newJob: NewJob): UserChange {
+export function deactivateUser(
+  sql: SqlStorage,
+  userId: string,
+  newJob: NewJob,
+): Outcome<UserChange> {
   const user = findUser(sql, userId) ?? unknownUser(userId);
-  if (user.active === 1) return endEpoch(sql, user, 0, 'deactivated', newJob);
-  return { user, changed: false, job: runningTombstoneJobs(sql, userId).at(-1) };
+  if (user.active === 0) {
+    const job = runningTombstoneJobs(sql, userId).at(-1);
+    return { ok: true, value: { user, job }, event: undefined };
+  }
+  const change = endEpoch(sql, { ...user, provisioned: 1 }, 0, 'deactivated', newJob);
+  return {
+    ok: true,
+    value: change,
+    event: eventOf('admin.user.deactivate', change.user, change.job),
+  };
 }
 
-/** Lets a user sign in again, with new certificates: what was ended stays so, and running jobs go on. */
-export function reactivateUser(sql: SqlStorage, userId: string): UserChange {
-  const known = findUser(sql, userId);
-  if (known?.active !== 0) {
-    return { user: known ?? unknownUser(userId), changed: false, job: undefined };
+/**
+ * Lets a user sign in again, with new certificates: what was ended stays so, and running jobs go on. One of whom nothing
+ * was on record is made known.
+ */
+export function reactivateUser(sql: SqlStorage, userId: string): Outcome<UserChange> {
+  const known = findUser(sql, userId) ?? unknownUser(userId);
+  if (known.active === 1 && known.provisioned === 1) {
+    return { ok: true, value: { user: known, job: undefined }, event: undefined };
   }
-  const user: UserRow = { ...known, active: 1 };
+  const user: UserRow = { ...known, active: 1, provisioned: 1 };
   storeUser(sql, user);
-  return { user, changed: true, job: undefined };
+  const type = known.active === 1 ? 'admin.user.create' : 'admin.user.reactivate';
+  return { ok: true, value: { user, job: undefined }, event: eventOf(type, user) };
 }
 
 /** Ends the bindings of a user who may sign in again at once, with new certificates. Each call is a revocation. */
@@ -61,7 +91,9 @@ export function revokeUser(
   userId: string,
   reason: string,
   newJob: NewJob,
-): UserChange {
+): Outcome<UserChange> {
   const user = findUser(sql, userId) ?? unknownUser(userId);
-  return endEpoch(sql, user, user.active, reason, newJob);
+  const change = endEpoch(sql, user, user.active, reason, newJob);
+  const event = eventOf('admin.user.revoke', change.user, change.job);
+  return { ok: true, value: change, event: { ...event, reason } };
 }

@@ -11,11 +11,7 @@ export type DeliveryContext = {
   readonly store: DurableStore;
   readonly now: () => number;
   /** Has a shard write a tombstone. Idempotent. Answers, or throws, what it likes when it could not. */
-  readonly bury: (
-    shard: number,
-    userId: string,
-    epoch: number,
-  ) => Promise<{ readonly ok: boolean }>;
+  readonly bury: (delivery: Delivery) => Promise<{ readonly ok: boolean }>;
   readonly onFailure: (delivery: Delivery, detail: string) => void;
 };
 
@@ -40,7 +36,7 @@ async function deliver(context: DeliveryContext, delivery: Delivery): Promise<bo
   const { store, bury, now } = context;
   let failure: string | undefined;
   try {
-    const answer = await withinTimeout(bury(delivery.shard, delivery.user_id, delivery.epoch));
+    const answer = await withinTimeout(bury(delivery));
     if (!answer.ok) failure = JSON.stringify(answer);
   } catch (error) {
     failure = String(error);

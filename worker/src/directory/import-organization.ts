@@ -9,6 +9,7 @@ import * as z from 'zod/mini';
 import { ImportError, importRows, textOf } from '../storage/import-rows.ts';
 import { readChanges } from '../storage/state-marks.ts';
 import { raiseVersion, readVersion } from './organization-records.ts';
+import { appendAdminEvent } from './record-change.ts';
 
 /** The organization's part in an export, an import, and in noticing an older copy. All within blocks of its object. */
 
@@ -61,9 +62,10 @@ export function readArchivedHeads(sql: SqlStorage) {
  * @throws ImportError
  */
 export function beginImport(sql: SqlStorage, beginning: ImportBeginning, nowMs: number): void {
-  const taken = ['applications', 'clients', 'users', 'binding_reservations', 'imports'].find(
-    (table) => sql.exec(`SELECT 1 FROM ${table} LIMIT 1`).toArray().length > 0,
-  );
+  const taken = [
+    ...['applications', 'clients', 'users', 'binding_reservations', 'imports'],
+    ...['integrations', 'user_groups', 'admins', 'idempotency_keys', 'decisions'],
+  ].find((table) => sql.exec(`SELECT 1 FROM ${table} LIMIT 1`).toArray().length > 0);
   if (taken !== undefined || readVersion(sql) !== 1) {
     throw new ImportError(
       `an import needs an organization in which nothing is stored yet (see ${taken ?? 'settings'})`,
@@ -82,6 +84,7 @@ export function beginImport(sql: SqlStorage, beginning: ImportBeginning, nowMs: 
 /**
  * Stores a page of the organization's own tables. Left out is what follows from the new shards: the deployment, the
  * reservations, and which shards a tombstone has still to reach, since an import brings every one to all of them.
+ * Sealed credentials cross as they are: they open where the key for stored secrets is the same.
  *
  * @throws ImportError
  */
@@ -133,9 +136,16 @@ export function importReservations(
  *
  * @throws ImportError
  */
-export function finishImport(sql: SqlStorage, importId: string, nowMs: number): void {
+export function finishImport(
+  sql: SqlStorage,
+  adminId: string,
+  importId: string,
+  nowMs: number,
+): void {
   assertRunning(sql, importId);
   raiseVersion(sql);
+  const event = { event_type: 'admin.state.import', debug_data: { import_id: importId } } as const;
+  appendAdminEvent(sql, adminId, event, nowMs);
   sql.exec('UPDATE tombstone_jobs SET completed_at_ms = ? WHERE completed_at_ms IS NULL', nowMs);
   sql.exec('UPDATE imports SET finished_at_ms = ? WHERE import_id = ?', nowMs, importId);
 }

@@ -2,6 +2,7 @@ import type { StorageUnavailable } from '../storage/durable-store.ts';
 import type { UserChange } from './change-user.ts';
 import type { IntegrationWithCredentials } from './integration-records.ts';
 import type { StoredSnapshot } from './organization-snapshot.ts';
+import type { Recorded } from './record-change.ts';
 import type { TombstoneJob } from './tombstone-job.ts';
 import type { UserRow } from './user-records.ts';
 
@@ -26,12 +27,16 @@ export type SnapshotAnswer =
       readonly detail: string;
     };
 
-export type ChangeAnswer =
-  | { readonly ok: true; readonly version: number; readonly changed: boolean }
-  | { readonly ok: false; readonly code: 'storage_unavailable' }
-  | { readonly ok: false; readonly code: 'application_not_found'; readonly application: string };
+/** What is answered to a change: what the change made, or why it was refused. */
+export type Changed<Value, Refused = never> = Recorded<Value> | Refused | StorageUnavailable;
 
-export type UserChangeAnswer = ({ readonly ok: true } & UserChange) | StorageUnavailable;
+export type ApplicationRefusal = {
+  readonly ok: false;
+  readonly code: 'application_not_found';
+  readonly application: string;
+};
+
+export type UserChangeAnswer = Changed<UserChange>;
 
 export type UserDescription =
   | {

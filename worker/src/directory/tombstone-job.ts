@@ -2,16 +2,21 @@ import { narrowingCompletesAfterMs } from '@countersign/protocol/limits';
 import * as z from 'zod/mini';
 
 /**
- * A durable job: brings one user's tombstone to every shard that may hold a binding of that user. A delivery is a shard
- * that has not acknowledged yet; its row goes with the acknowledgement. The job is complete when none is left and every
- * snapshot from before the change is too old to be used. Everything here is one block of its caller, or part of one.
+ * A durable job: brings a tombstone to shards, a user's to every shard that may hold a binding of that user, a deleted
+ * integration's to all. A delivery is a shard that has not acknowledged yet; its row goes with the acknowledgement. The
+ * job is complete when none is left and every snapshot from before the change is too old to be used. Everything here is
+ * one block of its caller, or part of one.
  */
 export const tombstoneJobRow = z.object({
   job_id: z.string(),
+  kind: z.enum(['user', 'integration']),
+  /** Empty for another kind. */
   user_id: z.string(),
-  /** Bindings of this epoch and of older ones end. */
+  /** Bindings of this epoch and of older ones end; 0 for another kind. */
   epoch: z.int(),
-  /** `deactivated`, or the reason of a revocation. */
+  /** Empty for another kind. */
+  integration_id: z.string(),
+  /** `deactivated`, the reason of a revocation, or `deleted`. */
   reason: z.string(),
   created_at_ms: z.int(),
   /** How many shards were to be reached when it began. */
@@ -29,45 +34,73 @@ const deliveryRow = z.object({
   job_id: z.string(),
   shard: z.int(),
   attempts: z.int(),
+  kind: z.enum(['user', 'integration']),
   user_id: z.string(),
   epoch: z.int(),
+  integration_id: z.string(),
 });
 export type Delivery = z.infer<typeof deliveryRow>;
 
 const firstRetryMs = 500;
 const longestRetryMs = 60_000;
 
+type NewJob = {
+  readonly jobId: string;
+  readonly kind: TombstoneJobRow['kind'];
+  readonly userId: string;
+  readonly epoch: number;
+  readonly integrationId: string;
+  readonly reason: string;
+  readonly nowMs: number;
+};
+
+/** Stores the job of deliveries that were just stored. */
+function storeJob(sql: SqlStorage, job: NewJob): void {
+  sql.exec(
+    `INSERT INTO tombstone_jobs (job_id, kind, user_id, epoch, integration_id, reason,
+       created_at_ms, shards, completes_from_ms)
+     VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT COUNT(*) FROM tombstone_deliveries WHERE job_id = ?), ?)`,
+    job.jobId,
+    job.kind,
+    job.userId,
+    job.epoch,
+    job.integrationId,
+    job.reason,
+    job.nowMs,
+    job.jobId,
+    job.nowMs + narrowingCompletesAfterMs,
+  );
+}
+
 /** Begins a job for every shard that is reserved at this moment. */
 export function createTombstoneJob(
   sql: SqlStorage,
-  about: {
-    readonly jobId: string;
-    readonly userId: string;
-    readonly epoch: number;
-    readonly reason: string;
-    readonly nowMs: number;
-  },
+  about: Omit<NewJob, 'kind' | 'integrationId'>,
 ): void {
-  const { jobId, userId, epoch, reason, nowMs } = about;
   sql.exec(
     `INSERT INTO tombstone_deliveries (job_id, shard, attempts, due_at_ms)
      SELECT ?, shard, 0, ? FROM binding_reservations WHERE user_id = ?`,
-    jobId,
-    nowMs,
-    userId,
+    about.jobId,
+    about.nowMs,
+    about.userId,
   );
-  sql.exec(
-    `INSERT INTO tombstone_jobs (job_id, user_id, epoch, reason, created_at_ms, shards,
-       completes_from_ms)
-     VALUES (?, ?, ?, ?, ?, (SELECT COUNT(*) FROM tombstone_deliveries WHERE job_id = ?), ?)`,
-    jobId,
-    userId,
-    epoch,
-    reason,
-    nowMs,
-    jobId,
-    nowMs + narrowingCompletesAfterMs,
-  );
+  storeJob(sql, { ...about, kind: 'user', integrationId: '' });
+}
+
+/** Begins the job of a deleted integration, for every shard: nobody has noted which of them hold its certificates. */
+export function createIntegrationJob(
+  sql: SqlStorage,
+  about: Pick<NewJob, 'jobId' | 'integrationId' | 'nowMs'> & { readonly shardCount: number },
+): void {
+  for (let shard = 0; shard < about.shardCount; shard += 1) {
+    sql.exec(
+      'INSERT INTO tombstone_deliveries (job_id, shard, attempts, due_at_ms) VALUES (?, ?, 0, ?)',
+      about.jobId,
+      shard,
+      about.nowMs,
+    );
+  }
+  storeJob(sql, { ...about, kind: 'integration', userId: '', epoch: 0, reason: 'deleted' });
 }
 
 function withUnreached(sql: SqlStorage, row: TombstoneJobRow): TombstoneJob {
@@ -87,12 +120,26 @@ export function findTombstoneJob(sql: SqlStorage, jobId: string): TombstoneJob |
   return row === undefined ? undefined : withUnreached(sql, tombstoneJobRow.parse(row));
 }
 
+/** The job of a deleted integration, complete or not. */
+export function findIntegrationJob(
+  sql: SqlStorage,
+  integrationId: string,
+): TombstoneJob | undefined {
+  const [row] = sql
+    .exec(
+      `SELECT ${jobColumns} FROM tombstone_jobs WHERE kind = 'integration' AND integration_id = ?`,
+      integrationId,
+    )
+    .toArray();
+  return row === undefined ? undefined : withUnreached(sql, tombstoneJobRow.parse(row));
+}
+
 /** Jobs of a user that are not complete, oldest first. */
 export function runningTombstoneJobs(sql: SqlStorage, userId: string): TombstoneJob[] {
   return sql
     .exec(
       `SELECT ${jobColumns} FROM tombstone_jobs
-       WHERE user_id = ? AND completed_at_ms IS NULL ORDER BY epoch`,
+       WHERE user_id = ? AND kind = 'user' AND completed_at_ms IS NULL ORDER BY epoch`,
       userId,
     )
     .toArray()
@@ -103,7 +150,7 @@ export function runningTombstoneJobs(sql: SqlStorage, userId: string): Tombstone
 export function dueDeliveries(sql: SqlStorage, nowMs: number, limit: number): Delivery[] {
   return sql
     .exec(
-      `SELECT job_id, shard, attempts, user_id, epoch
+      `SELECT job_id, shard, attempts, kind, user_id, epoch, integration_id
        FROM tombstone_deliveries JOIN tombstone_jobs USING (job_id)
        WHERE due_at_ms <= ? OR due_at_ms > ? ORDER BY due_at_ms LIMIT ?`,
       nowMs,

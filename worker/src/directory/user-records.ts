@@ -7,6 +7,8 @@ export const userRow = z.object({
   active: z.union([z.literal(0), z.literal(1)]),
   epoch: z.int(),
   epoch_since_ms: z.int(),
+  /** Made known by an administrator, and not only by a sign-in. */
+  provisioned: z.union([z.literal(0), z.literal(1)]),
 });
 export type UserRow = z.infer<typeof userRow>;
 
@@ -16,25 +18,39 @@ export const unknownUser = (userId: string): UserRow => ({
   active: 1,
   epoch: 1,
   epoch_since_ms: 0,
+  provisioned: 0,
 });
 
 export function findUser(sql: SqlStorage, userId: string): UserRow | undefined {
   const [row] = sql
-    .exec('SELECT user_id, active, epoch, epoch_since_ms FROM users WHERE user_id = ?', userId)
+    .exec(
+      'SELECT user_id, active, epoch, epoch_since_ms, provisioned FROM users WHERE user_id = ?',
+      userId,
+    )
     .toArray();
   return row === undefined ? undefined : userRow.parse(row);
 }
 
 export function storeUser(sql: SqlStorage, user: UserRow): void {
   sql.exec(
-    `INSERT INTO users (user_id, active, epoch, epoch_since_ms) VALUES (?, ?, ?, ?)
+    `INSERT INTO users (user_id, active, epoch, epoch_since_ms, provisioned) VALUES (?, ?, ?, ?, ?)
      ON CONFLICT (user_id) DO UPDATE SET active = excluded.active, epoch = excluded.epoch,
-       epoch_since_ms = excluded.epoch_since_ms`,
+       epoch_since_ms = excluded.epoch_since_ms, provisioned = excluded.provisioned`,
     user.user_id,
     user.active,
     user.epoch,
     user.epoch_since_ms,
+    user.provisioned,
   );
+}
+
+export type UserStanding = 'active' | 'inactive' | 'unknown';
+
+/** Whether a certificate may be asked for in this user's name: not unless an administrator has made the user known. */
+export function readUserStanding(sql: SqlStorage, userId: string): UserStanding {
+  const user = findUser(sql, userId);
+  if (user?.active === 0) return 'inactive';
+  return user?.provisioned === 1 ? 'active' : 'unknown';
 }
 
 /** The ids of all inactive users: a JSON list, made by the database. */

@@ -127,11 +127,21 @@ const statusOf: Readonly<Record<ProblemCode, Status>> = {
   scep_challenge_wrong_device: 403,
   scep_device_unnamed: 403,
   scep_transaction_reused: 403,
+  device_not_managed: 403,
+  device_not_in_inventory: 403,
+  device_check_in_stale: 403,
+  integration_unavailable: 503,
+  integration_credentials_invalid: 503,
+  integration_answer_malformed: 503,
+  webhook_authentication_failed: 401,
 };
 
 const retryAfterByCode: Partial<Record<ProblemCode, number>> = {
   idempotency_in_progress: 2,
   rate_limited: 60,
+  integration_unavailable: 60,
+  integration_credentials_invalid: 300,
+  integration_answer_malformed: 300,
   enrollment_throttled: 600,
   read_only: 300,
   snapshot_unavailable: 1,
@@ -142,6 +152,7 @@ const retryAfterByCode: Partial<Record<ProblemCode, number>> = {
 const authenticationChallenges: Partial<Record<ProblemCode, string>> = {
   client_authentication_failed: 'Basic realm="countersign", Bearer',
   admin_authentication_failed: 'Bearer',
+  webhook_authentication_failed: 'Basic realm="countersign", Bearer',
 };
 
 /** RFC 9457 problem document. The text for administrators is the title: it is written to be read in a log. */

@@ -9,7 +9,10 @@ export type BodyResult<Value> =
   | { readonly ok: false; readonly problem: Problem };
 
 /** Reads at most `maxBytes`, whatever Content-Length says; `undefined` when there is more. */
-export async function readLimited(request: Request, maxBytes: number): Promise<Uint8Array | undefined> {
+export async function readLimited(
+  request: Request,
+  maxBytes: number,
+): Promise<Uint8Array | undefined> {
   if (Number(request.headers.get('Content-Length') ?? 0) > maxBytes) return undefined;
   if (request.body === null) return new Uint8Array(0);
   // The runtime holds a sender to its Content-Length; only a body without one has to be counted as it comes.

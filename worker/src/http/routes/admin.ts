@@ -11,41 +11,18 @@ import { describeDevice } from '../../admin/describe-device.ts';
 import { currentTimeMs } from '../../clock.ts';
 import { deviceIdOf, normalizeHardwareId } from '../../device/hardware-id.ts';
 import { shardOfBytes, shardOfId } from '../../device/placement.ts';
-import type { ChangeAnswer } from '../../directory/organization-answers.ts';
-import { secretMatches } from '../authenticate-client.ts';
+import type { ApplicationRefusal, Changed } from '../../directory/organization-answers.ts';
 import { askObject, type Broker, deviceShard, keyShard } from '../broker.ts';
+import { forAdmin } from '../for-admin.ts';
 import { readBody } from '../read-body.ts';
 import { readWhole } from '../read-whole.ts';
 import { logEvent, type RouteContext } from '../route-context.ts';
-
-type AdminRoute = (broker: Broker, context: RouteContext) => Promise<Response>;
-
-/** Whether the request has the owner token. Bearer only: nothing a browser would send by itself. */
-export function isOwner(broker: Broker, request: Request): boolean {
-  const [scheme, token = '', ...rest] = (request.headers.get('Authorization') ?? '').split(' ');
-  return (
-    scheme?.toLowerCase() === 'bearer' &&
-    rest.length === 0 &&
-    secretMatches(token, broker.ownerTokenSha256)
-  );
-}
-
-/** Puts the owner token's check in front of a route, and that of the deployment. */
-export function forOwner(route: AdminRoute): AdminRoute {
-  return async (broker, context) => {
-    if (!isOwner(broker, context.request))
-      return context.refuse({ code: 'admin_authentication_failed' });
-    const ready = await broker.snapshots.read(currentTimeMs(), context.waitUntil);
-    if (!ready.ok) return context.refuse({ code: ready.code, detail: ready.detail });
-    return await route(broker, context);
-  };
-}
 
 async function answerChange(
   broker: Broker,
   context: RouteContext,
   id: string,
-  answer: ChangeAnswer,
+  answer: Changed<undefined, ApplicationRefusal>,
 ): Promise<Response> {
   if (!answer.ok) {
     return answer.code === 'application_not_found'
@@ -69,63 +46,76 @@ async function answerChange(
 }
 
 /** `PUT /v1/admin/applications/{id}`. */
-export const putApplication = forOwner(async (broker, context) => {
-  const id = parseFields(chosenId, context.parameter('id'));
-  if (!id.ok) return context.refuse({ code: 'field_invalid', field: 'id', detail: id.detail });
-  const body = await readBody(context.request, applicationInput);
-  if (!body.ok) return context.refuse(body.problem);
-  return await answerChange(
-    broker,
-    context,
-    id.value,
-    await askObject(() => broker.organization().putApplication(id.value, body.value)),
-  );
-});
+export const putApplication = forAdmin(
+  { permission: 'applications.write', event: 'admin.application.update', recorded: 'with_change' },
+  async (broker, context) => {
+    const id = parseFields(chosenId, context.parameter('id'));
+    if (!id.ok) return context.refuse({ code: 'field_invalid', field: 'id', detail: id.detail });
+    const body = await readBody(context.request, applicationInput);
+    if (!body.ok) return context.refuse(body.problem);
+    return await answerChange(
+      broker,
+      context,
+      id.value,
+      await askObject(() =>
+        broker.organization().putApplication(context.admin.adminId, id.value, body.value),
+      ),
+    );
+  },
+);
 
 /** `PUT /v1/admin/clients/{id}`. */
-export const putClient = forOwner(async (broker, context) => {
-  const id = parseFields(chosenId, context.parameter('id'));
-  if (!id.ok) return context.refuse({ code: 'field_invalid', field: 'id', detail: id.detail });
-  const body = await readBody(context.request, clientInput);
-  if (!body.ok) return context.refuse(body.problem);
-  return await answerChange(
-    broker,
-    context,
-    id.value,
-    await askObject(() => broker.organization().putClient(id.value, body.value)),
-  );
-});
+export const putClient = forAdmin(
+  { permission: 'applications.write', event: 'admin.client.update', recorded: 'with_change' },
+  async (broker, context) => {
+    const id = parseFields(chosenId, context.parameter('id'));
+    if (!id.ok) return context.refuse({ code: 'field_invalid', field: 'id', detail: id.detail });
+    const body = await readBody(context.request, clientInput);
+    if (!body.ok) return context.refuse(body.problem);
+    return await answerChange(
+      broker,
+      context,
+      id.value,
+      await askObject(() =>
+        broker.organization().putClient(context.admin.adminId, id.value, body.value),
+      ),
+    );
+  },
+);
 
 /** `POST /v1/admin/enrollment-tokens`: a one-time token for one piece of hardware. The token is shown this once. */
-export const postEnrollmentToken = forOwner(async (broker, context) => {
-  const body = await readBody(context.request, enrollmentTokenInput);
-  if (!body.ok) return context.refuse(body.problem);
-  const hardware = normalizeHardwareId(body.value.hardware_id);
-  if (!hardware.ok) return context.refuse(hardware);
-  const deviceId = await deviceIdOf(hardware.value.identity, broker.deviceIdKey);
-  const token = encodeBase64url(crypto.getRandomValues(new Uint8Array(32)));
-  const tokenSha256 = new Uint8Array(
-    await crypto.subtle.digest('SHA-256', new TextEncoder().encode(token)),
-  );
-  const expiresAtMs = currentTimeMs() + body.value.ttl_seconds * 1000;
-  const shard = shardOfId(deviceId, broker.shardCount) ?? 0;
-  const stored = await askObject(() =>
-    deviceShard(broker, shard).addEnrollmentToken(deviceId, tokenSha256, expiresAtMs),
-  );
-  if (!stored.ok) return context.refuse(stored);
-  logEvent('enrollment_token_created', { request_id: context.requestId, device_id: deviceId });
-  return Response.json(
-    {
-      enrollment_token: token,
-      device_id: deviceId,
-      expires_at: new Date(expiresAtMs).toISOString(),
-    },
-    { status: 201 },
-  );
-});
+export const postEnrollmentToken = forAdmin(
+  { permission: 'tokens.create', event: 'admin.enrollment_token.create' },
+  async (broker, context) => {
+    const body = await readBody(context.request, enrollmentTokenInput);
+    if (!body.ok) return context.refuse(body.problem);
+    const hardware = normalizeHardwareId(body.value.hardware_id);
+    if (!hardware.ok) return context.refuse(hardware);
+    const deviceId = await deviceIdOf(hardware.value.identity, broker.deviceIdKey);
+    const token = encodeBase64url(crypto.getRandomValues(new Uint8Array(32)));
+    const tokenSha256 = new Uint8Array(
+      await crypto.subtle.digest('SHA-256', new TextEncoder().encode(token)),
+    );
+    const expiresAtMs = currentTimeMs() + body.value.ttl_seconds * 1000;
+    const shard = shardOfId(deviceId, broker.shardCount) ?? 0;
+    const stored = await askObject(() =>
+      deviceShard(broker, shard).addEnrollmentToken(deviceId, tokenSha256, expiresAtMs),
+    );
+    if (!stored.ok) return context.refuse(stored);
+    logEvent('enrollment_token_created', { request_id: context.requestId, device_id: deviceId });
+    return Response.json(
+      {
+        enrollment_token: token,
+        device_id: deviceId,
+        expires_at: new Date(expiresAtMs).toISOString(),
+      },
+      { status: 201 },
+    );
+  },
+);
 
 /** `GET /v1/admin/devices/{id}`. */
-export const getDevice = forOwner(async (broker, context) => {
+export const getDevice = forAdmin('devices.read', async (broker, context) => {
   const deviceId = context.parameter('id');
   const shard = shardOfId(deviceId, broker.shardCount);
   if (shard === undefined) return context.refuse({ code: 'device_not_found', field: 'id' });
@@ -135,37 +125,40 @@ export const getDevice = forOwner(async (broker, context) => {
 });
 
 /** `POST /v1/admin/devices/{id}/certificates/{sha256}/revoke`. The key is blocked for ever as well. */
-export const postRevocation = forOwner(async (broker, context) => {
-  const body = await readBody(context.request, revocationInput);
-  if (!body.ok) return context.refuse(body.problem);
-  const deviceId = context.parameter('id');
-  const shard = shardOfId(deviceId, broker.shardCount);
-  const sha256 = decodeBase64url(context.parameter('sha256'));
-  if (shard === undefined || sha256?.length !== 32) {
-    return context.refuse({ code: 'certificate_not_found' });
-  }
-  const revoked = await askObject(() =>
-    deviceShard(broker, shard).revokeCertificate(deviceId, sha256, body.value.reason),
-  );
-  if (!revoked.ok) return context.refuse({ code: revoked.code });
-  const { spkiSha256 } = revoked;
-  const blocked = await askObject(() =>
-    keyShard(broker, shardOfBytes(spkiSha256, broker.shardCount)).block(spkiSha256),
-  );
-  if (!blocked.ok) return context.refuse({ code: blocked.code });
-  logEvent('certificate_revoked', {
-    request_id: context.requestId,
-    device_id: deviceId,
-    fingerprint_sha256: context.parameter('sha256'),
-    reason: body.value.reason,
-  });
-  return Response.json({ status: 'complete' });
-});
+export const postRevocation = forAdmin(
+  { permission: 'devices.revoke', event: 'admin.certificate.revoke', whileReadOnly: true },
+  async (broker, context) => {
+    const body = await readBody(context.request, revocationInput);
+    if (!body.ok) return context.refuse(body.problem);
+    const deviceId = context.parameter('id');
+    const shard = shardOfId(deviceId, broker.shardCount);
+    const sha256 = decodeBase64url(context.parameter('sha256'));
+    if (shard === undefined || sha256?.length !== 32) {
+      return context.refuse({ code: 'certificate_not_found' });
+    }
+    const revoked = await askObject(() =>
+      deviceShard(broker, shard).revokeCertificate(deviceId, sha256, body.value.reason),
+    );
+    if (!revoked.ok) return context.refuse({ code: revoked.code });
+    const { spkiSha256 } = revoked;
+    const blocked = await askObject(() =>
+      keyShard(broker, shardOfBytes(spkiSha256, broker.shardCount)).block(spkiSha256),
+    );
+    if (!blocked.ok) return context.refuse({ code: blocked.code });
+    logEvent('certificate_revoked', {
+      request_id: context.requestId,
+      device_id: deviceId,
+      fingerprint_sha256: context.parameter('sha256'),
+      reason: body.value.reason,
+    });
+    return Response.json({ status: 'complete' });
+  },
+);
 
 const maxPageRows = 1000;
 
 /** `GET /v1/admin/shards/{shard}/decisions?after=…&limit=…`: the hash chain, oldest first. */
-export const getDecisions = forOwner(async (broker, context) => {
+export const getDecisions = forAdmin('log.read', async (broker, context) => {
   const query = new URL(context.request.url).searchParams;
   const shard = readWhole(context.parameter('shard'), 0, broker.shardCount - 1);
   const after = readWhole(query.get('after') ?? '0', 0, Number.MAX_SAFE_INTEGER);

@@ -2,9 +2,9 @@ import { importBeginning, importEnd, importPage } from '@countersign/protocol/st
 import { currentTimeMs } from '../../clock.ts';
 import { importStatePage } from '../../storage/import-page.ts';
 import { askObject, type Broker, deviceShard, keyShard } from '../broker.ts';
+import { forAdmin } from '../for-admin.ts';
 import { readBody } from '../read-body.ts';
-import { logEvent, type RouteContext } from '../route-context.ts';
-import { forOwner, isOwner } from './admin.ts';
+import { logEvent } from '../route-context.ts';
 
 /**
  * Import of an export, into an organization in which nothing is stored yet. From its begin to its end no snapshot is
@@ -15,15 +15,14 @@ import { forOwner, isOwner } from './admin.ts';
 const maxPageBytes = 8 * 1024 * 1024;
 const json = ['application/json'];
 
-type OwnersRoute = (broker: Broker, context: RouteContext) => Promise<Response>;
-
-/** The owner's check alone: while an import is running there is no snapshot that could be asked for. */
-const forOwnerWhileImporting =
-  (route: OwnersRoute): OwnersRoute =>
-  async (broker, context) =>
-    isOwner(broker, context.request)
-      ? await route(broker, context)
-      : context.refuse({ code: 'admin_authentication_failed' });
+/** The end of an import is what the log has of it: until then the log itself is being brought in. */
+const rule = {
+  permission: 'state.transfer',
+  event: 'admin.state.import',
+  recorded: 'with_change',
+} as const;
+/** While an import is running there is no snapshot that could be asked for, and no administrator on record. */
+const importing = { ...rule, whileImporting: true } as const;
 
 const allShards = (broker: Broker) =>
   Array.from({ length: broker.shardCount }, (_, shard) => shard);
@@ -43,7 +42,7 @@ async function findUsedShard(broker: Broker): Promise<number | undefined> {
 }
 
 /** `POST /v1/admin/state/import`. */
-export const postImport = forOwner(async (broker, context) => {
+export const postImport = forAdmin(rule, async (broker, context) => {
   const body = await readBody(context.request, importBeginning, json, maxPageBytes);
   if (!body.ok) return context.refuse(body.problem);
   const used = await findUsedShard(broker);
@@ -61,7 +60,7 @@ export const postImport = forOwner(async (broker, context) => {
 });
 
 /** `POST /v1/admin/state/import/rows`. */
-export const postImportRows = forOwnerWhileImporting(async (broker, context) => {
+export const postImportRows = forAdmin(importing, async (broker, context) => {
   const body = await readBody(context.request, importPage, json, maxPageBytes);
   if (!body.ok) return context.refuse(body.problem);
   const page = body.value;
@@ -97,7 +96,7 @@ export const postImportRows = forOwnerWhileImporting(async (broker, context) => 
 });
 
 /** `POST /v1/admin/state/import/finish`: the shards end their part first, the organization's end is the last. */
-export const postImportEnd = forOwnerWhileImporting(async (broker, context) => {
+export const postImportEnd = forAdmin(importing, async (broker, context) => {
   const body = await readBody(context.request, importEnd);
   if (!body.ok) return context.refuse(body.problem);
   const { import_id: importId } = body.value;
@@ -105,7 +104,9 @@ export const postImportEnd = forOwnerWhileImporting(async (broker, context) => {
     const ended = await askObject(() => deviceShard(broker, shard).finishImport(shard, importId));
     if (!ended.ok) return context.refuse(ended);
   }
-  const ended = await askObject(() => broker.organization().finishImport(importId));
+  const ended = await askObject(() =>
+    broker.organization().finishImport(context.admin.adminId, importId),
+  );
   if (!ended.ok) return context.refuse(ended);
   await broker.snapshots.refresh(currentTimeMs());
   logEvent('import_finished', { request_id: context.requestId, import_id: importId });

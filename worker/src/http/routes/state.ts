@@ -15,8 +15,8 @@ import { keyMigrations } from '../../enrollment/key-schema.ts';
 import { decodeCursor } from '../../storage/export-tables.ts';
 import { shardOfChain } from '../../storage/import-page.ts';
 import { askObject, type Broker, deviceShard, keyShard } from '../broker.ts';
+import { forAdmin } from '../for-admin.ts';
 import { readWhole } from '../read-whole.ts';
-import { forOwner } from './admin.ts';
 
 /** Export of everything that is stored, and the marks that an older copy of it is noticed by. */
 
@@ -24,7 +24,7 @@ const namesOf = (migrations: ReadonlyArray<{ readonly id: string }>) =>
   migrations.map(({ id }) => id);
 
 /** `GET /v1/admin/state`. */
-export const getState = forOwner(async (broker, context) => {
+export const getState = forAdmin('state.transfer', async (broker, context) => {
   const organization = await askObject(() => broker.organization().stateMark());
   if (!organization.ok) return context.refuse({ code: organization.code });
   return Response.json({
@@ -53,7 +53,7 @@ const markOf = <Mark>(answer: Marked<Mark>) =>
       };
 
 /** `GET /v1/admin/state/marks?from={shard}`. */
-export const getMarks = forOwner(async (broker, context) => {
+export const getMarks = forAdmin('state.transfer', async (broker, context) => {
   const query = new URL(context.request.url).searchParams;
   const from = readWhole(query.get('from') ?? '0', 0, broker.shardCount - 1);
   if (from === undefined) return context.refuse({ code: 'field_invalid', field: 'from' });
@@ -84,7 +84,7 @@ const rowsQuery = z.object({
 });
 
 /** `GET /v1/admin/state/rows?object=…&shard=…&section=…&after=…&through=…`. */
-export const getStateRows = forOwner(async (broker, context) => {
+export const getStateRows = forAdmin('state.transfer', async (broker, context) => {
   const parameters = new URL(context.request.url).searchParams;
   const query = parseFields(rowsQuery, Object.fromEntries(parameters));
   if (!query.ok) {
@@ -111,13 +111,13 @@ export const getStateRows = forOwner(async (broker, context) => {
 });
 
 /** `GET /v1/admin/archived-chains`. */
-export const getArchivedChains = forOwner(async (broker, context) => {
+export const getArchivedChains = forAdmin('log.read', async (broker, context) => {
   const archived = await askObject(() => broker.organization().archivedHeads());
   return archived.ok ? Response.json({ chains: archived.chains }) : context.refuse(archived);
 });
 
 /** `GET /v1/admin/archived-chains/{chain id}/decisions?after=…&limit=…`. */
-export const getArchivedDecisions = forOwner(async (broker: Broker, context) => {
+export const getArchivedDecisions = forAdmin('log.read', async (broker: Broker, context) => {
   const id = parseFields(chainId, context.parameter('id'));
   if (!id.ok) return context.refuse({ code: 'not_found' });
   const query = new URL(context.request.url).searchParams;

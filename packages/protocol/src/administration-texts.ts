@@ -1,0 +1,55 @@
+import type { ProblemCode } from './reason-codes.ts';
+import { askSupport, type ReasonText, tryAgain } from './reason-text.ts';
+
+/** Texts of refusals that administrators get. */
+export const administrationTexts = {
+  admin_forbidden: {
+    administrator: "The administrator's role does not permit this. The detail names what it lacks.",
+    person: 'Your role does not permit this. Ask an owner of the organization.',
+  },
+  admin_not_found: {
+    administrator: 'No administrator has this id.',
+    person: askSupport,
+  },
+  integration_not_found: {
+    administrator:
+      'No management integration has this id: it was never created, or it was deleted.',
+    person: askSupport,
+  },
+  integration_in_use: {
+    administrator:
+      'Sign-ins rely on this integration. The detail says what would break, and in which order to proceed; an override does it all the same.',
+    person: askSupport,
+  },
+  group_not_found: {
+    administrator: 'No group of users has this id.',
+    person: askSupport,
+  },
+  group_in_use: {
+    administrator:
+      'An integration is on trial with this group. Change the state of that integration first.',
+    person: askSupport,
+  },
+  issuer_not_found: {
+    administrator: 'No issuer with this id is configured.',
+    person: askSupport,
+  },
+  issuer_in_use: {
+    administrator:
+      'Live certificates depend on this issuer, or it is the one that issues. The detail says how many; an override retires it all the same.',
+    person: askSupport,
+  },
+  idempotency_key_reused: {
+    administrator: 'This Idempotency-Key came with another request before. Use a new one.',
+    person: askSupport,
+  },
+  idempotency_in_progress: {
+    administrator: 'The request with this Idempotency-Key is still being worked on.',
+    person: tryAgain,
+  },
+  idempotency_outcome_unknown: {
+    administrator:
+      'A request with this Idempotency-Key was begun, and what became of it is not known. Look whether it took effect; then use a new key.',
+    person: askSupport,
+  },
+} as const satisfies Partial<Record<ProblemCode, ReasonText>>;
