@@ -199,6 +199,7 @@ export const problemCodes = [
   'idempotency_outcome_unknown',
   'device_blocked',
   'integration_deleted',
+  'enrollment_approval_not_found',
   'renewal_certificate_unknown',
   'renewal_certificate_revoked',
   'renewal_certificate_suspended',

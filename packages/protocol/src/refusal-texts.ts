@@ -61,6 +61,10 @@ export const refusalTexts: Readonly<
     administrator: 'Too many refused requests in a short time; see Retry-After.',
     person: 'Too many attempts. Wait a minute and try again.',
   },
+  enrollment_approval_not_found: {
+    administrator: 'No enrollment of this device with this key waits for approval.',
+    person: askSupport,
+  },
   renewal_certificate_unknown: {
     administrator:
       'No certificate of this device with this fingerprint is on record, so there is nothing to renew.',

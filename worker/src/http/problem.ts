@@ -56,6 +56,7 @@ const statusOf: Readonly<Record<ProblemCode, Status>> = {
   enrollment_limit_reached: 409,
   device_blocked: 403,
   integration_deleted: 403,
+  enrollment_approval_not_found: 404,
   renewal_certificate_unknown: 403,
   renewal_certificate_revoked: 403,
   renewal_certificate_suspended: 403,
