@@ -138,7 +138,7 @@ export const enrollmentTexts = {
   },
   endorsement_key_of_other_device: {
     administrator:
-      'The device was enrolled with another TPM, or the TPM with another device, before. After a new mainboard, revoke the device and give it a new hardware id.',
+      'This TPM has enrolled another device before, and stands for one alone. Where a mainboard was moved to another device, enroll that with a one-time token.',
     person: askSupport,
   },
   attestation_key_not_allowed: {

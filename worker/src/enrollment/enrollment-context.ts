@@ -1,5 +1,5 @@
 import type { ProblemCode } from '@countersign/protocol';
-import type { IssuerSource } from '../ca/issuer.ts';
+import type { ConfiguredIssuer } from '../directory/issuer-choice.ts';
 import type {
   IssuanceRequest,
   IssuedAnswer,
@@ -41,8 +41,10 @@ export type EnrollmentContext = {
   readonly organizationId: string;
   readonly shardCount: number;
   readonly deviceIdKey: CryptoKey;
+  /** AES-256-GCM: opens the first step of an attestation. */
+  readonly storedSecretsKey: CryptoKey;
   readonly rootCertificate: Uint8Array;
-  readonly issuers: readonly IssuerSource[];
+  readonly issuers: readonly ConfiguredIssuer[];
   readonly keySet: string;
   readonly snapshot: OrganizationSnapshot;
   readonly nowMs: number;

@@ -7,6 +7,7 @@ import type {
   EnrollmentRefusal,
   IdentifiedDevice,
 } from './enrollment-context.ts';
+import { establishAttestation } from './establish-attestation.ts';
 import { sha256 } from './proven-key.ts';
 import { verifyEnrollmentProof } from './verify-enrollment-proof.ts';
 
@@ -25,6 +26,8 @@ type Established = ({ readonly ok: true } & EstablishedAuthority) | EnrollmentRe
 export type AuthorityRequest = {
   readonly device: IdentifiedDevice;
   readonly csr: Uint8Array;
+  /** The key in it: SubjectPublicKeyInfo, DER. */
+  readonly spki: Uint8Array;
   readonly request: EnrollmentRequest;
 };
 
@@ -59,7 +62,7 @@ async function establish(
     case 'organization_secret':
       return await establishSecret(context, asked, authority.proof);
     case 'hardware_attested':
-      return notAllowed('authority.type', 'hardware attestation is not available');
+      return await establishAttestation(context, asked, authority);
   }
 }
 

@@ -9,11 +9,13 @@ import {
   putApplication,
   putClient,
 } from './routes/admin.ts';
+import { postAttestation } from './routes/attestations.ts';
 import { postChallenge, preflightChallenge } from './routes/challenges.ts';
 import { postEnrollment } from './routes/enrollments.ts';
 import { postCompletion, postEvaluation } from './routes/evaluation.ts';
 import { getAuthzenConfiguration, getHealth, getJwks, getKeySet } from './routes/metadata.ts';
 import { postMtlsEvidence } from './routes/mtls-evidence.ts';
+import { getCrl, getIssuerCertificate, getOcsp, postOcsp } from './routes/revocation.ts';
 import {
   getArchivedChains,
   getArchivedDecisions,
@@ -22,7 +24,6 @@ import {
   getStateRows,
 } from './routes/state.ts';
 import { postImport, postImportEnd, postImportRows } from './routes/state-import.ts';
-import { getCrl, getIssuerCertificate, getOcsp, postOcsp } from './routes/revocation.ts';
 import { getJob, getUser, postUserRevocation, putUser } from './routes/users.ts';
 
 type Route = (broker: Broker, context: RouteContext) => Promise<Response> | Response;
@@ -35,6 +36,7 @@ const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['POST', '/v1/challenges', postChallenge],
   ['OPTIONS', '/v1/challenges', preflightChallenge],
   ['POST', mtlsEvidencePath, postMtlsEvidence],
+  ['POST', '/v1/attestations', postAttestation],
   ['POST', '/v1/enrollments', postEnrollment],
   ['GET', '/v1/key-set', getKeySet],
   ['POST', '/access/v1/evaluation', postEvaluation],

@@ -19,7 +19,7 @@ export type HardwareAttestationExpectations = {
   /** That of the request's hardware id. */
   readonly deviceId: string;
   /** DER. */
-  readonly csr: Uint8Array<ArrayBuffer>;
+  readonly csr: Uint8Array;
   /** The proven key of the request: SubjectPublicKeyInfo, DER. */
   readonly spki: Uint8Array;
   readonly nowMs: number;
@@ -104,7 +104,7 @@ export async function verifyHardwareAttestation(
     { certifyInfo, signature, keyPublic },
     {
       attestationKey: attestationKey.value,
-      csrSha256: await sha256(expected.csr),
+      csrSha256: await sha256(new Uint8Array(expected.csr)),
       spki: expected.spki,
     },
   );
