@@ -23,6 +23,11 @@ const packageGroups: Record<PackageGroup, readonly SystemPackage[]> = {
   judges: [
     { name: 'openssl', evidence: 'openssl' },
     { name: 'gnutls-bin', evidence: 'certtool' },
+    { name: 'strongswan-pki', evidence: 'pki' },
+    {
+      name: 'libstrongswan-standard-plugins',
+      evidence: '/usr/lib/ipsec/plugins/libstrongswan-openssl.so',
+    },
     { name: 'faketime', evidence: 'faketime' },
     { name: 'softhsm2', evidence: 'softhsm2-util' },
     { name: 'opensc', evidence: 'pkcs11-tool' },

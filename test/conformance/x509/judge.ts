@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -8,6 +8,8 @@ export interface Verdict {
   /** Standard output and error together: what a judge says about a refusal differs by version. */
   readonly text: string;
 }
+
+export type JudgingProgram = 'openssl' | 'certtool' | 'ocsptool' | 'pki';
 
 /** Files for programs that read files, and the programs themselves, run to their end in that folder. */
 export class Judge {
@@ -19,7 +21,11 @@ export class Judge {
     return path;
   }
 
-  ask(program: 'openssl' | 'certtool', ...args: readonly string[]): Verdict {
+  read(name: string): Uint8Array {
+    return readFileSync(join(this.folder, name));
+  }
+
+  ask(program: JudgingProgram, ...args: readonly string[]): Verdict {
     const { status, stdout, stderr, error } = spawnSync(program, [...args], {
       cwd: this.folder,
       encoding: 'utf8',
@@ -30,7 +36,7 @@ export class Judge {
   }
 
   /** What the program prints, which must accept. */
-  tell(program: 'openssl' | 'certtool', ...args: readonly string[]): string {
+  tell(program: JudgingProgram, ...args: readonly string[]): string {
     const { accepted, text } = this.ask(program, ...args);
     if (!accepted) throw new Error(`${program} ${args.join(' ')}\n${text}`);
     return text;
