@@ -1,5 +1,11 @@
 import * as z from 'zod/mini';
+import {
+  certificateProfileNames,
+  issuanceInterfaces,
+  revocationReasons,
+} from './certificate-life.ts';
 import { hardwareId } from './enrollment.ts';
+import { enrollmentStrengths } from './enrollment-strength.ts';
 import { maxOriginsCharacters, maxOriginsPerClient } from './limits.ts';
 import {
   base64urlOf,
@@ -92,6 +98,19 @@ export const deviceAnswer = z.object({
   device_id: z.string(),
   hardware_id: hardwareId,
   created_at: z.string(),
+  /** `blocked` devices get no certificate; `blocked_reason` says why. */
+  status: z.enum(['active', 'blocked']),
+  blocked_reason: z.optional(z.string()),
+  /** SHA-256 of the TPM's endorsement key, base64url, where one attested the device. */
+  endorsement_key_sha256: z.optional(z.string()),
+  /** What the device's management said when it was last asked. */
+  management: z.optional(
+    z.object({
+      integration_id: z.string(),
+      checked_at: z.string(),
+      mdm_id: z.optional(z.string()),
+    }),
+  ),
   unbound_certificates: z.int(),
   certificates: z.array(
     z.object({
@@ -103,7 +122,19 @@ export const deviceAnswer = z.object({
       bound_user: z.optional(z.string()),
       /** The user was deactivated, or had all bindings ended, since: it counts no longer. */
       binding_ended: z.optional(z.literal(true)),
-      enrollment_strength: z.enum(['one_time_token']),
+      enrollment_strength: z.enum(enrollmentStrengths),
+      profile: z.enum(certificateProfileNames),
+      issued_via: z.enum(issuanceInterfaces),
+      /** Of the issuing certificate: its SHA-256, base64url. */
+      issuer_id: z.string(),
+      /** Absent for one of no integration. */
+      integration_id: z.optional(z.string()),
+      /** The same for a certificate and all that renewed it. */
+      lineage: z.int(),
+      /** Of one that was replaced: the end of its overlap. */
+      usable_until: z.optional(z.string()),
+      revoked_at: z.optional(z.string()),
+      revocation_reason: z.optional(z.enum(revocationReasons)),
     }),
   ),
 });
@@ -111,14 +142,7 @@ export const deviceAnswer = z.object({
 /** `POST /v1/admin/devices/{device id}/certificates/{SHA-256, base64url}/revoke`. */
 export const revocationInput = z.strictObject({
   /** RFC 5280 section 5.3.1. */
-  reason: z.enum([
-    'unspecified',
-    'keyCompromise',
-    'affiliationChanged',
-    'superseded',
-    'cessationOfOperation',
-    'privilegeWithdrawn',
-  ]),
+  reason: z.enum(revocationReasons),
 });
 export const revocationAnswer = z.object({ status: z.literal('complete') });
 

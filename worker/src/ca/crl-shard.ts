@@ -15,3 +15,8 @@ export function crlPath(issuerId: string, crlShard: number): string {
 }
 
 export const ocspPath = '/ocsp';
+
+/** The issuer's own certificate, DER. */
+export function issuerCertificatePath(issuerId: string): string {
+  return `/certificates/${issuerId}`;
+}

@@ -9,6 +9,7 @@ import {
   type X509Result,
 } from '@countersign/x509';
 import type { CertificateProfile } from './certificate-profile.ts';
+import { crlPath, crlShardOf, issuerCertificatePath, ocspPath } from './crl-shard.ts';
 
 /** An issuing certificate authority, prepared once for an isolate. */
 export type Issuer = {
@@ -18,6 +19,8 @@ export type Issuer = {
   readonly template: LeafTemplate;
   readonly privateKey: CryptoKey;
   readonly leafCommonName: string;
+  /** Origin in its certificates. */
+  readonly pkiUrl: string;
 };
 
 export type IssuerSource = {
@@ -27,21 +30,32 @@ export type IssuerSource = {
   readonly leafCommonName: string;
 };
 
-/** Reads the issuing certificate and prepares its template. Throws when the certificate cannot issue. */
-export function loadIssuer(source: IssuerSource): Issuer {
+/**
+ * Reads the issuing certificate and prepares its template. Throws when the certificate cannot issue.
+ *
+ * @param pkiUrl origin that certificates name for revocation and for the issuer's certificate
+ */
+export function loadIssuer(source: IssuerSource, pkiUrl: string): Issuer {
   const certificate = expectMade(parseCertificate(source.issuerCertificate));
+  const profile = {
+    ocspUri: `${pkiUrl}${ocspPath}`,
+    issuerUri: `${pkiUrl}${issuerCertificatePath(source.issuerId)}`,
+  };
   return {
     id: source.issuerId,
     certificate,
-    template: expectMade(createLeafTemplate(certificate)),
+    template: expectMade(createLeafTemplate(certificate, profile)),
     privateKey: source.issuerKey,
     leafCommonName: source.leafCommonName,
+    pkiUrl,
   };
 }
 
 /** A certificate as it will be signed; nothing of it comes from the requester but the key. */
 export type CertificatePlan = {
   readonly serialNumber: Uint8Array;
+  /** The list of its issuer that it would be on. */
+  readonly crlShard: number;
   readonly toBeSigned: Uint8Array<ArrayBuffer>;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
@@ -56,9 +70,11 @@ export function planCertificate(
   nowMs: number,
 ): CertificatePlan {
   const serialNumber = serialNumberFromRandom(crypto.getRandomValues(new Uint8Array(16)));
+  const crlShard = crlShardOf(serialNumber);
   const planned = expectMade(
     issuer.template({
       serialNumber,
+      crlDistributionPoint: `${issuer.pkiUrl}${crlPath(issuer.id, crlShard)}`,
       deviceId,
       subjectPublicKey,
       commonName: issuer.leafCommonName,
@@ -66,7 +82,7 @@ export function planCertificate(
       notAfterMs: nowMs + profile.validityMs,
     }),
   );
-  return { serialNumber, ...planned };
+  return { serialNumber, crlShard, ...planned };
 }
 
 /**

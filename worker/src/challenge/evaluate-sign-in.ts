@@ -18,6 +18,7 @@ import type {
   RegisteredClient,
 } from '../directory/organization-snapshot.ts';
 import type { AssertedFactor } from '../policy/evaluate.ts';
+import { integrationStandings } from '../policy/integration-standing.ts';
 import type { StorageUnavailable } from '../storage/durable-store.ts';
 import { encodeHeader, signCompactJws } from '../token/compact-jws.ts';
 import type { SigningKeys, TokenKey } from '../token/token-key.ts';
@@ -195,6 +196,7 @@ export async function evaluateSignIn(
       snapshot: { version: snapshot.version, readAtMs },
       policy: snapshot.applications.get(request.resource.id)?.policy,
       structuralDenial: findStructuralDenial(request, registered, snapshot),
+      integrations: integrationStandings(snapshot, request.subject.id),
       activeIssuerIds: trustedIssuers(context.issuers, snapshot.issuers).map(
         ({ issuerId }) => issuerId,
       ),

@@ -1,10 +1,10 @@
 import { certificateStanding } from '../policy/device-trust.ts';
-import type { DecideBlock, DecideContext } from './decide-context.ts';
+import type { DecideContext } from './decide-context.ts';
 import type { DecisionRecord } from './decision-record.ts';
 import { findTombstone } from './device-records.ts';
 import { certificateFacts, type NamedCertificates } from './named-certificates.ts';
 import { refuseSignIn } from './refuse-sign-in.ts';
-import type { SignIn } from './sign-in.ts';
+import type { DecideResult, SignIn } from './sign-in.ts';
 
 /** Until when a row may be given as the answer again; 0 where it never may. */
 function answersUntilMs({ token, pending }: DecisionRecord): number {
@@ -27,7 +27,7 @@ function stillStands(
     !named.lineageMismatch &&
     named.all.length > 0 &&
     named.all.every((row) => {
-      const facts = certificateFacts(row, signIn.activeIssuerIds);
+      const facts = certificateFacts(row, signIn);
       return (
         certificateStanding(facts, context.nowMs).trusted &&
         row?.bound_user === spent.subject &&
@@ -47,7 +47,7 @@ export function answerSpent(
   signIn: SignIn,
   named: NamedCertificates,
   spent: DecisionRecord,
-): DecideBlock {
+): DecideResult {
   const isRetry =
     spent.client_id === signIn.clientId &&
     spent.request_hash === signIn.requestHash &&
@@ -56,5 +56,5 @@ export function answerSpent(
   if (!stillStands(context, signIn, named, spent)) {
     return refuseSignIn(context, signIn, named, 'revoked', spent.id);
   }
-  return { result: { kind: 'decided', record: spent }, head: context.head };
+  return { kind: 'decided', record: spent };
 }

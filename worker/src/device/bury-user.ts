@@ -1,14 +1,25 @@
+import { selectCertificates } from './certificate-records.ts';
+import { holdRows, revokeRows } from './change-standing.ts';
+import type { ShardBlock } from './device-shard.ts';
+import type { RevocationOrder } from './issuance-request.ts';
+
 /**
- * Ends, in this shard and for ever, every binding of a user from this epoch or an older one: the tombstone denies them.
- * The unbound certificates of the devices that such a binding was made on are suspended, those included whose signature
- * is still being made: whoever had the device may have their keys. Done once for each epoch, whatever comes again or in
- * another order, so that a certificate that is issued afterwards stays as it is.
+ * Ends, in this shard and for ever, every binding of a user from this epoch or an older one: the tombstone denies them,
+ * and the certificates are revoked, so that lists and responders say so, too. The unbound certificates of the devices
+ * that such a binding was made on are suspended, those included whose signature is still being made: whoever had the
+ * device may have their keys. Done once for each epoch, whatever comes again or in another order, so that a
+ * certificate that is issued afterwards stays as it is.
  *
- * @returns how many certificates were suspended
+ * @returns how many certificates were revoked, and how many suspended
  */
-export function buryUser(sql: SqlStorage, userId: string, epoch: number): number {
-  if (epoch < 1) return 0;
-  const raised = sql
+export function buryUser(
+  block: ShardBlock,
+  userId: string,
+  epoch: number,
+  reason: RevocationOrder['reason'],
+): { readonly revoked: number; readonly suspended: number } {
+  if (epoch < 1) return { revoked: 0, suspended: 0 };
+  const raised = block.sql
     .exec(
       `INSERT INTO user_tombstones (user_id, epoch) VALUES (?, ?)
        ON CONFLICT (user_id) DO UPDATE SET epoch = excluded.epoch WHERE epoch < excluded.epoch
@@ -17,15 +28,19 @@ export function buryUser(sql: SqlStorage, userId: string, epoch: number): number
       epoch,
     )
     .toArray();
-  if (raised.length === 0) return 0;
-  return sql
-    .exec(
-      `UPDATE certificates SET status = 'suspended'
-       WHERE status IN ('intent', 'issued') AND device_id IN (
-         SELECT device_id FROM certificates WHERE bound_user = ? AND bound_epoch <= ?
-       ) RETURNING certificate_number`,
-      userId,
-      epoch,
-    )
-    .toArray().length;
+  if (raised.length === 0) return { revoked: 0, suspended: 0 };
+  const actor = { type: 'system' } as const;
+  const bound = selectCertificates(block.sql, 'bound_user = ? AND bound_epoch <= ?', userId, epoch);
+  const unbound = selectCertificates(
+    block.sql,
+    `bound_user IS NULL AND status IN ('intent', 'issued', 'superseded') AND device_id IN (
+       SELECT device_id FROM certificates WHERE bound_user = ? AND bound_epoch <= ?
+     )`,
+    userId,
+    epoch,
+  );
+  return {
+    revoked: revokeRows(block, bound, { reason, actor }),
+    suspended: holdRows(block, unbound, actor),
+  };
 }

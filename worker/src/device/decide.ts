@@ -8,10 +8,11 @@ import { type DeviceTrust, deviceTrust, type TrustFacts } from '../policy/device
 import { evaluatePolicy, meetsDemand, type PolicyOutcome } from '../policy/evaluate.ts';
 import { answerSpent } from './answer-spent.ts';
 import { buryUser } from './bury-user.ts';
-import type { DecideBlock, DecideContext } from './decide-context.ts';
+import type { CertificateStandingRow } from './certificate-records.ts';
+import type { DecideContext } from './decide-context.ts';
 import { requestFields } from './decision-fields.ts';
 import { appendDecision, type DecisionRecord, findDecision } from './decision-record.ts';
-import { type CertificateStandingRow, findTombstone } from './device-records.ts';
+import { findTombstone } from './device-records.ts';
 import { examineCompletion } from './examine-completion.ts';
 import {
   certificateFacts,
@@ -19,7 +20,7 @@ import {
   type NamedCertificates,
 } from './named-certificates.ts';
 import { refuseSignIn } from './refuse-sign-in.ts';
-import type { SignIn } from './sign-in.ts';
+import type { DecideResult, SignIn } from './sign-in.ts';
 
 /**
  * The decision: one synchronous block from the first read to the last write.
@@ -32,16 +33,18 @@ import type { SignIn } from './sign-in.ts';
  * 6. a first binding needs the organization's reservation, or nothing is written
  * 7. the binding and the row are written together
  */
-export function decide(context: DecideContext, signIn: SignIn): DecideBlock {
-  const { sql, nowMs, head } = context;
+export function decide(context: DecideContext, signIn: SignIn): DecideResult {
+  const { sql, nowMs } = context;
   // A read time far ahead of this clock says nothing about an age, so it is no better than one far behind.
   if (Math.abs(nowMs - signIn.snapshot.readAtMs) > maxSnapshotAgeMs) {
-    return { result: { kind: 'needs_snapshot' }, head };
+    return { kind: 'needs_snapshot' };
   }
 
   const { evidence, challenge, completion, reservation } = signIn;
   // A newer epoch was given before the older one's tombstone came: it must not outrun what that suspends.
-  if (reservation?.ok === true) buryUser(sql, signIn.subject, reservation.epoch - 1);
+  if (reservation?.ok === true) {
+    buryUser(context, signIn.subject, reservation.epoch - 1, 'affiliationChanged');
+  }
   const named = findNamedCertificates(sql, signIn);
   if (challenge === undefined) {
     const reason = evidence.ok ? 'challenge_malformed' : evidence.reason;
@@ -49,7 +52,7 @@ export function decide(context: DecideContext, signIn: SignIn): DecideBlock {
   }
   // Recorded here it would be one decision for each shard that an invented certificate can name.
   if (evidence.ok && named.first === undefined && signIn.shardOfCertificate) {
-    return { result: { kind: 'certificate_not_here' }, head };
+    return { kind: 'certificate_not_here' };
   }
 
   const deviceId = named.first?.device_id ?? '';
@@ -91,7 +94,7 @@ function trustFacts(
     evidenceFailure: findEvidenceFailure(signIn),
     challengeExpired: challenge === undefined || beganAtMs > challenge.expiresAtMs,
     mtlsEvidenceExpired: mtlsExpiresAtMs !== undefined && beganAtMs > mtlsExpiresAtMs,
-    certificates: named.all.map((row) => certificateFacts(row, signIn.activeIssuerIds)),
+    certificates: named.all.map((row) => certificateFacts(row, signIn)),
     lineageMismatch: named.lineageMismatch,
     subject: signIn.subject,
     subjectInactive: signIn.structuralDenial === 'subject_inactive',
@@ -135,21 +138,20 @@ function recordOutcome(
   signIn: SignIn,
   named: NamedCertificates,
   { id, trust, outcome }: Decided,
-): DecideBlock {
-  const { sql, head } = context;
+): DecideResult {
   const binds =
     outcome.effect === 'allow' && trust.trusted
       ? named.all.filter((row) => row !== undefined && row.bound_user === null)
       : [];
   if (binds.length > 0 && signIn.reservation?.ok !== true) {
-    return { result: { kind: 'needs_reservation' }, head };
+    return { kind: 'needs_reservation' };
   }
   const reservedEpoch = signIn.reservation?.ok === true ? signIn.reservation.epoch : undefined;
   if (reservedEpoch !== undefined) {
-    for (const row of binds) bind(sql, row, signIn.subject, reservedEpoch);
+    for (const row of binds) bind(context.sql, row, signIn.subject, reservedEpoch);
   }
   const restsOnEpoch = binds.length > 0 ? reservedEpoch : (named.first?.bound_epoch ?? undefined);
-  const appended = appendDecision(sql, head, {
+  const record = appendDecision(context, {
     ...requestFields(context, signIn, named),
     id,
     opened: true,
@@ -162,9 +164,10 @@ function recordOutcome(
     ...(trust.trusted || trust.reason === outcome.reason ? {} : { untrusted_reason: trust.reason }),
     ...finalOrPending(context, signIn, outcome),
   });
-  return { result: { kind: 'decided', record: appended.record }, head: appended.head };
+  return { kind: 'decided', record };
 }
 
+/** Binds the whole lineage: those that the certificate renewed, and a renewal whose signature is being made. */
 function bind(
   sql: SqlStorage,
   row: CertificateStandingRow | undefined,
@@ -173,11 +176,14 @@ function bind(
 ): void {
   if (row === undefined) return;
   sql.exec(
-    `UPDATE certificates SET status = 'bound', bound_user = ?, bound_epoch = ?
-     WHERE certificate_number = ? AND status = 'issued' AND bound_user IS NULL`,
+    `UPDATE certificates SET bound_user = ?, bound_epoch = ?,
+       status = CASE status WHEN 'issued' THEN 'bound' ELSE status END
+     WHERE device_id = ? AND lineage = ? AND bound_user IS NULL
+       AND status IN ('intent', 'issued', 'superseded')`,
     user,
     epoch,
-    row.certificate_number,
+    row.device_id,
+    row.lineage,
   );
 }
 

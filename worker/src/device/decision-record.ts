@@ -78,19 +78,19 @@ export const decisionRecord = z.object({
 });
 export type DecisionRecord = z.infer<typeof decisionRecord>;
 
-export type AppendedRow = { readonly record: DecisionRecord; readonly head: ChainHead };
+/** A chain that is being written; `head` moves on with each row. */
+export type WrittenChain = { readonly sql: SqlStorage; head: ChainHead };
 
 /** Appends a record to the shard's chain. Throws on a key that is already there: the caller has looked before. */
 export function appendDecision(
-  sql: SqlStorage,
-  head: ChainHead,
+  chain: WrittenChain,
   fields: Omit<DecisionRecord, 'v' | 'sequence'>,
-): AppendedRow {
-  const record: DecisionRecord = { v: 1, sequence: head.count + 1, ...fields };
+): DecisionRecord {
+  const record: DecisionRecord = { v: 1, sequence: chain.head.count + 1, ...fields };
   const text = canonicalize(record);
   if (text === undefined) throw new TypeError('a decision record is always serializable');
-  const newHead = extendChain(head, text);
-  sql.exec(
+  const newHead = extendChain(chain.head, text);
+  chain.sql.exec(
     `INSERT INTO decisions (sequence, challenge_id, device_id, stage, record, hash)
      VALUES (?, ?, ?, ?, ?, ?)`,
     record.sequence,
@@ -100,7 +100,8 @@ export function appendDecision(
     text,
     newHead.hash,
   );
-  return { record, head: newHead };
+  chain.head = newHead;
+  return record;
 }
 
 /** The row that already spent this challenge for this device at this stage, if there is one. */

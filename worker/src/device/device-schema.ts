@@ -102,4 +102,51 @@ export const deviceMigrations: readonly Migration[] = [
         BEGIN UPDATE changes SET count = count + 1; END;
     `,
   },
+  {
+    id: '004_renewal_and_revocation',
+    sql: `
+      ALTER TABLE certificates ADD COLUMN profile TEXT NOT NULL DEFAULT '1y';
+      ALTER TABLE certificates ADD COLUMN integration_id TEXT NOT NULL DEFAULT '';
+      ALTER TABLE certificates ADD COLUMN issued_via TEXT NOT NULL DEFAULT 'host';
+      ALTER TABLE certificates ADD COLUMN crl_shard INTEGER;
+      ALTER TABLE certificates ADD COLUMN supersedes INTEGER;
+      ALTER TABLE certificates ADD COLUMN usable_until_ms INTEGER;
+      ALTER TABLE certificates ADD COLUMN status_version INTEGER NOT NULL DEFAULT 1;
+      ALTER TABLE certificates ADD COLUMN standing_changed_at_ms INTEGER;
+
+      ALTER TABLE enrollment_tokens ADD COLUMN integration_id TEXT NOT NULL DEFAULT '';
+      ALTER TABLE enrollment_tokens ADD COLUMN user_id TEXT;
+
+      ALTER TABLE devices ADD COLUMN status TEXT NOT NULL DEFAULT 'active';
+      ALTER TABLE devices ADD COLUMN blocked_reason TEXT;
+      ALTER TABLE devices ADD COLUMN endorsement_key_sha256 BLOB;
+      ALTER TABLE devices ADD COLUMN management TEXT;
+
+      CREATE TABLE enrollment_approvals (
+        device_id TEXT NOT NULL,
+        spki_sha256 BLOB NOT NULL,
+        requested_at_ms INTEGER NOT NULL,
+        approved_at_ms INTEGER,
+        PRIMARY KEY (device_id, spki_sha256)
+      ) WITHOUT ROWID;
+
+      CREATE TABLE integration_tombstones (integration_id TEXT PRIMARY KEY) WITHOUT ROWID;
+
+      CREATE TABLE pki_outbox (certificate_number INTEGER PRIMARY KEY);
+
+      CREATE TABLE outbox_cursors (
+        name TEXT PRIMARY KEY,
+        sequence INTEGER NOT NULL
+      ) WITHOUT ROWID;
+
+      CREATE TRIGGER devices_updated AFTER UPDATE ON devices
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER enrollment_approvals_inserted AFTER INSERT ON enrollment_approvals
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER enrollment_approvals_updated AFTER UPDATE ON enrollment_approvals
+        BEGIN UPDATE changes SET count = count + 1; END;
+      CREATE TRIGGER integration_tombstones_inserted AFTER INSERT ON integration_tombstones
+        BEGIN UPDATE changes SET count = count + 1; END;
+    `,
+  },
 ];

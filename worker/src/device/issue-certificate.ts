@@ -1,93 +1,10 @@
-import type { ProblemCode } from '@countersign/protocol';
-import { maxUnboundCertificates } from '@countersign/protocol/limits';
-import {
-  type CertificateRow,
-  certificatesOfDevice,
-  countUnbound,
-  findCertificateByNumber,
-  findDevice,
-  findToken,
-  sameBytes,
-} from './device-records.ts';
+import type { CertificatePlan } from '../ca/issuer.ts';
+import type { CertificateRow } from './certificate-records.ts';
+import type { ShardBlock } from './device-shard.ts';
+import { examineIssuance } from './examine-issuance.ts';
+import type { IssuanceRefusal, IssuanceRequest } from './issuance-request.ts';
 
-/** What enrollment has established about a request before the device's shard is asked. */
-export type IssuanceRequest = {
-  readonly deviceId: string;
-  readonly serialNumber: string | undefined;
-  readonly hardwareUuid: string | undefined;
-  readonly tokenSha256: Uint8Array;
-  readonly subjectPublicKeyInfo: Uint8Array;
-  readonly spkiSha256: Uint8Array;
-};
-
-export type PlannedCertificate = {
-  readonly serialNumber: Uint8Array;
-  readonly toBeSigned: Uint8Array;
-  readonly issuerId: string;
-  readonly notBeforeMs: number;
-  readonly notAfterMs: number;
-};
-
-export type IssuanceRefusal = { readonly ok: false; readonly code: ProblemCode };
-
-/** Does the token permit this device and key? */
-function checkToken(
-  sql: SqlStorage,
-  request: Pick<IssuanceRequest, 'deviceId' | 'tokenSha256' | 'spkiSha256'>,
-  nowMs: number,
-): { readonly ok: true; readonly alreadySpent: boolean } | IssuanceRefusal {
-  const token = findToken(sql, request.tokenSha256);
-  if (token === undefined || token.device_id !== request.deviceId) {
-    return { ok: false, code: 'enrollment_token_invalid' };
-  }
-  if (token.spent_by_spki_sha256 !== null) {
-    // A lost answer makes an honest host ask again with the same key, at any later time.
-    return sameBytes(token.spent_by_spki_sha256, request.spkiSha256)
-      ? { ok: true, alreadySpent: true }
-      : { ok: false, code: 'enrollment_token_spent' };
-  }
-  return nowMs > token.expires_at_ms
-    ? { ok: false, code: 'enrollment_token_expired' }
-    : { ok: true, alreadySpent: false };
-}
-
-/** A second machine with the serial number of a device on record, or one whose main board was replaced. */
-function conflictsWithRecord(sql: SqlStorage, request: IssuanceRequest): boolean {
-  const device = findDevice(sql, request.deviceId);
-  return (
-    device !== undefined &&
-    device.hardware_uuid !== null &&
-    request.hardwareUuid !== undefined &&
-    device.hardware_uuid !== request.hardwareUuid
-  );
-}
-
-/**
- * Every check of an issuance, reading only: asked before anything is written anywhere, so that neither a stranger nor
- * the holder of one token fills a table, and again in the block that writes.
- */
-export function examineIssuance(
-  sql: SqlStorage,
-  request: IssuanceRequest,
-  nowMs: number,
-): { readonly ok: true; readonly existing: CertificateRow | undefined } | IssuanceRefusal {
-  const permitted = checkToken(sql, request, nowMs);
-  if (!permitted.ok) return permitted;
-  if (conflictsWithRecord(sql, request)) return { ok: false, code: 'hardware_id_duplicate' };
-
-  const certificates = certificatesOfDevice(sql, request.deviceId);
-  const ofThisKey = certificates.filter((row) => sameBytes(row.spki_sha256, request.spkiSha256));
-  if (ofThisKey.some((row) => row.status === 'revoked')) return { ok: false, code: 'key_blocked' };
-  const existing = ofThisKey.find((row) => row.not_after_ms >= nowMs);
-  if (existing === undefined && permitted.alreadySpent) {
-    // What it was spent on has expired; one token never gives a second certificate.
-    return { ok: false, code: 'enrollment_token_spent' };
-  }
-  if (existing === undefined && countUnbound(certificates, nowMs) >= maxUnboundCertificates) {
-    return { ok: false, code: 'enrollment_limit_reached' };
-  }
-  return { ok: true, existing };
-}
+export type PlannedCertificate = CertificatePlan & { readonly issuerId: string };
 
 /**
  * First block of issuance: every check, then the intent with the exact bytes to be signed. Nothing is awaited between
@@ -96,104 +13,106 @@ export function examineIssuance(
  * @param plan makes serial number and to-be-signed bytes; called only when a certificate will be issued
  */
 export function planIssuance(
-  sql: SqlStorage,
+  block: ShardBlock,
   request: IssuanceRequest,
   plan: () => PlannedCertificate,
-  nowMs: number,
 ): { readonly ok: true; readonly certificateNumber: number } | IssuanceRefusal {
+  const { sql, nowMs } = block;
   const examined = examineIssuance(sql, request, nowMs);
   if (!examined.ok) return examined;
   const { existing } = examined;
 
-  sql.exec(
-    `UPDATE enrollment_tokens SET spent_by_spki_sha256 = ?
-     WHERE token_sha256 = ? AND spent_by_spki_sha256 IS NULL`,
-    request.spkiSha256,
-    request.tokenSha256,
-  );
+  if (request.authority.type === 'one_time_token') {
+    sql.exec(
+      `UPDATE enrollment_tokens SET spent_by_spki_sha256 = ?
+       WHERE token_sha256 = ? AND spent_by_spki_sha256 IS NULL`,
+      request.spkiSha256,
+      request.authority.tokenSha256,
+    );
+  }
   if (existing !== undefined) {
     return { ok: true, certificateNumber: existing.certificate_number };
   }
+  storeDevice(block, request);
+  const number = insertIntent(block, plan(), {
+    device_id: request.deviceId,
+    spki_sha256: request.spkiSha256,
+    enrollment_strength: request.strength,
+    profile: request.profile,
+    integration_id: request.integrationId,
+    issued_via: request.via,
+    bound_user: null,
+    bound_epoch: null,
+  });
+  return { ok: true, certificateNumber: number };
+}
+
+/** What is known of the device. Facts that name the hardware are never changed once they are there. */
+function storeDevice({ sql, nowMs }: ShardBlock, request: IssuanceRequest): void {
+  const { authority, management } = request;
   sql.exec(
-    `INSERT INTO devices (device_id, serial_number, hardware_uuid, created_at_ms)
-     VALUES (?, ?, ?, ?) ON CONFLICT (device_id) DO UPDATE SET hardware_uuid = excluded.hardware_uuid
-     WHERE hardware_uuid IS NULL AND excluded.hardware_uuid IS NOT NULL`,
+    `INSERT INTO devices (device_id, serial_number, hardware_uuid, created_at_ms,
+       endorsement_key_sha256, management)
+     VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (device_id) DO UPDATE SET
+       hardware_uuid = COALESCE(hardware_uuid, excluded.hardware_uuid),
+       endorsement_key_sha256 = COALESCE(endorsement_key_sha256, excluded.endorsement_key_sha256),
+       management = COALESCE(excluded.management, management)
+     WHERE (hardware_uuid IS NULL AND excluded.hardware_uuid IS NOT NULL)
+       OR (endorsement_key_sha256 IS NULL AND excluded.endorsement_key_sha256 IS NOT NULL)
+       OR excluded.management IS NOT NULL`,
     request.deviceId,
     request.serialNumber ?? null,
     request.hardwareUuid ?? null,
     nowMs,
+    authority.type === 'hardware_attested' ? authority.endorsementKeySha256 : null,
+    management === undefined ? null : JSON.stringify(management),
   );
-  return { ok: true, certificateNumber: insertIntent(sql, request, plan(), nowMs) };
 }
 
-function insertIntent(
-  sql: SqlStorage,
-  request: IssuanceRequest,
+/** What an intent says beyond what is planned. */
+export type IntentFields = Pick<
+  CertificateRow,
+  | 'device_id'
+  | 'spki_sha256'
+  | 'enrollment_strength'
+  | 'profile'
+  | 'integration_id'
+  | 'issued_via'
+  | 'bound_user'
+  | 'bound_epoch'
+> &
+  /** Of a renewal. */
+  Partial<Pick<CertificateRow, 'lineage' | 'supersedes'>>;
+
+/** @returns the number of the certificate that will be */
+export function insertIntent(
+  { sql, nowMs }: ShardBlock,
   planned: PlannedCertificate,
-  nowMs: number,
+  fields: IntentFields,
 ): number {
-  const number = sql
+  const { number } = sql
     .exec<{ number: number }>(
       'SELECT COALESCE(MAX(certificate_number), 0) + 1 AS number FROM certificates',
     )
-    .one().number;
+    .one();
+  const columns = {
+    certificate_number: number,
+    status: 'intent',
+    lineage: number,
+    supersedes: null,
+    ...fields,
+    serial_number: planned.serialNumber,
+    crl_shard: planned.crlShard,
+    issuer_id: planned.issuerId,
+    not_before_ms: planned.notBeforeMs,
+    not_after_ms: planned.notAfterMs,
+    to_be_signed: planned.toBeSigned,
+    created_at_ms: nowMs,
+  };
+  const names = Object.keys(columns);
   sql.exec(
-    `INSERT INTO certificates (certificate_number, device_id, status, spki_sha256, serial_number,
-       issuer_id, not_before_ms, not_after_ms, lineage, enrollment_strength, created_at_ms,
-       to_be_signed)
-     VALUES (?, ?, 'intent', ?, ?, ?, ?, ?, ?, 'one_time_token', ?, ?)`,
-    number,
-    request.deviceId,
-    request.spkiSha256,
-    planned.serialNumber,
-    planned.issuerId,
-    planned.notBeforeMs,
-    planned.notAfterMs,
-    number,
-    nowMs,
-    planned.toBeSigned,
+    `INSERT INTO certificates (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
+    ...Object.values(columns),
   );
   return number;
-}
-
-/**
- * Second block: stores the signed certificate, unless a parallel retry has stored its own signature over the same
- * bytes first. Returns the one certificate on record.
- */
-export function storeCertificate(
-  sql: SqlStorage,
-  certificateNumber: number,
-  certificate: Uint8Array,
-  certificateSha256: Uint8Array,
-): Uint8Array | undefined {
-  const row = findCertificateByNumber(sql, certificateNumber);
-  if (row === undefined) return undefined;
-  if (row.certificate !== null) return row.certificate;
-  // One that was suspended before its signature came stays suspended.
-  if (row.status !== 'intent' && row.status !== 'suspended') return undefined;
-  sql.exec(
-    `UPDATE certificates SET status = CASE status WHEN 'intent' THEN 'issued' ELSE status END,
-       certificate = ?, certificate_sha256 = ?, to_be_signed = NULL
-     WHERE certificate_number = ? AND certificate IS NULL`,
-    certificate,
-    certificateSha256,
-    certificateNumber,
-  );
-  return certificate;
-}
-
-/** Ends the standing of one certificate at once. Idempotent. */
-export function revokeCertificate(
-  sql: SqlStorage,
-  row: CertificateRow,
-  reason: string,
-  nowMs: number,
-): void {
-  sql.exec(
-    `UPDATE certificates SET status = 'revoked', revoked_at_ms = ?, revocation_reason = ?
-     WHERE certificate_number = ? AND status <> 'revoked'`,
-    nowMs,
-    reason,
-    row.certificate_number,
-  );
 }

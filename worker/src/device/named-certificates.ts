@@ -1,5 +1,6 @@
 import type { CertificateFacts } from '../policy/device-trust.ts';
-import { type CertificateStandingRow, findCertificateStanding } from './device-records.ts';
+import { findStanding } from '../policy/integration-standing.ts';
+import { type CertificateStandingRow, findCertificateStanding } from './certificate-records.ts';
 import type { SignIn } from './sign-in.ts';
 
 /** The records of the certificates that a sign-in's evidence names, as far as this shard has them. */
@@ -26,7 +27,7 @@ export function findNamedCertificates(sql: SqlStorage, { evidence }: SignIn): Na
 
 export function certificateFacts(
   row: CertificateStandingRow | undefined,
-  activeIssuerIds: readonly string[],
+  { activeIssuerIds, integrations }: Pick<SignIn, 'activeIssuerIds' | 'integrations'>,
 ): CertificateFacts | undefined {
   if (row === undefined) return undefined;
   return {
@@ -36,5 +37,9 @@ export function certificateFacts(
     issuerActive: activeIssuerIds.includes(row.issuer_id),
     boundUser: row.bound_user ?? undefined,
     boundEpoch: row.bound_epoch ?? undefined,
+    usableUntilMs: row.usable_until_ms ?? undefined,
+    deviceBlocked: row.device_blocked !== 0,
+    strength: row.enrollment_strength,
+    integration: findStanding(integrations, row.integration_id),
   };
 }

@@ -1,9 +1,9 @@
 import type { DecisionReason } from '@countersign/protocol';
-import type { DecideBlock, DecideContext } from './decide-context.ts';
+import type { DecideContext } from './decide-context.ts';
 import { requestFields } from './decision-fields.ts';
 import { appendDecision } from './decision-record.ts';
 import type { NamedCertificates } from './named-certificates.ts';
-import type { SignIn } from './sign-in.ts';
+import type { DecideResult, SignIn } from './sign-in.ts';
 
 /**
  * Records a refusal that no challenge keys: under a fresh random id, never replayed, without a token, and no more
@@ -17,11 +17,11 @@ export function refuseSignIn(
   named: NamedCertificates,
   reason: DecisionReason,
   spentId: string | undefined,
-): DecideBlock {
+): DecideResult {
   if (!context.refusals.take(signIn.clientId, context.nowMs)) {
-    return { result: { kind: 'rate_limited' }, head: context.head };
+    return { kind: 'rate_limited' };
   }
-  const { record, head } = appendDecision(context.sql, context.head, {
+  const record = appendDecision(context, {
     ...requestFields(context, signIn, named),
     id: context.randomId(),
     opened: false,
@@ -32,5 +32,5 @@ export function refuseSignIn(
     bound_now: false,
     ...(spentId === undefined ? {} : { spent_id: spentId }),
   });
-  return { result: { kind: 'decided', record }, head };
+  return { kind: 'decided', record };
 }

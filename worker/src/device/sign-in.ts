@@ -1,6 +1,7 @@
 import type { DecisionReason, UnavailableCode } from '@countersign/protocol';
 import type { DeviceResponseClaims } from '@countersign/protocol/device-response';
 import type { AssertedFactor } from '../policy/evaluate.ts';
+import type { IntegrationStanding } from '../policy/integration-standing.ts';
 import type { PolicyDocument } from '../policy/policy-document.ts';
 import type { DecisionRecord } from './decision-record.ts';
 
@@ -62,6 +63,8 @@ export type SignIn = {
   /** A denial that no evidence can mend: unknown application, client not allowed for it, unknown action, inactive user. */
   readonly structuralDenial: DecisionReason | undefined;
   readonly activeIssuerIds: readonly string[];
+  /** How each integration stands for this user. */
+  readonly integrations: readonly IntegrationStanding[];
   /** Answer of the organization to a reservation, on the second call. */
   readonly reservation: Reservation | undefined;
 };

@@ -113,6 +113,9 @@ const statusOf: Readonly<Record<ProblemCode, Status>> = {
   idempotency_key_reused: 409,
   idempotency_in_progress: 409,
   idempotency_outcome_unknown: 409,
+  log_cursor_unknown: 409,
+  log_stream_not_found: 404,
+  log_stream_limit_reached: 409,
   // Most of these are only written down: SCEP has a failure of its own, inside of a 200.
   scep_not_enabled: 404,
   scep_operation_unknown: 400,

@@ -1,4 +1,6 @@
 import type { DecisionReason } from '@countersign/protocol';
+import type { EnrollmentStrength } from '@countersign/protocol/enrollment-strength';
+import type { IntegrationStanding } from './integration-standing.ts';
 
 /** Whether a sign-in comes from a trusted device: computed from facts each time, never stored as a fact. */
 export type DeviceTrust =
@@ -14,6 +16,12 @@ export type CertificateFacts = {
   readonly boundUser: string | undefined;
   /** The user's epoch at the binding. */
   readonly boundEpoch: number | undefined;
+  /** Until when it counts beside the one that replaced it; `undefined` where none has. */
+  readonly usableUntilMs: number | undefined;
+  readonly deviceBlocked: boolean;
+  readonly strength: EnrollmentStrength;
+  /** Of the integration that it was issued through; `undefined` where that was deleted. */
+  readonly integration: IntegrationStanding | undefined;
 };
 
 export type TrustFacts = {
@@ -43,9 +51,20 @@ export type TrustFacts = {
 
 const untrusted = (reason: DecisionReason): DeviceTrust => ({ trusted: false, reason });
 
+/** Does what it was issued through count, and the way in which it was enrolled? */
+function originStanding({ integration, strength }: CertificateFacts): DeviceTrust {
+  if (integration === undefined) return untrusted('integration_deleted');
+  if (integration.standing === 'disabled') return untrusted('integration_disabled');
+  if (integration.standing === 'not_for_user') return untrusted('integration_not_for_user');
+  return strength === 'organization_secret' && !integration.trustsSharedSecret
+    ? untrusted('enrollment_strength_insufficient')
+    : { trusted: true };
+}
+
 /**
- * Is the certificate itself in good standing? In this order: known, not revoked, not suspended, not superseded, in its
- * validity period, issued by an authority that is still active.
+ * Is the certificate itself in good standing? In this order: known, of a device that is not blocked, not revoked, not
+ * suspended, not superseded for longer than its overlap, in its validity period, issued by an authority that is still
+ * active, through an integration that is in use for this user, and enrolled strongly enough.
  */
 export function certificateStanding(
   certificate: CertificateFacts | undefined,
@@ -54,13 +73,25 @@ export function certificateStanding(
   if (certificate === undefined || certificate.status === 'intent') {
     return untrusted('certificate_unknown');
   }
+  if (certificate.deviceBlocked) return untrusted('device_blocked');
   if (certificate.status === 'revoked') return untrusted('certificate_revoked');
   if (certificate.status === 'suspended') return untrusted('certificate_suspended');
-  if (certificate.status === 'superseded') return untrusted('certificate_superseded');
+  if (certificate.status === 'superseded' && nowMs > (certificate.usableUntilMs ?? 0)) {
+    return untrusted('certificate_superseded');
+  }
   if (nowMs < certificate.notBeforeMs) return untrusted('certificate_not_yet_valid');
   if (nowMs > certificate.notAfterMs) return untrusted('certificate_expired');
   if (!certificate.issuerActive) return untrusted('issuer_not_active');
-  return { trusted: true };
+  return originStanding(certificate);
+}
+
+/** Was it revoked because all bindings of this very user were ended? That is what they, and whoever helps them, are told. */
+function endedWithUser(certificate: CertificateFacts | undefined, facts: TrustFacts): boolean {
+  return (
+    certificate?.status === 'revoked' &&
+    certificate.boundUser === facts.subject &&
+    (certificate.boundEpoch ?? 0) <= facts.tombstoneEpoch
+  );
 }
 
 /** May this user use a certificate that is bound already? */
@@ -80,7 +111,11 @@ export function deviceTrust(facts: TrustFacts, nowMs: number): DeviceTrust {
   // Before the standing of the second one, which is not on record here when it belongs to another device.
   const [first, ...others] = facts.certificates;
   const standing = certificateStanding(first, nowMs);
-  if (!standing.trusted) return standing;
+  if (!standing.trusted) {
+    return endedWithUser(first, facts) && standing.reason === 'certificate_revoked'
+      ? untrusted('user_revoked')
+      : standing;
+  }
   if (facts.lineageMismatch) return untrusted('evidence_lineage_mismatch');
   for (const other of others) {
     const otherStanding = certificateStanding(other, nowMs);

@@ -10,9 +10,9 @@ import { chosenId, parseFields } from '@countersign/protocol/schemas';
 import { describeDevice } from '../../admin/describe-device.ts';
 import { currentTimeMs } from '../../clock.ts';
 import { deviceIdOf, normalizeHardwareId } from '../../device/hardware-id.ts';
-import { shardOfBytes, shardOfId } from '../../device/placement.ts';
+import { shardOfId } from '../../device/placement.ts';
 import type { ApplicationRefusal, Changed } from '../../directory/organization-answers.ts';
-import { askObject, type Broker, deviceShard, keyShard } from '../broker.ts';
+import { askObject, type Broker, deviceShard } from '../broker.ts';
 import { forAdmin } from '../for-admin.ts';
 import { readBody } from '../read-body.ts';
 import { readWhole } from '../read-whole.ts';
@@ -124,7 +124,10 @@ export const getDevice = forAdmin('devices.read', async (broker, context) => {
   return Response.json(describeDevice(described.device, described.certificates, currentTimeMs()));
 });
 
-/** `POST /v1/admin/devices/{id}/certificates/{sha256}/revoke`. The key is blocked for ever as well. */
+/**
+ * `POST /v1/admin/devices/{id}/certificates/{sha256}/revoke`: the certificate and all that it renewed or that renewed it.
+ * Their keys are blocked for ever as well.
+ */
 export const postRevocation = forAdmin(
   { permission: 'devices.revoke', event: 'admin.certificate.revoke', whileReadOnly: true },
   async (broker, context) => {
@@ -137,14 +140,12 @@ export const postRevocation = forAdmin(
       return context.refuse({ code: 'certificate_not_found' });
     }
     const revoked = await askObject(() =>
-      deviceShard(broker, shard).revokeCertificate(deviceId, sha256, body.value.reason),
+      deviceShard(broker, shard).revokeCertificate(deviceId, sha256, {
+        reason: body.value.reason,
+        actor: { type: 'admin', id: context.admin.adminId },
+      }),
     );
     if (!revoked.ok) return context.refuse({ code: revoked.code });
-    const { spkiSha256 } = revoked;
-    const blocked = await askObject(() =>
-      keyShard(broker, shardOfBytes(spkiSha256, broker.shardCount)).block(spkiSha256),
-    );
-    if (!blocked.ok) return context.refuse({ code: blocked.code });
     logEvent('certificate_revoked', {
       request_id: context.requestId,
       device_id: deviceId,

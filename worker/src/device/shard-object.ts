@@ -1,0 +1,128 @@
+import { DurableObject } from 'cloudflare:workers';
+import type { ProblemCode } from '@countersign/protocol';
+import type { StateSection } from '@countersign/protocol/state';
+import { readArchivedPage, startChain } from '../audit/archived-chains.ts';
+import { readChainStart } from '../audit/chain-start.ts';
+import { currentTimeMs } from '../clock.ts';
+import type { Environment } from '../config/environment.ts';
+import type { PageRange } from '../storage/export-tables.ts';
+import { importBlock } from '../storage/import-block.ts';
+import { markIn, readDeviceMark } from '../storage/state-marks.ts';
+import { type DescribedCertificate, describeCertificates } from './certificate-records.ts';
+import { readChainHead, readDecisionPage } from './decision-record.ts';
+import { outboxIsEmpty } from './deliver-pki-standing.ts';
+import { type DeviceRow, findDevice } from './device-records.ts';
+import { DeviceShard } from './device-shard.ts';
+import { pendingApprovals } from './enrollment-approvals.ts';
+import { countCertificates, listDevices } from './list-devices.ts';
+import { exportShard, importIntoShard, type ShardImport } from './transfer-shard.ts';
+
+export type Failure = { readonly ok: false; readonly code: ProblemCode };
+
+const mostListed = 200;
+
+/**
+ * The part of a device shard that shows and moves what is stored. What changes it by its own rules is in
+ * `device-object.ts`.
+ */
+export abstract class ShardObject extends DurableObject<Environment> {
+  protected readonly shard: DeviceShard;
+
+  constructor(state: DurableObjectState, environment: Environment) {
+    super(state, environment);
+    const shard = new DeviceShard(state.storage, Number(environment.SHARD_COUNT));
+    this.shard = shard;
+    void state.blockConcurrencyWhile(async () => {
+      try {
+        await shard.alarm.readPending();
+      } catch {
+        // A storage that cannot be read says so to whoever asks for anything.
+      }
+      const nothingToTell = shard.read(outboxIsEmpty);
+      if (nothingToTell === false) shard.alarm.ringBy(currentTimeMs());
+    });
+  }
+
+  /** A device with its certificates, for administrators. */
+  async describeDevice(deviceId: string): Promise<
+    | {
+        readonly ok: true;
+        readonly device: DeviceRow;
+        readonly certificates: DescribedCertificate[];
+      }
+    | Failure
+  > {
+    return this.shard.read((sql) => {
+      const device = findDevice(sql, deviceId);
+      if (device === undefined) return { ok: false, code: 'device_not_found' } as const;
+      return { ok: true, device, certificates: describeCertificates(sql, deviceId) };
+    });
+  }
+
+  /** A page of the shard's devices by device id, 200 at most. */
+  async listDevices(after: string, limit: number) {
+    return this.shard.read((sql) => {
+      return { ok: true, devices: listDevices(sql, after, Math.min(limit, mostListed)) } as const;
+    });
+  }
+
+  async countCertificates() {
+    return this.shard.read((sql) => {
+      return { ok: true, counts: countCertificates(sql, currentTimeMs()) } as const;
+    });
+  }
+
+  async pendingApprovals(limit: number) {
+    return this.shard.read((sql) => {
+      return { ok: true, approvals: pendingApprovals(sql, Math.min(limit, mostListed)) } as const;
+    });
+  }
+
+  /** A page of the hash chain, with the chain's head at this moment. */
+  async decisions(after: number, limit: number) {
+    return this.shard.read((sql) => {
+      const rows = readDecisionPage(sql, after, limit);
+      const start = readChainStart(sql)?.record;
+      return { ok: true, rows, head: readChainHead(sql), start } as const;
+    });
+  }
+
+  /** A page of a chain from before an import; `page` is undefined when it is not kept here. */
+  async archivedDecisions(chainId: string, after: number, limit: number) {
+    return this.shard.read((sql) => {
+      return { ok: true, page: readArchivedPage(sql, chainId, after, limit) } as const;
+    });
+  }
+
+  async stateMark() {
+    return await markIn(this.shard.store, (sql) => readDeviceMark(sql, readChainHead(sql)));
+  }
+
+  async exportState(section: StateSection, range: PageRange) {
+    return this.shard.read((sql) => {
+      return { ok: true, page: exportShard(sql, section, range) } as const;
+    });
+  }
+
+  async importState(page: ShardImport) {
+    return await importBlock(this.shard.store, (sql) => importIntoShard(sql, page));
+  }
+
+  /**
+   * Ends an import in this shard. Imported intents without a signature are seen to like others, and every certificate's
+   * standing is published again: lists and responders are not part of an export.
+   */
+  async finishImport(shard: number, importId: string) {
+    return await importBlock(this.shard.store, (sql) =>
+      this.shard.runBlock(sql, (block) => {
+        startChain(sql, shard, importId);
+        block.head = readChainHead(sql);
+        sql.exec(
+          `INSERT INTO pki_outbox (certificate_number) SELECT certificate_number FROM certificates
+           WHERE certificate IS NOT NULL OR status = 'revoked' ON CONFLICT DO NOTHING`,
+        );
+        this.shard.alarm.ringBy(block.nowMs + 1000);
+      }),
+    );
+  }
+}
