@@ -1,13 +1,15 @@
 import type { ReasonCode } from '@countersign/protocol';
 import type { HardwareId } from '@countersign/protocol/enrollment';
+import type { Configuration } from '../configuration/configuration.ts';
 import { loadConfiguration } from '../configuration/load-configuration.ts';
-import { enroll } from '../enrollment/enroll.ts';
+import type { AttestInput } from '../enrollment/attest-with-tpm.ts';
+import { type EnrollInput, enroll } from '../enrollment/enroll.ts';
 import { readHardwareId } from '../hardware-id/read-hardware-id.ts';
 import { parseBrokerUrl } from '../http/broker-url.ts';
 import { openKeyStores } from '../keystore/open-keystores.ts';
-import { fail, type Result } from '../result.ts';
+import { fail, type Result, succeed } from '../result.ts';
 import { type ExitCode, exitCodes, type Output, printFailure, printRow } from './print.ts';
-import { readEnrollmentToken, type TokenSources } from './read-enrollment-token.ts';
+import { hasToken, readEnrollmentToken, type TokenSources } from './read-enrollment-token.ts';
 
 export type EnrollCommandInput = {
   readonly configurationPath: string;
@@ -39,7 +41,10 @@ export async function enrollCommand(input: EnrollCommandInput, output: Output): 
     hardwareId: hardwareId.value,
     stateDirectory: value.stateDirectory,
     keyStores: await openKeyStores(value),
-    readEnrollmentToken: () => readEnrollmentToken(input.token),
+    ...(await permission(value, input.token, {
+      brokerUrl: brokerUrl.value,
+      hardwareId: hardwareId.value,
+    })),
     nowSeconds: input.nowSeconds,
     ...(input.replace === true ? { replace: true } : {}),
     ...(value.rootSha256 === undefined ? {} : { rootSha256: value.rootSha256 }),
@@ -56,6 +61,32 @@ export async function enrollCommand(input: EnrollCommandInput, output: Output): 
       : `This device is now enrolled with ${enrolled.value.brokerUrl}.\n`,
   );
   return exitCodes.done;
+}
+
+/**
+ * What permits the enrollment. A configuration that names an integration to attest to needs no token: then none is asked
+ * for, and one that is there all the same is used.
+ */
+async function permission(
+  { keystore, stateDirectory }: Configuration,
+  sources: TokenSources,
+  request: Pick<AttestInput, 'brokerUrl' | 'hardwareId'>,
+): Promise<Pick<EnrollInput, 'readEnrollmentToken' | 'attest'>> {
+  if (keystore.kind !== 'tpm' || keystore.attestTo === undefined) {
+    return { readEnrollmentToken: () => readEnrollmentToken(sources) };
+  }
+  const { attestWithTpm } = await import('../enrollment/attest-with-tpm.ts');
+  const input = {
+    ...request,
+    settings: keystore,
+    integrationId: keystore.attestTo,
+    stateDirectory,
+  };
+  return {
+    readEnrollmentToken: async () =>
+      hasToken(sources) ? await readEnrollmentToken(sources) : succeed(''),
+    attest: (signingRequest, proof) => attestWithTpm(input, signingRequest, proof),
+  };
 }
 
 function chooseBrokerUrl(

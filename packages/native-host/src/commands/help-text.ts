@@ -6,6 +6,7 @@ export function helpText(): string {
   countersign enroll --broker URL [--token-file FILE] [--replace] [--config FILE]
       Gets this device its certificate. What permits it, a one-time enrollment token or the organization secret
       (cses_…), is read from FILE, from the environment variable COUNTERSIGN_ENROLLMENT_TOKEN, or from standard input.
+      Where the configuration has the TPM attested (keystore.attest_to), none is needed.
       May be repeated: a device that is enrolled stays as it is.
       With --replace such a device makes a new key and enrolls anew with a new token: for a certificate that was revoked
       or that the broker does not know any more, and for a key that was copied, blocked or lost. The old certificate

@@ -15,6 +15,11 @@ export type TokenSources = {
 export const tokenVariable = 'COUNTERSIGN_ENROLLMENT_TOKEN';
 const maxTokenBytes = 1024;
 
+/** Whether a token was given without anybody being asked for it. */
+export function hasToken({ tokenFile, environment }: TokenSources): boolean {
+  return tokenFile !== undefined || environment[tokenVariable] !== undefined;
+}
+
 /**
  * The token, or the organization secret in its place, from the file, else from the environment, else from standard
  * input; white space around it is dropped.

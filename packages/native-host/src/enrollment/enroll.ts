@@ -37,8 +37,13 @@ export type EnrollInput = {
   readonly hardwareId: HardwareId;
   /** Absolute path; made when it is not there. */
   readonly stateDirectory: string;
-  /** A one-time token or the organization secret. Asked for only when there is something to do. */
+  /** A one-time token or the organization secret, empty for neither. Asked for only when there is something to do. */
   readonly readEnrollmentToken: () => Promise<Result<string, 'usage_invalid'>>;
+  /** Has the device's TPM permit the request: with nothing else, or with a proof by the organization secret. */
+  readonly attest?: (
+    request: SigningRequest,
+    proof: string | undefined,
+  ) => Promise<Result<EnrollmentAuthority, EnrollReason>>;
   readonly nowSeconds: number;
   /** Enrolls anew with a new key, even where the enrollment looks good from here. */
   readonly replace?: boolean;
@@ -51,7 +56,13 @@ export type EnrollInput = {
   readonly onStep?: (step: EnrollmentStep, detail: string) => void;
 };
 
-export type EnrollmentStep = 'key' | 'request' | 'certificate' | 'key_set' | 'old_key';
+export type EnrollmentStep =
+  | 'key'
+  | 'attestation'
+  | 'request'
+  | 'certificate'
+  | 'key_set'
+  | 'old_key';
 
 const defaultTimeoutMs = 15_000;
 
@@ -113,8 +124,10 @@ async function askForCertificate(
   const { csr, keyId, wasKept } = request.value;
   input.onStep?.('key', `P-256, kept as: ${keyStores.open(keyId).protection}`);
 
+  const authority = await authorityOf(token, request.value, input);
+  if (!authority.ok) return authority;
   const body: EnrollmentRequest = {
-    authority: authorityOf(token, csr, input),
+    authority: authority.value,
     hardware_id: input.hardwareId,
     csr: encodeBase64url(csr),
   };
@@ -138,10 +151,23 @@ async function askForCertificate(
   return askForCertificate(input, keyStores, token, false);
 }
 
-/** What permits the request: the token itself, or a signature by the organization secret. */
-function authorityOf(token: string, csr: Uint8Array, input: EnrollInput): EnrollmentAuthority {
+/** What permits the request: the token itself, a signature by the organization secret, or the TPM with or without one. */
+async function authorityOf(
+  token: string,
+  request: SigningRequest,
+  input: EnrollInput,
+): Promise<Result<EnrollmentAuthority, EnrollReason>> {
   const secret = parseOrganizationSecret(token);
-  return secret === undefined
-    ? { type: 'one_time_token', token }
-    : { type: 'organization_secret', proof: proveEnrollment(secret, { ...input, csr }) };
+  const { csr } = request;
+  const proof = secret === undefined ? undefined : proveEnrollment(secret, { ...input, csr });
+  if (input.attest !== undefined && (token === '' || proof !== undefined)) {
+    const attested = await input.attest(request, proof);
+    if (attested.ok) input.onStep?.('attestation', 'the TPM has certified the key');
+    return attested;
+  }
+  return succeed(
+    proof === undefined
+      ? { type: 'one_time_token', token }
+      : { type: 'organization_secret', proof },
+  );
 }
