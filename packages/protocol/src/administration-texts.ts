@@ -52,4 +52,17 @@ export const administrationTexts = {
       'A request with this Idempotency-Key was begun, and what became of it is not known. Look whether it took effect; then use a new key.',
     person: askSupport,
   },
+  log_cursor_unknown: {
+    administrator:
+      'The system log was made anew since this cursor was given. Begin again, with "since" set to a time before the newest event you have, and leave out what you have by its uuid.',
+    person: askSupport,
+  },
+  log_stream_not_found: {
+    administrator: 'No stream of the system log has this id.',
+    person: askSupport,
+  },
+  log_stream_limit_reached: {
+    administrator: 'There are as many streams of the system log as there can be. Delete one first.',
+    person: askSupport,
+  },
 } as const satisfies Partial<Record<ProblemCode, ReasonText>>;

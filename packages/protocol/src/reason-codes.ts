@@ -186,6 +186,7 @@ export const problemCodes = [
   'attestation_wrong_request',
   'attested_key_mismatch',
   'attested_key_not_protected',
+  'renewal_needs_attestation',
   'admin_forbidden',
   'admin_not_found',
   'integration_not_found',

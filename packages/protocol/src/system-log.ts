@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { compactJws, numericDate, sha256Text } from './schemas.ts';
+import { compactJws, numericDate, p256PublicJwk, sha256Text } from './schemas.ts';
 
 /**
  * The system log: every decision and every other event as administrators search, export and forward it. Its members are
@@ -134,14 +134,6 @@ export const logStreamTest = z.object({ delivered: z.boolean(), detail: z.string
 export const streamSignatureHeader = 'Countersign-Signature';
 export const streamTimestampHeader = 'Countersign-Timestamp';
 
-/** Body of a delivery to a webhook. At least once: who receives it tells what came before by `uuid`. */
-export const logDelivery = z.object({
-  stream_id: z.string(),
-  test: z.optional(z.literal(true)),
-  events: z.array(logEvent),
-  checkpoints: z.array(compactJws(32 * 1024)),
-});
-
 export const auditCheckpointTyp = 'audit-checkpoint+jwt';
 
 /** How many chains one checkpoint holds at most: it has to fit into a syslog message. */
@@ -166,5 +158,20 @@ export const auditCheckpointClaims = z.object({
 });
 export type AuditCheckpointClaims = z.infer<typeof auditCheckpointClaims>;
 
-/** `GET /v1/admin/checkpoints`: together they name every chain that has rows. */
-export const checkpointsAnswer = z.object({ checkpoints: z.array(compactJws(32 * 1024)) });
+/**
+ * `GET /v1/admin/checkpoints`: together they name every chain that has rows. Beside them the keys that they verify with
+ * at this time: who keeps both can verify them when those keys were exchanged long ago.
+ */
+export const checkpointSet = z.object({
+  checkpoints: z.array(compactJws(32 * 1024)),
+  keys: z.array(z.extend(p256PublicJwk, { kid: z.string() })),
+});
+export type CheckpointSet = z.infer<typeof checkpointSet>;
+
+/** Body of a delivery to a webhook. At least once: who receives it tells what came before by `uuid`. */
+export const logDelivery = z.object({
+  stream_id: z.string(),
+  test: z.optional(z.literal(true)),
+  ...checkpointSet.shape,
+  events: z.array(logEvent),
+});

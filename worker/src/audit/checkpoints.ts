@@ -3,11 +3,12 @@ import {
   type AuditCheckpointClaims,
   auditCheckpointTyp,
   type CheckpointChain,
+  type CheckpointSet,
   chainsPerCheckpoint,
 } from '@countersign/protocol/system-log';
 import * as z from 'zod/mini';
 import { encodeHeader, signCompactJws } from '../token/compact-jws.ts';
-import type { TokenKey } from '../token/token-key.ts';
+import type { SigningKeys } from '../token/token-key.ts';
 
 /**
  * Checkpoints: signed heads of all chains. Kept where the broker cannot reach them, they show later what was changed or
@@ -33,28 +34,33 @@ export function readCheckpointChains(sql: SqlStorage): CheckpointChain[] {
 
 export type CheckpointSigner = {
   readonly brokerUrl: string;
-  /** Of the purpose `audit`. */
-  readonly key: TokenKey;
+  readonly auditKeys: SigningKeys;
 };
 
-/** As many JWSs as it takes to name every chain; none when there are no rows. */
+export const noCheckpoints: CheckpointSet = { checkpoints: [], keys: [] };
+
+/** As many JWSs as it takes to name every chain; none when there are no rows. With the keys that are accepted now. */
 export async function signCheckpoints(
   chains: readonly CheckpointChain[],
-  { brokerUrl, key }: CheckpointSigner,
+  { brokerUrl, auditKeys }: CheckpointSigner,
   nowMs: number,
-): Promise<string[]> {
-  const header = encodeHeader(auditCheckpointTyp, key.kid);
+): Promise<CheckpointSet> {
+  if (chains.length === 0) return noCheckpoints;
+  const { active, accepted } = auditKeys;
+  const header = encodeHeader(auditCheckpointTyp, active.kid);
   const parts = Array.from({ length: Math.ceil(chains.length / chainsPerCheckpoint) }, (_, part) =>
     chains.slice(part * chainsPerCheckpoint, (part + 1) * chainsPerCheckpoint),
   );
-  return await Promise.all(
+  const checkpoints = await Promise.all(
     parts.map((part) => {
       const claims: AuditCheckpointClaims = {
         iss: brokerUrl,
         iat: Math.floor(nowMs / 1000),
         chains: part,
       };
-      return signCompactJws(header, claims, key.privateKey);
+      return signCompactJws(header, claims, active.privateKey);
     }),
   );
+  const keys = [...accepted.values()].map(({ kid, publicJwk }) => ({ ...publicJwk, kid }));
+  return { checkpoints, keys };
 }

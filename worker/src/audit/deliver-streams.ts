@@ -1,4 +1,4 @@
-import type { CheckpointChain } from '@countersign/protocol/system-log';
+import type { CheckpointChain, CheckpointSet } from '@countersign/protocol/system-log';
 import { type DurableStore, isUnavailable } from '../storage/durable-store.ts';
 import { readCheckpointChains } from './checkpoints.ts';
 import type { Delivery, DeliveryOutcome } from './send-delivery.ts';
@@ -20,7 +20,7 @@ export const checkpointEveryMs = 10 * 60_000;
 export type StreamContext = {
   readonly store: DurableStore;
   readonly now: () => number;
-  readonly signCheckpoints: (chains: readonly CheckpointChain[]) => Promise<readonly string[]>;
+  readonly signCheckpoints: (chains: readonly CheckpointChain[]) => Promise<CheckpointSet>;
   /** `undefined` when it does not open: the key was exchanged. */
   readonly openSecret: (stream: StreamRow) => Promise<string | undefined>;
   readonly send: (delivery: Delivery) => Promise<DeliveryOutcome>;
@@ -110,9 +110,9 @@ async function send(context: StreamContext, stream: StreamRow, batch: Batch) {
       detail: 'the secret of the stream does not open: create it again',
     } as const;
   }
-  const checkpoints = await context.signCheckpoints(batch.chains);
   const { stream_id, url } = stream;
-  const head = JSON.stringify({ stream_id, checkpoints }).slice(0, -1);
+  const signed = await context.signCheckpoints(batch.chains);
+  const head = JSON.stringify({ stream_id, ...signed }).slice(0, -1);
   return await context.send({ url, secret, body: `${head},"events":[${batch.events.join(',')}]}` });
 }
 

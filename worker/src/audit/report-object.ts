@@ -3,9 +3,10 @@ import type { LogStream } from '@countersign/protocol/system-log';
 import { currentTimeMs } from '../clock.ts';
 import type { Environment } from '../config/environment.ts';
 import { readSettings, type Settings } from '../config/settings.ts';
+import { checkOutboundUrl } from '../integrations/outbound-url.ts';
 import { DurableStore, isUnavailable, type StorageUnavailable } from '../storage/durable-store.ts';
 import { openSecret } from '../storage/sealed-secret.ts';
-import { readCheckpointChains, signCheckpoints } from './checkpoints.ts';
+import { noCheckpoints, readCheckpointChains, signCheckpoints } from './checkpoints.ts';
 import { deliverStreams, nextDeliveryMs } from './deliver-streams.ts';
 import type { IntakeAnswer } from './drain-log.ts';
 import { reportMigrations } from './report-schema.ts';
@@ -17,7 +18,7 @@ import {
   writeRetentionDays,
 } from './report-settings.ts';
 import { type LogSearch, type LogSearchPage, searchLog } from './search-log.ts';
-import { type DeliveryOutcome, sendDelivery } from './send-delivery.ts';
+import { type Delivery, type DeliveryOutcome, sendDelivery } from './send-delivery.ts';
 import {
   deleteStream,
   describeStream,
@@ -122,7 +123,7 @@ export class ReportObject extends DurableObject<Environment> {
     if (isUnavailable(chains)) return chains;
     const settings = await this.#loadedSettings();
     if (settings === undefined) return { ok: false, code: 'configuration_invalid' } as const;
-    return { ok: true, checkpoints: await this.#sign(settings, chains) } as const;
+    return { ok: true, signed: await this.#sign(settings, chains) } as const;
   }
 
   async streams() {
@@ -170,7 +171,8 @@ export class ReportObject extends DurableObject<Environment> {
     if (secret === undefined) {
       return { ok: true, outcome: { ok: false, detail: 'the secret of the stream does not open' } };
     }
-    const body = JSON.stringify({ stream_id: streamId, test: true, events: [], checkpoints: [] });
+    const head = { stream_id: streamId, test: true, ...noCheckpoints };
+    const body = JSON.stringify({ ...head, events: [] });
     return { ok: true, outcome: await this.#send({ url: stream.url, secret, body }) };
   }
 
@@ -207,8 +209,7 @@ export class ReportObject extends DurableObject<Environment> {
   }
 
   #sign(settings: Settings, chains: Parameters<typeof signCheckpoints>[0]) {
-    const { brokerUrl, auditKeys } = settings;
-    return signCheckpoints(chains, { brokerUrl, key: auditKeys.active }, currentTimeMs());
+    return signCheckpoints(chains, settings, currentTimeMs());
   }
 
   async #openSecret(stream: StreamRow): Promise<string | undefined> {
@@ -218,8 +219,12 @@ export class ReportObject extends DurableObject<Environment> {
     return await openSecret(settings.storedSecretsKey, context, stream.sealed_secret);
   }
 
-  #send(delivery: Parameters<typeof sendDelivery>[1]): Promise<DeliveryOutcome> {
-    return sendDelivery((url, init) => fetch(url, init), delivery, currentTimeMs());
+  /** The URL was right when the stream was created; what is open for the broker may have changed since. */
+  async #send(delivery: Delivery): Promise<DeliveryOutcome> {
+    const settings = await this.#loadedSettings();
+    const checked = checkOutboundUrl(delivery.url, settings?.outboundNetworks ?? []);
+    if (!checked.ok) return { ok: false, detail: `the URL ${checked.detail}` };
+    return await sendDelivery((url, init) => fetch(url, init), delivery, currentTimeMs());
   }
 
   /** In the organization's chain, where every administrator's other change is. */

@@ -8,7 +8,10 @@ import type {
   IntegrationInput,
   IntegrationState,
 } from '@countersign/protocol/admin-integrations';
-import type { AdminEventType } from '../audit/system-log-event.ts';
+import { appendEvent } from '../audit/append-event.ts';
+import { restartDrain } from '../audit/drain-log.ts';
+import { LogDrain } from '../audit/log-drain.ts';
+import type { AdminEventType, SystemLogEvent } from '../audit/system-log-event.ts';
 import { currentTimeMs } from '../clock.ts';
 import type { Environment } from '../config/environment.ts';
 import type { DeviceObject } from '../device/device-object.ts';
@@ -36,6 +39,7 @@ import {
   type Outcome,
   type RecordedOf,
   type Refusal,
+  randomId,
   readOrganizationHead,
   recordChange,
 } from './record-change.ts';
@@ -54,6 +58,7 @@ export const newJobId = () => `job_${encodeBase64url(crypto.getRandomValues(new 
 export class AdministeredObject extends DurableObject<Environment> {
   protected readonly store: DurableStore;
   protected readonly jobs: JobRunner;
+  protected readonly logDrain: LogDrain;
 
   constructor(state: DurableObjectState, environment: Environment) {
     super(state, environment);
@@ -66,19 +71,28 @@ export class AdministeredObject extends DurableObject<Environment> {
       log,
     });
     state.waitUntil(this.jobs.resume());
+    this.logDrain = new LogDrain({
+      store: this.store,
+      takeIn: (batch) =>
+        environment.REPORT.get(environment.REPORT.idFromName('report')).takeIn(batch),
+      waitUntil: (work) => state.waitUntil(work),
+    });
   }
 
   /** One block: the change, its version, its line in the log, its job and the alarm that runs it. */
   protected readonly change = async <Result extends Outcome<unknown> | Refusal>(
     adminId: string,
     change: (sql: SqlStorage, nowMs: number) => Result,
-  ): Promise<RecordedOf<Result> | StorageUnavailable> =>
-    await this.store.write((sql) => {
+  ): Promise<RecordedOf<Result> | StorageUnavailable> => {
+    const changed = await this.store.write((sql) => {
       const nowMs = currentTimeMs();
       const recorded = recordChange(sql, adminId, nowMs, () => change(sql, nowMs));
       this.jobs.schedule(sql, nowMs);
       return recorded;
     });
+    this.logDrain.start();
+    return changed;
+  };
 
   async #bury({ kind, shard, user_id, epoch, integration_id }: Delivery) {
     const name = deviceObjectName(shard);
@@ -265,11 +279,34 @@ export class AdministeredObject extends DurableObject<Environment> {
     eventType: AdminEventType,
     facts: Readonly<Record<string, string>>,
   ): Promise<{ readonly ok: true } | StorageUnavailable> {
-    return await this.store.write((sql) => {
+    const noted = await this.store.write((sql) => {
       const event = { event_type: eventType, debug_data: facts };
       appendAdminEvent(sql, adminId, event, currentTimeMs());
       return { ok: true } as const;
     });
+    this.logDrain.start();
+    return noted;
+  }
+
+  /** Notes what nobody did: that a stream of the log is paused. */
+  async recordEvent(event: SystemLogEvent): Promise<{ readonly ok: true } | StorageUnavailable> {
+    const recorded = await this.store.write((sql) => {
+      const context = { shard: 'organization', nowMs: currentTimeMs(), randomId } as const;
+      appendEvent(sql, readOrganizationHead(sql), event, context);
+      return { ok: true } as const;
+    });
+    this.logDrain.start();
+    return recorded;
+  }
+
+  /** Brings every row of the organization's log to the system log again. */
+  async restartDrain(): Promise<{ readonly ok: true } | StorageUnavailable> {
+    const restarted = await this.store.write((sql) => {
+      restartDrain(sql);
+      return { ok: true } as const;
+    });
+    this.logDrain.start();
+    return restarted;
   }
 
   /** A page of the organization's log, with the head of its chain at this moment. */

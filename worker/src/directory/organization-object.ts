@@ -35,6 +35,7 @@ export class OrganizationObject extends AdministeredObject {
       return { ok: false, code: 'deployment_mismatch', detail: otherVersion };
     }
     this.jobs.watch();
+    this.logDrain.watch(currentTimeMs());
     const mismatch = await checkDeployment(this.store, deployment);
     if (mismatch !== undefined) return mismatch;
     return this.store.read((sql): SnapshotAnswer => {

@@ -40,7 +40,8 @@ export function readOrganizationHead(sql: SqlStorage): ChainHead {
   return row === undefined ? emptyChain : { count: row.sequence, hash: new Uint8Array(row.hash) };
 }
 
-const randomId = () => encodeBase64url(crypto.getRandomValues(new Uint8Array(16)));
+/** 16 random bytes. */
+export const randomId = () => encodeBase64url(crypto.getRandomValues(new Uint8Array(16)));
 
 /** Appends to the organization's log that an administrator has done this. */
 export function appendAdminEvent(

@@ -13,8 +13,16 @@ import { postAttestation } from './routes/attestations.ts';
 import { postChallenge, preflightChallenge } from './routes/challenges.ts';
 import { postEnrollment } from './routes/enrollments.ts';
 import { postCompletion, postEvaluation } from './routes/evaluation.ts';
+import {
+  deleteLogStream,
+  getLogStreams,
+  postLogStream,
+  postLogStreamResume,
+  postLogStreamTest,
+} from './routes/log-streams.ts';
 import { getAuthzenConfiguration, getHealth, getJwks, getKeySet } from './routes/metadata.ts';
 import { postMtlsEvidence } from './routes/mtls-evidence.ts';
+import { postRenewal } from './routes/renewals.ts';
 import { getCrl, getIssuerCertificate, getOcsp, postOcsp } from './routes/revocation.ts';
 import {
   getArchivedChains,
@@ -24,10 +32,17 @@ import {
   getStateRows,
 } from './routes/state.ts';
 import { postImport, postImportEnd, postImportRows } from './routes/state-import.ts';
+import {
+  getCheckpoints,
+  getLog,
+  getLogSettings,
+  postLogRebuild,
+  putLogSettings,
+} from './routes/system-log.ts';
 import { getJob, getUser, postUserRevocation, putUser } from './routes/users.ts';
 
 type Route = (broker: Broker, context: RouteContext) => Promise<Response> | Response;
-type Method = 'GET' | 'POST' | 'PUT' | 'OPTIONS';
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE' | 'OPTIONS';
 
 const mtlsEvidencePath = '/v1/mtls-evidence';
 
@@ -38,6 +53,7 @@ const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['POST', mtlsEvidencePath, postMtlsEvidence],
   ['POST', '/v1/attestations', postAttestation],
   ['POST', '/v1/enrollments', postEnrollment],
+  ['POST', '/v1/renewals', postRenewal],
   ['GET', '/v1/key-set', getKeySet],
   ['POST', '/access/v1/evaluation', postEvaluation],
   ['POST', '/v1/completions', postCompletion],
@@ -59,6 +75,16 @@ const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['PUT', '/v1/admin/users/:id', putUser],
   ['POST', '/v1/admin/users/:id/revoke', postUserRevocation],
   ['GET', '/v1/admin/jobs/:id', getJob],
+  ['GET', '/v1/admin/log', getLog],
+  ['GET', '/v1/admin/log/settings', getLogSettings],
+  ['PUT', '/v1/admin/log/settings', putLogSettings],
+  ['POST', '/v1/admin/log/rebuild', postLogRebuild],
+  ['GET', '/v1/admin/log-streams', getLogStreams],
+  ['POST', '/v1/admin/log-streams', postLogStream],
+  ['DELETE', '/v1/admin/log-streams/:id', deleteLogStream],
+  ['POST', '/v1/admin/log-streams/:id/test', postLogStreamTest],
+  ['POST', '/v1/admin/log-streams/:id/resume', postLogStreamResume],
+  ['GET', '/v1/admin/checkpoints', getCheckpoints],
   ['GET', '/v1/admin/archived-chains', getArchivedChains],
   ['GET', '/v1/admin/archived-chains/:id/decisions', getArchivedDecisions],
   ['GET', '/v1/admin/state', getState],

@@ -102,6 +102,7 @@ const statusOf: Readonly<Record<ProblemCode, Status>> = {
   attestation_wrong_request: 403,
   attested_key_mismatch: 403,
   attested_key_not_protected: 403,
+  renewal_needs_attestation: 403,
   admin_forbidden: 403,
   admin_not_found: 404,
   integration_not_found: 404,
