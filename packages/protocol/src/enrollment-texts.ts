@@ -185,4 +185,9 @@ export const enrollmentTexts = {
     administrator: 'The device key could leave its TPM, or was not made in it.',
     person: askSupport,
   },
+  renewal_needs_attestation: {
+    administrator:
+      'The certificate was issued for a key that a TPM has attested. A new key needs an attestation of its own: `countersign enroll --replace`.',
+    person: askSupport,
+  },
 } as const satisfies Partial<Record<ProblemCode, ReasonText>>;

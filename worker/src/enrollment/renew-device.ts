@@ -1,5 +1,5 @@
 import type { RenewalAnswer } from '@countersign/protocol/enrollment';
-import { issuingIssuer } from '../ca/issuer-choice.ts';
+import { issuingIssuer } from '../directory/issuer-choice.ts';
 import type { NewKey, RenewalRequest } from '../device/issuance-request.ts';
 import { answerWith } from './answer-with-certificate.ts';
 import { checkManagement, checkUser, checkWritable } from './check-surroundings.ts';
@@ -32,6 +32,10 @@ export async function renewDevice(
   if (!writable.ok) return writable;
   const examined = await context.examineRenewal(shard, { deviceId, certificateSha256 });
   if (!examined.ok) return examined;
+  if (rekey !== undefined && examined.strength === 'hardware_attested') {
+    // The new key could be anywhere, and its certificate would say the TPM.
+    return { ok: false, code: 'renewal_needs_attestation', field: 'renewal_request' };
+  }
   const integration = context.snapshot.integrations.get(examined.integrationId);
   if (examined.integrationId !== '' && integration === undefined) {
     return {
