@@ -3,6 +3,7 @@ import { PresentedCertificates } from './challenge/presented-certificate.ts';
 import type { Environment } from './config/environment.ts';
 import { readSettings, type Settings } from './config/settings.ts';
 import { SnapshotCache } from './directory/snapshot-cache.ts';
+import { EnrollmentThrottle } from './enrollment/enrollment-throttle.ts';
 import { createApp, finish, requestIdOf } from './http/app.ts';
 import { problemResponse } from './http/problem.ts';
 import { logEvent } from './http/route-context.ts';
@@ -14,8 +15,8 @@ export { ReportObject } from './audit/report-object.ts';
 export { DeviceObject } from './device/device-object.ts';
 export { OrganizationObject } from './directory/organization-object.ts';
 export { KeyObject } from './enrollment/key-object.ts';
-export { RevocationObject } from './revocation/revocation-object.ts';
 export { IntegrationObject } from './integrations/integration-object.ts';
+export { RevocationObject } from './revocation/revocation-object.ts';
 
 type App = ReturnType<typeof createApp>;
 
@@ -44,6 +45,7 @@ function assemble(environment: Environment, settings: Settings): App {
       settings.issuers.map(({ issuerCertificate }) => issuerCertificate),
     ),
     issuedChallenges: new IssuedChallenges(),
+    enrollmentThrottle: new EnrollmentThrottle(),
     devices: environment.DEVICE,
     keys: environment.KEY,
     revocation: environment.REVOCATION,

@@ -1,10 +1,11 @@
 import * as z from 'zod/mini';
+import { integrationId } from './admin-integrations.ts';
 import {
   certificateProfileNames,
   issuanceInterfaces,
   revocationReasons,
 } from './certificate-life.ts';
-import { hardwareId } from './enrollment.ts';
+import { enrollingUser, hardwareId } from './enrollment.ts';
 import { enrollmentStrengths } from './enrollment-strength.ts';
 import { maxOriginsCharacters, maxOriginsPerClient } from './limits.ts';
 import {
@@ -77,6 +78,10 @@ export const changeAnswer = z.object({
 export const enrollmentTokenInput = z.strictObject({
   hardware_id: hardwareId,
   ttl_seconds: z.int().check(z.minimum(60), z.maximum(30 * 86_400)),
+  /** The integration whose certificate it gives; left out, one of none, which counts for every user. */
+  integration_id: z.optional(integrationId),
+  /** Whom it is for, where the directory is to be asked about them. */
+  user: z.optional(enrollingUser),
 });
 export const enrollmentTokenAnswer = z.object({
   enrollment_token: base64urlOf(32),

@@ -1,16 +1,20 @@
 import { Hono } from 'hono';
 import type { Broker } from './broker.ts';
 import { logEvent, type RouteContext, refuseWithLog } from './route-context.ts';
-import {
-  getDecisions,
-  getDevice,
-  postEnrollmentToken,
-  postRevocation,
-  putApplication,
-  putClient,
-} from './routes/admin.ts';
+import { getDecisions, postEnrollmentToken, putApplication, putClient } from './routes/admin.ts';
 import { postAttestation } from './routes/attestations.ts';
 import { postChallenge, preflightChallenge } from './routes/challenges.ts';
+import {
+  getApprovals,
+  getDevice,
+  getDevices,
+  postApproval,
+  postDeviceRevocation,
+  postHold,
+  postRelease,
+  postRevocation,
+  postUnblock,
+} from './routes/devices.ts';
 import { postEnrollment } from './routes/enrollments.ts';
 import { postCompletion, postEvaluation } from './routes/evaluation.ts';
 import {
@@ -68,8 +72,15 @@ const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['PUT', '/v1/admin/applications/:id', putApplication],
   ['PUT', '/v1/admin/clients/:id', putClient],
   ['POST', '/v1/admin/enrollment-tokens', postEnrollmentToken],
+  ['GET', '/v1/admin/devices', getDevices],
   ['GET', '/v1/admin/devices/:id', getDevice],
+  ['POST', '/v1/admin/devices/:id/revoke', postDeviceRevocation],
+  ['POST', '/v1/admin/devices/:id/unblock', postUnblock],
   ['POST', '/v1/admin/devices/:id/certificates/:sha256/revoke', postRevocation],
+  ['POST', '/v1/admin/devices/:id/certificates/:sha256/hold', postHold],
+  ['POST', '/v1/admin/devices/:id/certificates/:sha256/release', postRelease],
+  ['GET', '/v1/admin/enrollment-approvals', getApprovals],
+  ['POST', '/v1/admin/devices/:id/enrollment-approvals/:sha256', postApproval],
   ['GET', '/v1/admin/shards/:shard/decisions', getDecisions],
   ['GET', '/v1/admin/users/:id', getUser],
   ['PUT', '/v1/admin/users/:id', putUser],

@@ -6,14 +6,15 @@ import { deviceObjectName, keyObjectName } from '../device/placement.ts';
 import type { ConfiguredIssuer } from '../directory/issuer-choice.ts';
 import type { OrganizationObject } from '../directory/organization-object.ts';
 import type { SnapshotCache } from '../directory/snapshot-cache.ts';
+import type { EnrollmentThrottle } from '../enrollment/enrollment-throttle.ts';
 import type { KeyObject } from '../enrollment/key-object.ts';
 import type { IntegrationObject } from '../integrations/integration-object.ts';
 import type { OutboundNetwork } from '../integrations/outbound-url.ts';
 import type { ClientCertificates } from '../mtls/client-certificate.ts';
-import type { ScepSettings } from '../scep/scep-settings.ts';
 import type { OcspIssuer } from '../revocation/ocsp-issuers.ts';
 import type { ReadyAnswers } from '../revocation/ready-answers.ts';
 import type { RevocationObject } from '../revocation/revocation-object.ts';
+import type { ScepSettings } from '../scep/scep-settings.ts';
 import { type StorageUnavailable, storageUnavailable } from '../storage/durable-store.ts';
 import type { SigningKeys, TokenKey } from '../token/token-key.ts';
 import { logEvent } from './route-context.ts';
@@ -46,6 +47,7 @@ export type Broker = {
   readonly presentedCertificates: PresentedCertificates;
   readonly clientCertificates: ClientCertificates;
   readonly issuedChallenges: IssuedChallenges;
+  readonly enrollmentThrottle: EnrollmentThrottle;
   readonly snapshots: SnapshotCache;
   /** A stub belongs to the request that made it, so each use makes its own. */
   readonly organization: () => DurableObjectStub<OrganizationObject>;

@@ -1,19 +1,14 @@
-import { decodeBase64url, encodeBase64url } from '@countersign/protocol';
-import {
-  applicationInput,
-  clientInput,
-  enrollmentTokenInput,
-  revocationInput,
-} from '@countersign/protocol/admin';
+import { encodeBase64url } from '@countersign/protocol';
+import { applicationInput, clientInput, enrollmentTokenInput } from '@countersign/protocol/admin';
 import { narrowingCompletesAfterMs } from '@countersign/protocol/limits';
 import { chosenId, parseFields } from '@countersign/protocol/schemas';
-import { describeDevice } from '../../admin/describe-device.ts';
 import { currentTimeMs } from '../../clock.ts';
 import { deviceIdOf, normalizeHardwareId } from '../../device/hardware-id.ts';
 import { shardOfId } from '../../device/placement.ts';
 import type { ApplicationRefusal, Changed } from '../../directory/organization-answers.ts';
 import { askObject, type Broker, deviceShard } from '../broker.ts';
 import { forAdmin } from '../for-admin.ts';
+import type { Problem } from '../problem.ts';
 import { readBody } from '../read-body.ts';
 import { readWhole } from '../read-whole.ts';
 import { logEvent, type RouteContext } from '../route-context.ts';
@@ -83,12 +78,36 @@ export const putClient = forAdmin(
   },
 );
 
+/** A token of an integration is for one that takes tokens. */
+async function refuseIntegration(
+  broker: Broker,
+  { waitUntil }: RouteContext,
+  integrationId: string | undefined,
+): Promise<Problem | undefined> {
+  if (integrationId === undefined) return undefined;
+  const read = await broker.snapshots.read(currentTimeMs(), waitUntil);
+  if (!read.ok) return { code: read.code };
+  const integration = read.snapshot.integrations.get(integrationId);
+  const field = 'integration_id';
+  if (integration === undefined) return { code: 'integration_not_found', field };
+  return integration.authority === 'one_time_token'
+    ? undefined
+    : {
+        code: 'field_invalid',
+        field,
+        detail: `enrolls by ${integration.authority}, not by tokens`,
+      };
+}
+
 /** `POST /v1/admin/enrollment-tokens`: a one-time token for one piece of hardware. The token is shown this once. */
 export const postEnrollmentToken = forAdmin(
   { permission: 'tokens.create', event: 'admin.enrollment_token.create' },
   async (broker, context) => {
     const body = await readBody(context.request, enrollmentTokenInput);
     if (!body.ok) return context.refuse(body.problem);
+    const { integration_id: integrationId, user } = body.value;
+    const unfit = await refuseIntegration(broker, context, integrationId);
+    if (unfit !== undefined) return context.refuse(unfit);
     const hardware = normalizeHardwareId(body.value.hardware_id);
     if (!hardware.ok) return context.refuse(hardware);
     const deviceId = await deviceIdOf(hardware.value.identity, broker.deviceIdKey);
@@ -99,7 +118,10 @@ export const postEnrollmentToken = forAdmin(
     const expiresAtMs = currentTimeMs() + body.value.ttl_seconds * 1000;
     const shard = shardOfId(deviceId, broker.shardCount) ?? 0;
     const stored = await askObject(() =>
-      deviceShard(broker, shard).addEnrollmentToken(deviceId, tokenSha256, expiresAtMs),
+      deviceShard(broker, shard).addEnrollmentToken(deviceId, tokenSha256, expiresAtMs, {
+        ...(integrationId === undefined ? {} : { integrationId }),
+        ...(user === undefined ? {} : { user }),
+      }),
     );
     if (!stored.ok) return context.refuse(stored);
     logEvent('enrollment_token_created', { request_id: context.requestId, device_id: deviceId });
@@ -111,48 +133,6 @@ export const postEnrollmentToken = forAdmin(
       },
       { status: 201 },
     );
-  },
-);
-
-/** `GET /v1/admin/devices/{id}`. */
-export const getDevice = forAdmin('devices.read', async (broker, context) => {
-  const deviceId = context.parameter('id');
-  const shard = shardOfId(deviceId, broker.shardCount);
-  if (shard === undefined) return context.refuse({ code: 'device_not_found', field: 'id' });
-  const described = await askObject(() => deviceShard(broker, shard).describeDevice(deviceId));
-  if (!described.ok) return context.refuse({ code: described.code });
-  return Response.json(describeDevice(described.device, described.certificates, currentTimeMs()));
-});
-
-/**
- * `POST /v1/admin/devices/{id}/certificates/{sha256}/revoke`: the certificate and all that it renewed or that renewed it.
- * Their keys are blocked for ever as well.
- */
-export const postRevocation = forAdmin(
-  { permission: 'devices.revoke', event: 'admin.certificate.revoke', whileReadOnly: true },
-  async (broker, context) => {
-    const body = await readBody(context.request, revocationInput);
-    if (!body.ok) return context.refuse(body.problem);
-    const deviceId = context.parameter('id');
-    const shard = shardOfId(deviceId, broker.shardCount);
-    const sha256 = decodeBase64url(context.parameter('sha256'));
-    if (shard === undefined || sha256?.length !== 32) {
-      return context.refuse({ code: 'certificate_not_found' });
-    }
-    const revoked = await askObject(() =>
-      deviceShard(broker, shard).revokeCertificate(deviceId, sha256, {
-        reason: body.value.reason,
-        actor: { type: 'admin', id: context.admin.adminId },
-      }),
-    );
-    if (!revoked.ok) return context.refuse({ code: revoked.code });
-    logEvent('certificate_revoked', {
-      request_id: context.requestId,
-      device_id: deviceId,
-      fingerprint_sha256: context.parameter('sha256'),
-      reason: body.value.reason,
-    });
-    return Response.json({ status: 'complete' });
   },
 );
 

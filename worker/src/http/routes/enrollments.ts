@@ -1,29 +1,78 @@
-import { enrollmentRequest } from '@countersign/protocol/enrollment';
+import { type EnrollmentRequest, enrollmentRequest } from '@countersign/protocol/enrollment';
 import { currentTimeMs } from '../../clock.ts';
 import { enrollDevice } from '../../enrollment/enroll-device.ts';
-import { askObject, type Broker, deviceShard, keyShard } from '../broker.ts';
+import type { EnrollmentContext, EnrollmentRefusal } from '../../enrollment/enrollment-context.ts';
+import { establishAuthority } from '../../enrollment/establish-authority.ts';
+import { identifyDevice } from '../../enrollment/identify-device.ts';
+import { readProvenKey } from '../../enrollment/proven-key.ts';
+import type { Broker } from '../broker.ts';
+import { clientAddress } from '../client-address.ts';
+import { enrollmentContext } from '../enrollment-context.ts';
 import { readBody } from '../read-body.ts';
+import { recordEnrollmentFailure } from '../record-enrollment-failure.ts';
 import { logEvent, type RouteContext } from '../route-context.ts';
 
-/** `POST /v1/enrollments`: a certificate for a proven key and a one-time token. */
+/** What was found out about a request by the time that it was refused. */
+type Known = { deviceId?: string; integrationId?: string };
+
+/** Refusals that somebody gets who tries out what permits an enrollment. */
+const guesses: ReadonlySet<EnrollmentRefusal['code']> = new Set([
+  'enrollment_token_invalid',
+  'enrollment_proof_invalid',
+  'enrollment_secret_unknown',
+]);
+
+/** `POST /v1/enrollments`: a certificate for a proven key, where something permits it. */
 export async function postEnrollment(broker: Broker, context: RouteContext): Promise<Response> {
+  const address = clientAddress(context.request);
+  const nowMs = currentTimeMs();
+  const closedSeconds = broker.enrollmentThrottle.secondsClosedTo(address, nowMs);
+  if (closedSeconds !== undefined) {
+    return context.refuse({ code: 'enrollment_throttled', retryAfterSeconds: closedSeconds });
+  }
   const body = await readBody(context.request, enrollmentRequest);
   if (!body.ok) return context.refuse(body.problem);
-  const ready = await broker.snapshots.read(currentTimeMs(), context.waitUntil);
+  const ready = await broker.snapshots.read(nowMs, context.waitUntil);
   if (!ready.ok) return context.refuse({ code: ready.code, logDetail: ready.detail });
-  const enrolled = await enrollDevice(
-    {
-      ...broker,
-      issuerCertificate: broker.issuers[0]?.issuerCertificate ?? broker.rootCertificate,
-      examine: (shard, request) =>
-        askObject(() => deviceShard(broker, shard).examineIssuance(request)),
-      claimKey: (shard, spki, deviceId) =>
-        askObject(() => keyShard(broker, shard).claim(spki, deviceId)),
-      issue: (shard, request) => askObject(() => deviceShard(broker, shard).issue(request)),
-    },
-    body.value,
-  );
-  if (!enrolled.ok) return context.refuse(enrolled);
-  logEvent('enrolled', { request_id: context.requestId, device_id: enrolled.answer.device_id });
-  return Response.json(enrolled.answer, { status: 201 });
+
+  const known: Known = {};
+  const enrolling = enrollmentContext(broker, context, ready.snapshot, nowMs);
+  const enrolled = await enroll(enrolling, body.value, known);
+  if (enrolled.ok) {
+    logEvent('enrolled', { request_id: context.requestId, device_id: enrolled.answer.device_id });
+    return Response.json(enrolled.answer, { status: 201 });
+  }
+  const { deviceId, integrationId } = known;
+  if (guesses.has(enrolled.code)) {
+    const attempt = { address, deviceId, secretId: integrationId };
+    if (broker.enrollmentThrottle.noteFailure(attempt, nowMs)) {
+      return context.refuse({ code: 'enrollment_throttled', logDetail: enrolled.code });
+    }
+  }
+  if (enrolled.code !== 'storage_unavailable') {
+    const { user } = body.value;
+    const eventType = 'user.credential.enroll';
+    await recordEnrollmentFailure(broker, {
+      eventType,
+      refusal: enrolled,
+      deviceId,
+      integrationId,
+      user,
+      address,
+    });
+  }
+  return context.refuse(enrolled);
+}
+
+async function enroll(context: EnrollmentContext, request: EnrollmentRequest, known: Known) {
+  const device = await identifyDevice(request.hardware_id, context);
+  if (!device.ok) return device;
+  known.deviceId = device.deviceId;
+  const key = await readProvenKey(request.csr, 'csr');
+  if (!key.ok) return key;
+  const { csr, spki } = key;
+  const permit = await establishAuthority(context, { device, csr, spki, request });
+  if (!permit.ok) return permit;
+  if (permit.integration !== undefined) known.integrationId = permit.integration.integration_id;
+  return await enrollDevice(context, { device, key, permit, via: 'host' });
 }

@@ -1,0 +1,92 @@
+import { shardOfBytes } from '../device/placement.ts';
+import type { OrganizationSnapshot } from '../directory/organization-snapshot.ts';
+import type {
+  EnrollmentContext,
+  EnrollmentRefusal,
+  IdentifiedDevice,
+} from '../enrollment/enrollment-context.ts';
+import { askObject, type Broker, deviceShard, integrationObject, keyShard } from './broker.ts';
+import type { RouteContext } from './route-context.ts';
+
+/** What a management is asked by. */
+function identityOf({ deviceId, serialNumber, hardwareUuid }: IdentifiedDevice) {
+  return {
+    deviceId,
+    ...(serialNumber === undefined ? {} : { serialNumber }),
+    ...(hardwareUuid === undefined ? {} : { hardwareUuid }),
+  };
+}
+
+/** Enrollment and renewal with the objects of this broker behind them. */
+export function enrollmentContext(
+  broker: Broker,
+  { waitUntil }: RouteContext,
+  snapshot: OrganizationSnapshot,
+  nowMs: number,
+): EnrollmentContext {
+  return {
+    ...broker,
+    snapshot,
+    nowMs,
+    findToken: ({ shard, deviceId }, tokenSha256) =>
+      askObject(() => deviceShard(broker, shard).findToken(deviceId, tokenSha256)),
+    findUser: async (userId) => {
+      const found = await askObject(() => broker.organization().describeUser(userId));
+      if (found.ok) return { ok: true, standing: found.user.active === 1 ? 'active' : 'inactive' };
+      return found.code === 'user_not_found' ? { ok: true, standing: 'unknown' } : found;
+    },
+    checkManaged: async (integration, { device, purpose }) => {
+      const { integration_id } = integration;
+      const checked = await askObject(() =>
+        integrationObject(broker, integration_id).checkDevice(
+          integration_id,
+          identityOf(device),
+          purpose,
+        ),
+      );
+      if (!checked.ok) return refusalOf(checked);
+      const { mdmId, hardwareUuid } = checked.device;
+      return {
+        ok: true,
+        facts: {
+          integration_id,
+          checked_at_ms: nowMs,
+          mdm_id: mdmId,
+          ...(hardwareUuid === undefined ? {} : { udid: hardwareUuid }),
+        },
+      };
+    },
+    watch: ({ integration_id }, device) => {
+      waitUntil(
+        askObject(() =>
+          integrationObject(broker, integration_id).watch(
+            integration_id,
+            identityOf(device),
+            device.shard,
+          ),
+        ),
+      );
+    },
+    examine: (shard, request) =>
+      askObject(() => deviceShard(broker, shard).examineIssuance(request)),
+    claimKey: (spkiSha256, deviceId) =>
+      askObject(() =>
+        keyShard(broker, shardOfBytes(spkiSha256, broker.shardCount)).claim(spkiSha256, deviceId),
+      ),
+    issue: (shard, request) => askObject(() => deviceShard(broker, shard).issue(request)),
+    examineRenewal: (shard, asked) =>
+      askObject(() => deviceShard(broker, shard).examineRenewal(asked)),
+    renew: (shard, request) => askObject(() => deviceShard(broker, shard).renew(request)),
+  };
+}
+
+/** Without what only the object's own callers are told. */
+function refusalOf(refusal: EnrollmentRefusal): EnrollmentRefusal {
+  const { ok, code, detail, retryAfterSeconds } = refusal;
+  return {
+    ok,
+    code,
+    ...(detail === undefined ? {} : { detail }),
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+  };
+}
