@@ -116,7 +116,7 @@ export class AdministeredObject extends DurableObject<Environment> {
   async createIntegration(
     adminId: string,
     integrationId: string,
-    input: IntegrationInput,
+    input: Omit<IntegrationInput, 'credentials'>,
     sealedCredentials: string | undefined,
     secret: Omit<integrations.NewSecret, 'created_at_ms'>,
   ) {
@@ -136,7 +136,7 @@ export class AdministeredObject extends DurableObject<Environment> {
   async changeIntegration(
     adminId: string,
     integrationId: string,
-    change: IntegrationChange,
+    change: Omit<IntegrationChange, 'credentials'>,
     sealedCredentials: string | undefined,
   ) {
     return await this.change(adminId, (sql) =>

@@ -44,7 +44,7 @@ const stateText = (state: IntegrationState) =>
 export function createIntegration(
   sql: SqlStorage,
   integrationId: string,
-  { credentials: _, ...input }: IntegrationInput,
+  input: Omit<IntegrationInput, 'credentials'>,
   sealedCredentials: string | undefined,
   secret: NewSecret,
   nowMs: number,
@@ -95,7 +95,7 @@ function replace(
 export function changeIntegration(
   sql: SqlStorage,
   integrationId: string,
-  { credentials, ...change }: IntegrationChange,
+  change: Omit<IntegrationChange, 'credentials'>,
   sealedCredentials: string | undefined,
 ): IntegrationOutcome {
   const before = findIntegration(sql, integrationId);
@@ -108,11 +108,11 @@ export function changeIntegration(
   }
   const isConnected = JSON.stringify(connection) === JSON.stringify(integration.connection);
   const needsCredentials = connection.kind !== 'inventory_file' && !isConnected;
-  if (needsCredentials && credentials === undefined) {
+  if (needsCredentials && sealedCredentials === undefined) {
     const detail = 'must be sent again when the connection changes';
     return { ok: false, code: 'field_invalid', field: 'credentials', detail };
   }
-  if (connection.kind === 'inventory_file' && credentials !== undefined) {
+  if (connection.kind === 'inventory_file' && sealedCredentials !== undefined) {
     const detail = 'are not known here: an inventory file has none';
     return { ok: false, code: 'field_invalid', field: 'credentials', detail };
   }
@@ -125,7 +125,7 @@ export function changeIntegration(
       profile: change.profile,
       trust_shared_secret: String(change.trust_shared_secret),
       outage: change.outage,
-      credentials: credentials === undefined ? 'kept' : 'replaced',
+      credentials: sealedCredentials === undefined ? 'kept' : 'replaced',
     },
   });
 }

@@ -12,6 +12,10 @@ export type ClientAuthentication =
 const maxAssertionLifetimeSeconds = 300;
 const clockToleranceSeconds = 30;
 
+/** SHA-256 of a text, base64url, as secrets are kept. */
+export const sha256Text = (secret: string): string =>
+  createHash('sha256').update(secret, 'utf8').digest('base64url');
+
 /** Compares SHA-256 of what was sent with what is on record, in constant time. */
 export function secretMatches(secret: string, expectedSha256: string): boolean {
   const expected = decodeBase64url(expectedSha256);

@@ -1,4 +1,5 @@
 import type { ProblemCode } from '@countersign/protocol';
+import type { IntegrationImpact } from '@countersign/protocol/admin-integrations';
 import type { ProblemDocument } from '@countersign/protocol/problem';
 import { reasonTexts } from '@countersign/protocol/reason-texts';
 
@@ -13,6 +14,8 @@ export type Problem = {
   readonly logDetail?: string;
   readonly retryAfterSeconds?: number;
   readonly allow?: string;
+  /** What would break; a member of the document (RFC 9457 section 3.2). */
+  readonly impact?: IntegrationImpact;
 };
 
 type Status = 400 | 401 | 403 | 404 | 405 | 409 | 413 | 421 | 429 | 500 | 503;
@@ -164,7 +167,7 @@ const authenticationChallenges: Partial<Record<ProblemCode, string>> = {
 export function problemResponse(problem: Problem): Response {
   const status = statusOf[problem.code];
   const texts = reasonTexts[problem.code];
-  const document: ProblemDocument = {
+  const document: ProblemDocument & Pick<Problem, 'impact'> = {
     type: `urn:countersign:problem:${problem.code}`,
     title: texts.administrator,
     status,
@@ -172,6 +175,7 @@ export function problemResponse(problem: Problem): Response {
     user_text: texts.person,
     ...(problem.detail === undefined ? {} : { detail: problem.detail }),
     ...(problem.field === undefined ? {} : { field: problem.field }),
+    ...(problem.impact === undefined ? {} : { impact: problem.impact }),
   };
   const headers = new Headers({ 'Content-Type': 'application/problem+json' });
   const retryAfter = problem.retryAfterSeconds ?? retryAfterByCode[problem.code];

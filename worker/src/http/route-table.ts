@@ -1,0 +1,156 @@
+import type { Broker } from './broker.ts';
+import type { RouteContext } from './route-context.ts';
+import { getDecisions, postEnrollmentToken, putApplication, putClient } from './routes/admin.ts';
+import {
+  deleteAdmin,
+  getAdmins,
+  getSelf,
+  postAdmin,
+  postAdminToken,
+  putAdmin,
+} from './routes/admins.ts';
+import { postAttestation } from './routes/attestations.ts';
+import { postChallenge, preflightChallenge } from './routes/challenges.ts';
+import {
+  getApprovals,
+  getDevice,
+  getDevices,
+  postApproval,
+  postDeviceRevocation,
+  postHold,
+  postRelease,
+  postRevocation,
+  postUnblock,
+} from './routes/devices.ts';
+import { postEnrollment } from './routes/enrollments.ts';
+import { postCompletion, postEvaluation } from './routes/evaluation.ts';
+import { deleteGroup, getGroup, getGroups, putGroup } from './routes/groups.ts';
+import {
+  deleteIntegration,
+  getIntegrationImpact,
+  putIntegrationState,
+} from './routes/integration-states.ts';
+import {
+  getIntegration,
+  getIntegrationScripts,
+  getIntegrations,
+  postIntegration,
+  postIntegrationSecret,
+  postWebhookSecret,
+  putIntegration,
+} from './routes/integrations.ts';
+import { getIssuers, postIssuerActivation, postIssuerRetirement } from './routes/issuers.ts';
+import {
+  deleteLogStream,
+  getLogStreams,
+  postLogStream,
+  postLogStreamResume,
+  postLogStreamTest,
+} from './routes/log-streams.ts';
+import { getAuthzenConfiguration, getHealth, getJwks, getKeySet } from './routes/metadata.ts';
+import { getMode, putMode } from './routes/mode.ts';
+import { postMtlsEvidence } from './routes/mtls-evidence.ts';
+import { postRenewal } from './routes/renewals.ts';
+import { getCrl, getIssuerCertificate, getOcsp, postOcsp } from './routes/revocation.ts';
+import {
+  getArchivedChains,
+  getArchivedDecisions,
+  getMarks,
+  getState,
+  getStateRows,
+} from './routes/state.ts';
+import { postImport, postImportEnd, postImportRows } from './routes/state-import.ts';
+import {
+  getCheckpoints,
+  getLog,
+  getLogSettings,
+  postLogRebuild,
+  putLogSettings,
+} from './routes/system-log.ts';
+import { getJob, getUser, postUserRevocation, putUser } from './routes/users.ts';
+
+export type Route = (broker: Broker, context: RouteContext) => Promise<Response> | Response;
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE' | 'OPTIONS';
+
+export const mtlsEvidencePath = '/v1/mtls-evidence';
+
+/** Every address of the broker. What starts with `/v1/admin` is made by `forAdmin`, which says who may. */
+export const routes: ReadonlyArray<readonly [Method, string, Route]> = [
+  ['POST', '/v1/challenges', postChallenge],
+  ['OPTIONS', '/v1/challenges', preflightChallenge],
+  ['POST', mtlsEvidencePath, postMtlsEvidence],
+  ['POST', '/v1/attestations', postAttestation],
+  ['POST', '/v1/enrollments', postEnrollment],
+  ['POST', '/v1/renewals', postRenewal],
+  ['GET', '/v1/key-set', getKeySet],
+  ['POST', '/access/v1/evaluation', postEvaluation],
+  ['POST', '/v1/completions', postCompletion],
+  ['GET', '/.well-known/authzen-configuration', getAuthzenConfiguration],
+  ['GET', '/.well-known/jwks.json', getJwks],
+  ['GET', '/healthz', getHealth],
+  ['GET', '/crl/:issuer/:shard', getCrl],
+  ['POST', '/ocsp', postOcsp],
+  // Base64 has slashes, which not every client escapes.
+  ['GET', '/ocsp/:request{.+}', getOcsp],
+  ['GET', '/certificates/:issuer', getIssuerCertificate],
+  ['PUT', '/v1/admin/applications/:id', putApplication],
+  ['PUT', '/v1/admin/clients/:id', putClient],
+  ['POST', '/v1/admin/enrollment-tokens', postEnrollmentToken],
+  ['GET', '/v1/admin/devices', getDevices],
+  ['GET', '/v1/admin/devices/:id', getDevice],
+  ['POST', '/v1/admin/devices/:id/revoke', postDeviceRevocation],
+  ['POST', '/v1/admin/devices/:id/unblock', postUnblock],
+  ['POST', '/v1/admin/devices/:id/certificates/:sha256/revoke', postRevocation],
+  ['POST', '/v1/admin/devices/:id/certificates/:sha256/hold', postHold],
+  ['POST', '/v1/admin/devices/:id/certificates/:sha256/release', postRelease],
+  ['GET', '/v1/admin/enrollment-approvals', getApprovals],
+  ['POST', '/v1/admin/devices/:id/enrollment-approvals/:sha256', postApproval],
+  ['GET', '/v1/admin/shards/:shard/decisions', getDecisions],
+  ['GET', '/v1/admin/users/:id', getUser],
+  ['PUT', '/v1/admin/users/:id', putUser],
+  ['POST', '/v1/admin/users/:id/revoke', postUserRevocation],
+  ['GET', '/v1/admin/jobs/:id', getJob],
+  ['GET', '/v1/admin/log', getLog],
+  ['GET', '/v1/admin/log/settings', getLogSettings],
+  ['PUT', '/v1/admin/log/settings', putLogSettings],
+  ['POST', '/v1/admin/log/rebuild', postLogRebuild],
+  ['GET', '/v1/admin/log-streams', getLogStreams],
+  ['POST', '/v1/admin/log-streams', postLogStream],
+  ['DELETE', '/v1/admin/log-streams/:id', deleteLogStream],
+  ['POST', '/v1/admin/log-streams/:id/test', postLogStreamTest],
+  ['POST', '/v1/admin/log-streams/:id/resume', postLogStreamResume],
+  ['GET', '/v1/admin/checkpoints', getCheckpoints],
+  ['GET', '/v1/admin/self', getSelf],
+  ['GET', '/v1/admin/admins', getAdmins],
+  ['POST', '/v1/admin/admins', postAdmin],
+  ['PUT', '/v1/admin/admins/:id', putAdmin],
+  ['DELETE', '/v1/admin/admins/:id', deleteAdmin],
+  ['POST', '/v1/admin/admins/:id/token', postAdminToken],
+  ['GET', '/v1/admin/mode', getMode],
+  ['PUT', '/v1/admin/mode', putMode],
+  ['GET', '/v1/admin/integrations', getIntegrations],
+  ['POST', '/v1/admin/integrations', postIntegration],
+  ['GET', '/v1/admin/integrations/:id', getIntegration],
+  ['PUT', '/v1/admin/integrations/:id', putIntegration],
+  ['DELETE', '/v1/admin/integrations/:id', deleteIntegration],
+  ['GET', '/v1/admin/integrations/:id/impact', getIntegrationImpact],
+  ['GET', '/v1/admin/integrations/:id/scripts', getIntegrationScripts],
+  ['POST', '/v1/admin/integrations/:id/secret', postIntegrationSecret],
+  ['PUT', '/v1/admin/integrations/:id/state', putIntegrationState],
+  ['POST', '/v1/admin/integrations/:id/webhook-secret', postWebhookSecret],
+  ['GET', '/v1/admin/groups', getGroups],
+  ['GET', '/v1/admin/groups/:id', getGroup],
+  ['PUT', '/v1/admin/groups/:id', putGroup],
+  ['DELETE', '/v1/admin/groups/:id', deleteGroup],
+  ['GET', '/v1/admin/issuers', getIssuers],
+  ['POST', '/v1/admin/issuers/:id/activate', postIssuerActivation],
+  ['POST', '/v1/admin/issuers/:id/retire', postIssuerRetirement],
+  ['GET', '/v1/admin/archived-chains', getArchivedChains],
+  ['GET', '/v1/admin/archived-chains/:id/decisions', getArchivedDecisions],
+  ['GET', '/v1/admin/state', getState],
+  ['GET', '/v1/admin/state/marks', getMarks],
+  ['GET', '/v1/admin/state/rows', getStateRows],
+  ['POST', '/v1/admin/state/import', postImport],
+  ['POST', '/v1/admin/state/import/rows', postImportRows],
+  ['POST', '/v1/admin/state/import/finish', postImportEnd],
+];

@@ -1,0 +1,27 @@
+import { expect, it } from 'vitest';
+import { policyOf } from './policy-document.ts';
+import { lossWithoutTrust } from './relies-on-trust.ts';
+
+const factor = { acr_values: ['phr'], amr_values: [] };
+const choices = {
+  enforcement: 'enforce',
+  trusted_devices: 'allow',
+  other_devices: 'deny',
+} as const;
+
+it.each([
+  [choices, 'deny'],
+  [{ ...choices, other_devices: 'step_up' }, 'step_up'],
+  [{ ...choices, trusted_devices: 'step_up' }, 'deny'],
+  [{ ...choices, trusted_devices: 'step_up', other_devices: 'step_up' }, undefined],
+  [{ ...choices, enforcement: 'monitor' }, undefined],
+] as const)('%j loses %s', (given, loss) => {
+  expect(lossWithoutTrust(policyOf(1, { ...given, factor }))).toBe(loss);
+});
+
+it('a rule that speaks of no device holds for both', () => {
+  const policy = { ...policyOf(1, { ...choices, factor }), rules: [] };
+  expect(lossWithoutTrust({ ...policy, otherwise: 'deny' })).toBeUndefined();
+  const rule = { id: 'all', when: {}, effect: 'allow' } as const;
+  expect(lossWithoutTrust({ ...policy, rules: [rule] })).toBeUndefined();
+});
