@@ -43,4 +43,17 @@ export const integrationMigrations: readonly Migration[] = [
       CREATE INDEX scep_challenges_expiry ON scep_challenges (expires_at_ms);
     `,
   },
+  {
+    id: '002_scep_transactions',
+    sql: `
+      CREATE TABLE scep_transactions (
+        transaction_sha256 BLOB PRIMARY KEY,
+        spki_sha256 BLOB NOT NULL,
+        challenge_sha256 BLOB,
+        certificate BLOB NOT NULL,
+        kept_at_ms INTEGER NOT NULL
+      ) WITHOUT ROWID;
+      CREATE INDEX scep_transactions_age ON scep_transactions (kept_at_ms);
+    `,
+  },
 ];

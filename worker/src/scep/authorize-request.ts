@@ -1,8 +1,10 @@
+import type { HardwareId } from '@countersign/protocol/enrollment';
 import type { IdentifiedDevice } from '../enrollment/enrollment-context.ts';
 import type { EstablishedAuthority } from '../enrollment/establish-authority.ts';
 import { identifyDevice } from '../enrollment/identify-device.ts';
 import { sha256 } from '../enrollment/proven-key.ts';
-import { decideDevice, readClaimedDevice } from './claimed-device.ts';
+import type { DeviceIdentity } from '../integrations/managed-device.ts';
+import { readClaimedDevice } from './claimed-device.ts';
 import type { PkiMessage } from './pki-message.ts';
 import type { ScepRequest } from './read-request.ts';
 import type { ScepContext, ScepRefusal } from './scep-context.ts';
@@ -27,8 +29,17 @@ export async function transactionOf(
     spkiSha256,
     challengeSha256:
       challengePassword === undefined ? undefined : await sha256(utf8(challengePassword)),
+    device: readClaimedDevice(claims),
   };
 }
+
+const isNamed = ({ serialNumber, hardwareUuid }: DeviceIdentity): boolean =>
+  serialNumber !== undefined || hardwareUuid !== undefined;
+
+const hardwareIdOf = ({ serialNumber, hardwareUuid }: DeviceIdentity): HardwareId => ({
+  ...(serialNumber === undefined ? {} : { serial_number: serialNumber }),
+  ...(hardwareUuid === undefined ? {} : { hardware_uuid: hardwareUuid }),
+});
 
 /**
  * What the challenge in a PKCSReq permits, and for which device. A challenge that was given out here permits the one
@@ -40,20 +51,24 @@ export async function authorizeRequest(
   context: ScepContext,
   message: PkiMessage,
   request: ScepRequest,
-  taken: { readonly challenge: 'granted' | 'unknown'; readonly device: object },
+  taken: { readonly challenge: 'granted' | 'unknown'; readonly device: DeviceIdentity },
 ): Promise<Authorized | ScepRefusal> {
   const { enrollment, integration, validateAtIntune } = context;
   const { challengePassword } = request.claims;
   if (challengePassword === undefined || challengePassword === '') {
     return { ok: false, code: 'scep_challenge_invalid', detail: 'the request has no challenge' };
   }
-  const decided = decideDevice(taken.device, readClaimedDevice(request.claims));
-  if (!decided.ok) return decided;
-  const device = await identifyDevice(decided.hardwareId, enrollment);
+  const isBound = isNamed(taken.device);
+  const named = isBound ? taken.device : readClaimedDevice(request.claims);
+  if (!isNamed(named)) {
+    const detail = 'neither the challenge nor the request names a device';
+    return { ok: false, code: 'scep_device_unnamed', detail };
+  }
+  const device = await identifyDevice(hardwareIdOf(named), enrollment);
   if (!device.ok) return { ok: false, code: device.code, detail: 'the device that is named' };
   const challenge = { type: 'scep_challenge' } as const;
   if (taken.challenge === 'granted') {
-    const strength = decided.isBound === true ? 'one_time_token' : 'organization_secret';
+    const strength = isBound ? 'one_time_token' : 'organization_secret';
     return {
       ok: true,
       device,

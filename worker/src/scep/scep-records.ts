@@ -1,15 +1,9 @@
-/**
- * What SCEP has to remember, in the integration's object: which key has spent a challenge that was given out, and which
- * key a transaction is of.
- */
+import type { DeviceIdentity } from '../integrations/managed-device.ts';
+import { spendScepChallenge } from '../integrations/scep-challenges.ts';
+
+/** What SCEP has to remember beside challenges, in the integration's object: which key a transaction is of. */
 
 const transactionKeptMs = 30 * 86_400_000;
-
-/** What the management said of the device that a challenge is for, as it spelled it. */
-export type ChallengedDevice = {
-  readonly serialNumber?: string;
-  readonly hardwareUuid?: string;
-};
 
 export type ScepTransaction = {
   readonly transactionSha256: Uint8Array;
@@ -17,6 +11,8 @@ export type ScepTransaction = {
   readonly spkiSha256: Uint8Array;
   /** `undefined` in a renewal, which has none. */
   readonly challengeSha256: Uint8Array | undefined;
+  /** The device that the request names, if it names one. */
+  readonly device: DeviceIdentity;
 };
 
 export type ScepTransactionAnswer =
@@ -24,13 +20,18 @@ export type ScepTransactionAnswer =
       readonly ok: true;
       /** `unknown`: not one that was given out here; somebody else may know it. */
       readonly challenge: 'granted' | 'unknown';
-      readonly device: ChallengedDevice;
+      /** The device that the challenge was given out for; empty where it names none. */
+      readonly device: DeviceIdentity;
       /** What this very request was answered with before. */
       readonly certificate: Uint8Array | undefined;
     }
   | {
       readonly ok: false;
-      readonly code: 'scep_transaction_reused' | 'scep_challenge_spent' | 'scep_challenge_expired';
+      readonly code:
+        | 'scep_transaction_reused'
+        | 'scep_challenge_spent'
+        | 'scep_challenge_expired'
+        | 'scep_challenge_wrong_device';
     };
 
 function sameBytes(one: ArrayBuffer, other: Uint8Array): boolean {
@@ -38,12 +39,6 @@ function sameBytes(one: ArrayBuffer, other: Uint8Array): boolean {
   return bytes.length === other.length && bytes.every((byte, i) => byte === other[i]);
 }
 
-type ChallengeRow = {
-  serial_number: string;
-  hardware_uuid: string;
-  expires_at_ms: number;
-  spent_by_spki_sha256: ArrayBuffer | null;
-};
 type TransactionRow = {
   spki_sha256: ArrayBuffer;
   challenge_sha256: ArrayBuffer | null;
@@ -56,7 +51,7 @@ type TransactionRow = {
  */
 export function takeScepTransaction(
   sql: SqlStorage,
-  { transactionSha256, spkiSha256, challengeSha256 }: ScepTransaction,
+  { transactionSha256, spkiSha256, challengeSha256, device }: ScepTransaction,
   nowMs: number,
 ): ScepTransactionAnswer {
   const [known] = sql
@@ -69,52 +64,24 @@ export function takeScepTransaction(
   if (known !== undefined && !sameBytes(known.spki_sha256, spkiSha256)) {
     return { ok: false, code: 'scep_transaction_reused' };
   }
-  const [challenge] =
-    challengeSha256 === undefined
-      ? []
-      : sql
-          .exec<ChallengeRow>(
-            `SELECT serial_number, hardware_uuid, expires_at_ms, spent_by_spki_sha256
-             FROM scep_challenges WHERE challenge_sha256 = ?`,
-            challengeSha256,
-          )
-          .toArray();
+  if (challengeSha256 === undefined) {
+    return { ok: true, challenge: 'unknown', device: {}, certificate: undefined };
+  }
   const isRepeated =
-    challengeSha256 !== undefined &&
-    known?.challenge_sha256 != null &&
-    sameBytes(known.challenge_sha256, challengeSha256);
+    known?.challenge_sha256 != null && sameBytes(known.challenge_sha256, challengeSha256);
   const certificate = isRepeated ? new Uint8Array(known.certificate) : undefined;
-  if (challenge === undefined || challengeSha256 === undefined) {
-    return { ok: true, challenge: 'unknown', device: {}, certificate };
-  }
-  if (challenge.spent_by_spki_sha256 !== null) {
-    if (!sameBytes(challenge.spent_by_spki_sha256, spkiSha256)) {
-      return { ok: false, code: 'scep_challenge_spent' };
-    }
-  } else if (nowMs >= challenge.expires_at_ms) {
-    return { ok: false, code: 'scep_challenge_expired' };
-  } else {
-    sql.exec(
-      'UPDATE scep_challenges SET spent_by_spki_sha256 = ? WHERE challenge_sha256 = ?',
-      spkiSha256,
-      challengeSha256,
-    );
-  }
-  return {
-    ok: true,
-    challenge: 'granted',
-    device: {
-      ...(challenge.serial_number === '' ? {} : { serialNumber: challenge.serial_number }),
-      ...(challenge.hardware_uuid === '' ? {} : { hardwareUuid: challenge.hardware_uuid }),
-    },
-    certificate,
-  };
+  const spent = spendScepChallenge(sql, challengeSha256, spkiSha256, device, nowMs);
+  if (spent.ok) return { ok: true, challenge: 'granted', device: spent.device, certificate };
+  const { code } = spent;
+  return code === 'scep_challenge_invalid'
+    ? { ok: true, challenge: 'unknown', device: {}, certificate }
+    : { ok: false, code };
 }
 
 /** Remembers what a transaction was answered with. Never moves a transaction to another key. */
 export function keepScepTransaction(
   sql: SqlStorage,
-  { transactionSha256, spkiSha256, challengeSha256 }: ScepTransaction,
+  { transactionSha256, spkiSha256, challengeSha256 }: Omit<ScepTransaction, 'device'>,
   certificate: Uint8Array,
   nowMs: number,
 ): void {
