@@ -40,6 +40,10 @@ describe('the order of reasons', () => {
     issuerActive: false,
     boundUser: 'bob',
     boundEpoch: 1,
+    usableUntilMs: nowMs - 1,
+    deviceBlocked: true,
+    strength: 'organization_secret',
+    integration: undefined,
   } as const;
 
   it('is that of the code', () => {
@@ -50,12 +54,20 @@ describe('the order of reasons', () => {
       () => Object.assign(facts, { challengeExpired: false }),
       () => Object.assign(facts, { mtlsEvidenceExpired: false }),
       () => Object.assign(facts, { certificates: [certificate] }),
+      () => Object.assign(certificate, { deviceBlocked: false }),
       () => Object.assign(certificate, { status: 'suspended' }),
       () => Object.assign(certificate, { status: 'superseded' }),
       () => Object.assign(certificate, { status: 'issued' }),
       () => Object.assign(certificate, { notBeforeMs: nowMs }),
       () => Object.assign(certificate, { notAfterMs: nowMs }),
       () => Object.assign(certificate, { issuerActive: true }),
+      () => Object.assign(certificate, { integration: { standing: 'disabled' } }),
+      () => Object.assign(certificate, { integration: { standing: 'not_for_user' } }),
+      () =>
+        Object.assign(certificate, {
+          integration: { standing: 'active', trustsSharedSecret: false },
+        }),
+      () => Object.assign(certificate, { strength: 'one_time_token' }),
       () => Object.assign(facts, { lineageMismatch: false }),
       () => Object.assign(certificate, { boundUser: 'ada' }),
       () => Object.assign(certificate, { boundUser: undefined }),

@@ -7,12 +7,13 @@ import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { decide } from '../../worker/src/device/decide.ts';
 import { readChainHead } from '../../worker/src/device/decision-record.ts';
 import { DeviceObject } from '../../worker/src/device/device-object.ts';
+import { DeviceShard } from '../../worker/src/device/device-shard.ts';
 import { RefusalLimit } from '../../worker/src/device/refusal-limit.ts';
 import type { SignIn } from '../../worker/src/device/sign-in.ts';
 import { OrganizationObject } from '../../worker/src/directory/organization-object.ts';
 import { KeyObject } from '../../worker/src/enrollment/key-object.ts';
 import { broker } from './test-broker.ts';
-import { inShard, recordOf, shardObject, shardOf, sqlInShard } from './test-objects.ts';
+import { inShard, recordOf, shardCount, shardObject, shardOf, sqlInShard } from './test-objects.ts';
 import { randomId, signInWithoutEvidence } from './test-sign-in.ts';
 
 // The block that decides, its one row and its cost.
@@ -94,9 +95,11 @@ describe('the snapshot', () => {
     await besideTheObject(shard, (storage) => {
       const nowMs = Date.now();
       const head = readChainHead(storage.sql);
-      const { result } = decide(
-        { sql: storage.sql, shard, head, nowMs, randomId, refusals: new RefusalLimit() },
-        { ...signIn, snapshot: { version: 1, readAtMs: nowMs - ageMs } },
+      const result = new DeviceShard(storage, shardCount).runBlock(storage.sql, (block) =>
+        decide(Object.assign(block, { shard, nowMs, refusals: new RefusalLimit() }), {
+          ...signIn,
+          snapshot: { version: 1, readAtMs: nowMs - ageMs },
+        }),
       );
       expect(result.kind).toBe(kind);
       expect(readChainHead(storage.sql).count).toBe(head.count + (kind === 'decided' ? 1 : 0));
@@ -203,12 +206,12 @@ describe('the cost of a decision', () => {
       });
       const rowsOf = (challengeId: string) => {
         cursors.length = 0;
-        const head = readChainHead(storage.sql);
-        const block = decide(
-          { sql, shard, head, nowMs: Date.now(), randomId, refusals: new RefusalLimit() },
-          { ...signIn, challenge: { id: challengeId, expiresAtMs: Date.now() + 60_000 } },
+        const result = new DeviceShard(storage, shardCount).runBlock(sql, (block) =>
+          decide(Object.assign(block, { shard, refusals: new RefusalLimit() }), {
+            ...signIn,
+            challenge: { id: challengeId, expiresAtMs: Date.now() + 60_000 },
+          }),
         );
-        const { result } = block;
         expect(result.kind === 'decided' && result.record.decision).toBe(true);
         return cursors.reduce((sum, cursor) => sum + cursor.rowsWritten, 0);
       };

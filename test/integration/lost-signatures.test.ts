@@ -5,12 +5,14 @@ import { problemDocument } from '@countersign/protocol/problem';
 import { FakeDevice } from '@countersign/testkit/fake-device';
 import { identifyPublicKey, parseCertificate } from '@countersign/x509';
 import { describe, expect, it, vi } from 'vitest';
-import { oneYearProfile } from '../../worker/src/ca/certificate-profile.ts';
+import { certificateProfiles } from '../../worker/src/ca/certificate-profile.ts';
 import { loadIssuer, planCertificate } from '../../worker/src/ca/issuer.ts';
 import { readSettings } from '../../worker/src/config/settings.ts';
+import { DeviceShard } from '../../worker/src/device/device-shard.ts';
 import { planIssuance } from '../../worker/src/device/issue-certificate.ts';
 import { broker } from './test-broker.ts';
-import { inShard, shardObject, shardOf, sqlInShard } from './test-objects.ts';
+import { plainIssuance } from './test-issuance.ts';
+import { inShard, shardCount, shardObject, shardOf, sqlInShard } from './test-objects.ts';
 
 // What a crash between the two blocks of issuance leaves behind, and how it is finished.
 
@@ -45,12 +47,20 @@ describe('an intent whose signature was lost', () => {
     const deviceId = created.device_id;
     const settings = await readSettings(env);
     if (!settings.ok) throw new Error(settings.detail);
-    const issuer = loadIssuer(settings.settings);
+    const { issuers, pkiUrl } = settings.settings;
+    const [source] = issuers;
+    if (source === undefined) throw new Error('there is an issuer');
+    const issuer = loadIssuer(source, pkiUrl);
     const request = {
       deviceId,
       serialNumber: hardwareId.serial_number.replaceAll('-', '').toUpperCase(),
       hardwareUuid: undefined,
-      tokenSha256: await sha256(created.enrollment_token),
+      ...plainIssuance,
+      issuerId: issuer.id,
+      authority: {
+        type: 'one_time_token' as const,
+        tokenSha256: await sha256(created.enrollment_token),
+      },
       subjectPublicKeyInfo: device.publicKey.spki,
       spkiSha256: await sha256(device.publicKey.spki),
     };
@@ -58,11 +68,13 @@ describe('an intent whose signature was lost', () => {
     const nowMs = Date.now();
     const planned = {
       issuerId: issuer.id,
-      ...planCertificate(issuer, oneYearProfile, deviceId, key, nowMs),
+      ...planCertificate(issuer, certificateProfiles['1y'], deviceId, key, nowMs),
     };
     const shard = shardOf(deviceId);
     const intent = await inShard(shard, (_, { storage }) =>
-      storage.transactionSync(() => planIssuance(storage.sql, request, () => planned, nowMs)),
+      new DeviceShard(storage, shardCount).write((block) =>
+        planIssuance(block, request, () => planned),
+      ),
     );
     if (!intent.ok) throw new Error(intent.code);
     return { device, token: created.enrollment_token, deviceId, shard, planned };

@@ -2,6 +2,7 @@ import { env, evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { applicationInput } from '@countersign/protocol/admin';
 import { describe, expect, it } from 'vitest';
 import { type Migration, migrate } from '../../worker/src/storage/migrations.ts';
+import { plainIssuance } from './test-issuance.ts';
 import { organizationObject, shardObject } from './test-objects.ts';
 
 // Schema versions, on the SQLite that Durable Objects have.
@@ -127,15 +128,17 @@ describe('an object whose database is of a newer version', () => {
     expect(await shard.addEnrollmentToken('device', bytes, Date.now())).toEqual(unavailable);
     expect(await shard.describeDevice('device')).toEqual(unavailable);
     expect(await shard.decisions(0, 10)).toEqual(unavailable);
-    expect(await shard.revokeCertificate('device', bytes, 'unspecified')).toEqual(unavailable);
+    const order = { reason: 'unspecified', actor: { type: 'admin' } } as const;
+    expect(await shard.revokeCertificate('device', bytes, order)).toEqual(unavailable);
     expect(
       await shard.examineIssuance({
         deviceId: 'd',
         serialNumber: undefined,
         hardwareUuid: undefined,
-        tokenSha256: bytes,
+        authority: { type: 'one_time_token', tokenSha256: bytes },
         subjectPublicKeyInfo: bytes,
         spkiSha256: bytes,
+        ...plainIssuance,
       }),
     ).toEqual(unavailable);
 

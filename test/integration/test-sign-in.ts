@@ -28,6 +28,7 @@ export function signInWithoutEvidence(client: TestClient, change: Partial<SignIn
     policy: trustedDevicesOnly(1, 'enforce'),
     structuralDenial: undefined,
     activeIssuerIds: [],
+    integrations: [],
     reservation: undefined,
     ...change,
   };

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { revocationInput } from './admin.ts';
+import { revocationInput } from './certificate-life.ts';
 import { evaluationRequest } from './evaluation.ts';
 
 /**

@@ -145,10 +145,7 @@ export const deviceAnswer = z.object({
 });
 
 /** `POST /v1/admin/devices/{device id}/certificates/{SHA-256, base64url}/revoke`. */
-export const revocationInput = z.strictObject({
-  /** RFC 5280 section 5.3.1. */
-  reason: z.enum(revocationReasons),
-});
+export { revocationInput } from './certificate-life.ts';
 export const revocationAnswer = z.object({ status: z.literal('complete') });
 
 /** `GET /v1/admin/shards/{n}/decisions?after={sequence}&limit={1…1000}`: the hash chain, oldest first. */

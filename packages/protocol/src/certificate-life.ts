@@ -1,3 +1,5 @@
+import * as z from 'zod/mini';
+
 /** Names of the profiles that say how long a device certificate lives, chosen for each integration. */
 export const certificateProfileNames = ['1y', '30d', '7d'] as const;
 export type CertificateProfileName = (typeof certificateProfileNames)[number];
@@ -16,3 +18,6 @@ export type RevocationReason = (typeof revocationReasons)[number];
 /** The interface that a certificate was issued through. */
 export const issuanceInterfaces = ['host', 'scep'] as const;
 export type IssuanceInterface = (typeof issuanceInterfaces)[number];
+
+/** What a revocation by an administrator says. */
+export const revocationInput = z.strictObject({ reason: z.enum(revocationReasons) });

@@ -34,11 +34,13 @@ export const stateSections = {
   device: [
     'chain_start',
     'decisions',
-    // Before the devices: where a tombstone is on record, their certificates have been suspended.
+    // Before the devices: where a tombstone is on record, their certificates have been ended.
     'user_tombstones',
+    'integration_tombstones',
     'devices',
     // After them: a token whose certificate is on record has been spent.
     'enrollment_tokens',
+    'enrollment_approvals',
     'archived_chains',
     'archived_decisions',
   ],

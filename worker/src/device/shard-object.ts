@@ -15,6 +15,7 @@ import { type DeviceRow, findDevice } from './device-records.ts';
 import { DeviceShard } from './device-shard.ts';
 import { pendingApprovals } from './enrollment-approvals.ts';
 import { countCertificates, listDevices } from './list-devices.ts';
+import { settleImport } from './settle-import.ts';
 import { exportShard, importIntoShard, type ShardImport } from './transfer-shard.ts';
 
 export type Failure = { readonly ok: false; readonly code: ProblemCode };
@@ -109,18 +110,13 @@ export abstract class ShardObject extends DurableObject<Environment> {
   }
 
   /**
-   * Ends an import in this shard. Imported intents without a signature are seen to like others, and every certificate's
-   * standing is published again: lists and responders are not part of an export.
+   * Ends an import in this shard; see `settle-import.ts`. Imported intents without a signature are seen to like others.
    */
   async finishImport(shard: number, importId: string) {
     return await importBlock(this.shard.store, (sql) =>
       this.shard.runBlock(sql, (block) => {
         startChain(sql, shard, importId);
-        block.head = readChainHead(sql);
-        sql.exec(
-          `INSERT INTO pki_outbox (certificate_number) SELECT certificate_number FROM certificates
-           WHERE certificate IS NOT NULL OR status = 'revoked' ON CONFLICT DO NOTHING`,
-        );
+        settleImport(block);
         this.shard.alarm.ringBy(block.nowMs + 1000);
       }),
     );

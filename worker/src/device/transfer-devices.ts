@@ -51,7 +51,7 @@ export type ImportedDevices = {
 
 /**
  * Stores devices that lived in another shard. Certificates get numbers of this one, in the order of the old ones;
- * a lineage goes on under the new number of the certificate that it began with.
+ * a lineage goes on under the new number of the certificate that it began with, and so does what superseded what.
  *
  * @throws ImportError
  */
@@ -81,6 +81,7 @@ export function importDevices(sql: SqlStorage, tables: StateTables): ImportedDev
       ...row,
       certificate_number: numberOf(row, 'certificate_number'),
       lineage: numberOf(row, 'lineage'),
+      ...(typeof row.supersedes === 'number' ? { supersedes: numberOf(row, 'supersedes') } : {}),
     })),
   );
   return {

@@ -46,7 +46,16 @@ export function importIntoShard(sql: SqlStorage, page: ShardImport): ImportedDev
     case 'user_tombstones':
       importTombstones(sql, rows);
       return nothingElse;
+    case 'integration_tombstones':
+      for (const row of rows) {
+        sql.exec(
+          'INSERT INTO integration_tombstones (integration_id) VALUES (?) ON CONFLICT DO NOTHING',
+          textOf(row, 'integration_id'),
+        );
+      }
+      return nothingElse;
     case 'enrollment_tokens':
+    case 'enrollment_approvals':
     case 'archived_chains':
     case 'archived_decisions':
       importRows(sql, section, rows);

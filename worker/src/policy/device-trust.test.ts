@@ -1,4 +1,5 @@
 import type { DecisionReason } from '@countersign/protocol';
+import { enrollmentStrengths } from '@countersign/protocol/enrollment-strength';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -18,6 +19,10 @@ const goodCertificate: CertificateFacts = {
   issuerActive: true,
   boundUser: 'ada',
   boundEpoch: 3,
+  usableUntilMs: undefined,
+  deviceBlocked: false,
+  strength: 'one_time_token',
+  integration: { id: '', standing: 'active', trustsSharedSecret: false },
 };
 const unbound: CertificateFacts = {
   ...goodCertificate,
@@ -56,14 +61,28 @@ const faults: ReadonlyArray<readonly [DecisionReason, Partial<TrustFacts>]> = [
   ['subject_inactive', { subjectInactive: true }],
 ];
 
+const integration = (standing: 'active' | 'disabled' | 'not_for_user') => ({
+  id: 'int_1',
+  standing,
+  trustsSharedSecret: false,
+});
+
 const certificateFaults: ReadonlyArray<readonly [DecisionReason, Partial<CertificateFacts>]> = [
   ['certificate_unknown', { status: 'intent' }],
+  ['device_blocked', { deviceBlocked: true }],
   ['certificate_revoked', { status: 'revoked' }],
   ['certificate_suspended', { status: 'suspended' }],
   ['certificate_superseded', { status: 'superseded' }],
   ['certificate_not_yet_valid', { notBeforeMs: now + 1 }],
   ['certificate_expired', { notAfterMs: now - 1 }],
   ['issuer_not_active', { issuerActive: false }],
+  ['integration_deleted', { integration: undefined }],
+  ['integration_disabled', { integration: integration('disabled') }],
+  ['integration_not_for_user', { integration: integration('not_for_user') }],
+  [
+    'enrollment_strength_insufficient',
+    { strength: 'organization_secret', integration: integration('active') },
+  ],
 ];
 
 describe('certificateStanding', () => {
@@ -77,6 +96,22 @@ describe('certificateStanding', () => {
     expect(certificateStanding(brief, now)).toEqual({ trusted: true });
     expect(certificateStanding(brief, now - 1)).toMatchObject({ trusted: false });
     expect(certificateStanding(brief, now + 1)).toMatchObject({ trusted: false });
+  });
+
+  it('trusts a certificate that was replaced until its overlap ends', () => {
+    const replaced = { ...goodCertificate, status: 'superseded', usableUntilMs: now } as const;
+    expect(certificateStanding(replaced, now)).toEqual({ trusted: true });
+    expect(certificateStanding(replaced, now + 1)).toEqual({
+      trusted: false,
+      reason: 'certificate_superseded',
+    });
+  });
+
+  it('trusts what was enrolled with a shared secret where its integration is told to', () => {
+    const trusting = { ...integration('active'), trustsSharedSecret: true };
+    const strength = 'organization_secret' as const;
+    const shared = { ...goodCertificate, strength, integration: trusting };
+    expect(certificateStanding(shared, now)).toEqual({ trusted: true });
   });
 
   it('does not trust what is not on record', () => {
@@ -94,11 +129,11 @@ describe('certificateStanding', () => {
   });
 
   it('gives the status before the dates, and the dates before the issuer', () => {
-    const [unknown, revoked, suspended, superseded, notYet, expired, inactive] = certificateFaults;
+    const [unknown, blocked, revoked, suspended, superseded, notYet, expired, inactive] =
+      certificateFaults;
     const late = { ...expired?.[1], ...inactive?.[1] };
-    for (const [reason, fault] of [unknown, revoked, suspended, superseded].flatMap((one) =>
-      one ? [one] : [],
-    )) {
+    const statusFaults = [unknown, blocked, revoked, suspended, superseded];
+    for (const [reason, fault] of statusFaults.flatMap((one) => (one ? [one] : []))) {
       expect(certificateStanding({ ...goodCertificate, ...late, ...fault }, now)).toEqual({
         trusted: false,
         reason,
@@ -188,6 +223,18 @@ describe('deviceTrust', () => {
     }
   });
 
+  it('says user_revoked to a user whose bindings ended, and to nobody else', () => {
+    const revoked = { ...goodCertificate, status: 'revoked' } as const;
+    const ended = { ...goodFacts, tombstoneEpoch: 3, certificates: [revoked] };
+    expect(deviceTrust(ended, now)).toEqual({ trusted: false, reason: 'user_revoked' });
+    for (const change of [{ subject: 'grace' }, { tombstoneEpoch: 2 }]) {
+      expect(deviceTrust({ ...ended, ...change }, now)).toEqual({
+        trusted: false,
+        reason: 'certificate_revoked',
+      });
+    }
+  });
+
   it('compares users as they are written', () => {
     for (const subject of ['Ada', 'ada ', 'ada\u0000', 'аda', '', 'ad']) {
       expect(deviceTrust({ ...goodFacts, subject }, now)).toEqual({
@@ -208,6 +255,16 @@ describe('deviceTrust', () => {
         issuerActive: fc.boolean(),
         boundUser: fc.constantFrom(undefined, 'ada', 'grace'),
         boundEpoch: fc.constantFrom(undefined, 1, 2, 3),
+        usableUntilMs: fc.constantFrom(undefined, now - 1, now, now),
+        deviceBlocked: seldom,
+        strength: fc.constantFrom(...enrollmentStrengths, 'one_time_token' as const),
+        integration: fc.constantFrom(
+          ...Array(6).fill(integration('active')),
+          { ...integration('active'), trustsSharedSecret: true },
+          integration('disabled'),
+          integration('not_for_user'),
+          undefined,
+        ),
       }),
       { nil: undefined },
     );
@@ -245,7 +302,16 @@ describe('deviceTrust', () => {
         );
         expect(given.certificates.length).toBeGreaterThan(0);
         for (const each of given.certificates) {
-          expect(['issued', 'bound']).toContain(each?.status);
+          if (each?.status === 'superseded') {
+            expect(each.usableUntilMs).toBeGreaterThanOrEqual(now);
+          } else {
+            expect(['issued', 'bound']).toContain(each?.status);
+          }
+          expect(each?.deviceBlocked).toBe(false);
+          expect(each?.integration?.standing).toBe('active');
+          if (each?.strength === 'organization_secret') {
+            expect(each.integration?.trustsSharedSecret).toBe(true);
+          }
           expect(each?.issuerActive).toBe(true);
           expect(each?.notBeforeMs).toBeLessThanOrEqual(now);
           expect(each?.notAfterMs).toBeGreaterThanOrEqual(now);
@@ -261,7 +327,7 @@ describe('deviceTrust', () => {
           expect(given.reservation.epoch).toBeGreaterThan(given.tombstoneEpoch);
         }
       }),
-      { seed: 20_261_121, numRuns: 20_000 },
+      { seed: 20_261_121, numRuns: 30_000 },
     );
     expect(trusted).toBeGreaterThan(20);
   });

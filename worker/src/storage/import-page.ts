@@ -73,7 +73,7 @@ async function importDevicePage(context: ImportContext, page: ImportPage): Promi
   const chain = context.chains.find(({ chain_id }) => chain_id === chainId);
   const home = page.shard % shardCount;
   let shards: ReadonlyMap<number, StateTables>;
-  if (section === 'user_tombstones') {
+  if (section === 'user_tombstones' || section === 'integration_tombstones') {
     shards = new Map(Array.from({ length: shardCount }, (_, shard) => [shard, page.tables]));
   } else if (section === 'chain_start' || section === 'decisions') {
     shards = new Map([[home, page.tables]]);
