@@ -1,15 +1,12 @@
 import * as z from 'zod/mini';
-import { userId } from './admin-users.ts';
 import { enrollmentStrengths } from './enrollment-strength.ts';
+import { integrationId } from './integration-id.ts';
 import { chosenId, p256PublicJwk } from './schemas.ts';
+import { userId } from './user-id.ts';
 
 /** The admin API's part on management integrations, and on the groups of users that they are tried out with. */
 
-export const integrationId = z.string().check(
-  z.regex(/^int_[A-Za-z0-9_-]{22}$/, {
-    error: 'must be int_ and 22 base64url characters',
-  }),
-);
+export { integrationId };
 
 export const integrationKinds = [
   'jamf_pro',

@@ -1,5 +1,4 @@
 import * as z from 'zod/mini';
-import { integrationId } from './admin-integrations.ts';
 import {
   certificateProfileNames,
   issuanceInterfaces,
@@ -7,6 +6,7 @@ import {
 } from './certificate-life.ts';
 import { enrollingUser, hardwareId } from './enrollment.ts';
 import { enrollmentStrengths } from './enrollment-strength.ts';
+import { integrationId } from './integration-id.ts';
 import { maxOriginsCharacters, maxOriginsPerClient } from './limits.ts';
 import {
   base64urlOf,

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
-import { integrationId } from './admin-integrations.ts';
 import { hardwareId } from './enrollment.ts';
+import { integrationId } from './integration-id.ts';
 import { base64urlBetween, compactJwe } from './schemas.ts';
 
 /** The first of the two steps of an enrollment with a key in a TPM 2.0 (TCG TPM 2.0 Library, parts 1 and 2). */

@@ -1,5 +1,5 @@
-import { integrationId } from '@countersign/protocol/admin-integrations';
 import { hardwareId } from '@countersign/protocol/enrollment';
+import { integrationId } from '@countersign/protocol/integration-id';
 import { maxOriginsPerClient } from '@countersign/protocol/limits';
 import { secureWebOrigin, sha256Text } from '@countersign/protocol/schemas';
 import * as z from 'zod/mini';

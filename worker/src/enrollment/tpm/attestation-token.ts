@@ -1,5 +1,5 @@
 import { decodeBase64url, encodeBase64url } from '@countersign/protocol';
-import { integrationId } from '@countersign/protocol/admin-integrations';
+import { integrationId } from '@countersign/protocol/integration-id';
 import {
   base64urlBetween,
   numericDate,
