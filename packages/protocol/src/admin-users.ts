@@ -1,12 +1,7 @@
 import * as z from 'zod/mini';
 import { revocationInput } from './certificate-life.ts';
-import { evaluationRequest } from './evaluation.ts';
 
-/**
- * The admin API's part on users. In paths a user id is one percent-encoded
- * segment (RFC 3986 section 2.1, UTF-8); it is compared with `subject.id` of sign-ins character by character.
- */
-export const userId = evaluationRequest.shape.subject.shape.id;
+export { userId } from './user-id.ts';
 
 /** `PUT /v1/admin/users/{id}`. Nobody inactive signs in; what was bound before is ended for ever. */
 export const userInput = z.strictObject({ active: z.boolean() });
