@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { encodeBase64url } from '@countersign/protocol';
 import type { LogEvent } from '@countersign/protocol/system-log';
 import { emptyChain, extendChain } from './hash-chain.ts';
 import { type ChainRow, showRow } from './log-event.ts';
@@ -62,6 +63,18 @@ function findSerial(sql: SqlStorage, fingerprintSha256: string): string | undefi
     .toArray()[0]?.serial_number;
 }
 
+/** Whether a row that was taken in before has become another one. */
+function isOther(sql: SqlStorage, chain: string, { sequence, hash }: ChainRow): boolean {
+  const [taken] = sql
+    .exec<{ uuid: string }>(
+      `SELECT json_extract(event, '$.uuid') AS uuid FROM events WHERE chain = ? AND sequence = ?`,
+      chain,
+      sequence,
+    )
+    .toArray();
+  return taken !== undefined && taken.uuid !== encodeBase64url(hash);
+}
+
 /** The same row again, as when everything is brought once more, keeps its number and its place in every stream. */
 function keepEvent(sql: SqlStorage, event: LogEvent): void {
   const { record, outcome, debugContext } = event;
@@ -102,8 +115,9 @@ export function takeInRows(
   if (after > state.sequence) return { sequence: state.sequence };
   let brokenAt: number | undefined;
   const show = { nowMs, serialNumberOf: (fingerprint: string) => findSerial(sql, fingerprint) };
-  const known = rows.find(({ sequence }) => sequence === state.sequence);
-  if (known !== undefined && !sameBytes(known.hash, state.hash)) {
+  // All rows before one with the right hash are right, too.
+  const known = rows.findLast(({ sequence }) => sequence <= state.sequence);
+  if (known !== undefined && isOther(sql, chain, known)) {
     // The shard's rows are others than those that were taken in, as after an older copy was put back. What it has no
     // longer stays searchable.
     brokenAt = known.sequence;
