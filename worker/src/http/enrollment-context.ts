@@ -59,11 +59,7 @@ export function enrollmentContext(
     watch: ({ integration_id }, device) => {
       waitUntil(
         askObject(() =>
-          integrationObject(broker, integration_id).watch(
-            integration_id,
-            identityOf(device),
-            device.shard,
-          ),
+          integrationObject(broker, integration_id).watch(integration_id, identityOf(device)),
         ),
       );
     },

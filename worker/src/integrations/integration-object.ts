@@ -1,19 +1,398 @@
 import { DurableObject } from 'cloudflare:workers';
+import { currentTimeMs } from '../clock.ts';
 import type { Environment } from '../config/environment.ts';
-import { DurableStore } from '../storage/durable-store.ts';
+import { readSettings, type SettingsResult } from '../config/settings.ts';
+import { AlarmClock } from '../device/alarm-clock.ts';
+import { deviceObjectName, shardOfId } from '../device/placement.ts';
+import type { IntegrationRecord } from '../directory/integration-records.ts';
+import {
+  DurableStore,
+  isUnavailable,
+  type StorageUnavailable,
+  storageUnavailable,
+} from '../storage/durable-store.ts';
 import { integrationMigrations } from './integration-schema.ts';
+import type {
+  ScepFailed,
+  ScepIssued,
+  ScepRequest,
+  ScepValidation,
+} from './intune/scep-validation.ts';
+import { scepValidation } from './intune/scep-validation.ts';
+import type { InventoryRow } from './inventory-file.ts';
+import { countInventory, inventoryClient, replaceInventory } from './inventory-records.ts';
+import {
+  type ManagementAccess,
+  type ManagementRefusal,
+  openManagement,
+  refusalOfManagement,
+} from './load-management.ts';
+import { type DeviceIdentity, judgeDevice, type ManagedDevice } from './managed-device.ts';
+import { createMdmClient, type MdmClient } from './mdm-client.ts';
+import { MdmQueue } from './mdm-queue.ts';
+import { type MdmResult, mdmFailure } from './mdm-request.ts';
+import {
+  beginPolling,
+  hastenLookUp,
+  nextPollMs,
+  pollManagement,
+  readPollState,
+} from './poll-management.ts';
+import { addScepChallenge } from './scep-challenges.ts';
+import { countWatched, findWatched, forgetDevice, watchDevice } from './watched-devices.ts';
 
-/** One integration's dealings with its device management. */
+const organizationObjectName = 'organization';
+/** As old as a snapshot may be. */
+const managementKeptMs = 5_000;
+const retryAlarmMs = 60_000;
+/** Records of devices that were checked a moment ago, for `watch`. */
+const mostPicked = 1_000;
+
+type Management = ManagementAccess & {
+  readonly client: MdmClient;
+  readonly scep: ScepValidation | undefined;
+};
+
+export type CheckedDevice =
+  | { readonly ok: true; readonly device: ManagedDevice }
+  | ManagementRefusal
+  | StorageUnavailable;
+
+export type TestedCredentials =
+  | { readonly ok: true; readonly detail: string }
+  | ManagementRefusal
+  | StorageUnavailable;
+
+function log(event: string, fields: Readonly<Record<string, unknown>>): void {
+  console.log(JSON.stringify({ event, ...fields }));
+}
+
+const fetchOutbound = (url: string, init: RequestInit) => fetch(url, init);
+
+/**
+ * One integration's dealings with its device management: looks devices up when they enroll and renew, asks about them
+ * from time to time afterwards, and holds what its webhooks were given.
+ */
 export class IntegrationObject extends DurableObject<Environment> {
   readonly #store: DurableStore;
+  readonly #alarm: AlarmClock;
+  #queue = new MdmQueue(currentTimeMs);
+  #management: { readonly atMs: number; readonly value: Management } | undefined;
+  #settings: (SettingsResult & { readonly ok: true }) | undefined;
+  readonly #picked = new Map<string, ManagedDevice>();
+  readonly #looking = new Map<string, Promise<MdmResult<readonly ManagedDevice[]>>>();
 
   constructor(state: DurableObjectState, environment: Environment) {
     super(state, environment);
-    this.#store = new DurableStore(state.storage, integrationMigrations);
+    this.#alarm = new AlarmClock(state.storage);
+    this.#store = new DurableStore(state.storage, integrationMigrations, () =>
+      this.#alarm.forget(),
+    );
+    void state.blockConcurrencyWhile(async () => {
+      await this.#alarm.readPending().catch(() => undefined);
+      const due = this.#store.read(nextPollMs);
+      if (due !== undefined && !isUnavailable(due))
+        this.#alarm.ringBy(Math.max(due, currentTimeMs()));
+    });
   }
 
-  async name(): Promise<string> {
-    const ready = this.#store.read(() => true);
-    return `${ready} ${this.ctx.id.name ?? 'none'}`;
+  /** Is this device managed, and heard of lately? Asked before each certificate. */
+  async checkDevice(
+    integrationId: string,
+    device: DeviceIdentity & { readonly deviceId: string },
+    purpose: 'enrollment' | 'renewal' | 'poll',
+  ): Promise<CheckedDevice> {
+    const management = await this.#load(integrationId);
+    if (!management.ok) return management;
+    const { integration, client } = management;
+    const found = await this.#findOnce(client, device);
+    if (!found.ok) {
+      log('device_not_checked', {
+        integration_id: integrationId,
+        device_id: device.deviceId,
+        purpose,
+        reason: found.reason,
+        detail: found.detail,
+      });
+      return refusalOfManagement(found);
+    }
+    const verdict = judgeDevice(
+      found.value,
+      device,
+      integration.max_check_in_age_seconds,
+      currentTimeMs(),
+    );
+    if (verdict.ok) {
+      this.#keepPicked(device.deviceId, verdict.device);
+      return verdict;
+    }
+    const isFile = integration.kind === 'inventory_file' && verdict.code === 'device_not_managed';
+    return isFile
+      ? {
+          ok: false,
+          code: 'device_not_in_inventory',
+          detail: 'the inventory file does not have this device',
+        }
+      : verdict;
+  }
+
+  /** Asks about this device from time to time from now on. It is managed, as `checkDevice` has just said. */
+  async watch(integrationId: string, device: DeviceIdentity & { readonly deviceId: string }) {
+    const management = await this.#load(integrationId);
+    if (!management.ok) return management;
+    const pollIntervalMs = management.integration.poll_interval_seconds * 1000;
+    const asked = this.#picked.get(device.deviceId) ?? device;
+    return await this.#store.write((sql) => {
+      const { round } = beginPolling(sql, integrationId, currentTimeMs(), pollIntervalMs);
+      watchDevice(sql, device.deviceId, device, asked, round);
+      this.#scheduleIn(sql);
+      return { ok: true } as const;
+    });
+  }
+
+  async forget(deviceId: string) {
+    return await this.#store.write((sql) => {
+      forgetDevice(sql, deviceId);
+      return { ok: true } as const;
+    });
+  }
+
+  /** An event named a device: has it looked up soon, which is all that an event can do. */
+  async noteEvent(integrationId: string, identity: DeviceIdentity) {
+    const management = await this.#load(integrationId);
+    if (!management.ok) return management;
+    const pollIntervalMs = management.integration.poll_interval_seconds * 1000;
+    return await this.#store.write((sql) => {
+      const watched = findWatched(sql, identity);
+      for (const device of watched) hastenLookUp(sql, device, currentTimeMs(), pollIntervalMs);
+      if (watched.length > 0) this.#scheduleIn(sql);
+      return { ok: true, watched: watched.length } as const;
+    });
+  }
+
+  /** Asks the management for a page of its devices, with a new token, whatever happened before. */
+  async testCredentials(integrationId: string): Promise<TestedCredentials> {
+    this.#management = undefined;
+    this.#queue = new MdmQueue(currentTimeMs);
+    const management = await this.#load(integrationId);
+    if (!management.ok) return management;
+    const { integration, client } = management;
+    const listed = await client.listDevices();
+    if (!listed.ok) return refusalOfManagement(listed);
+    const { devices, next } = listed.value;
+    if (integration.kind === 'inventory_file' && devices.length === 0) {
+      return {
+        ok: false,
+        code: 'device_not_in_inventory',
+        detail: 'there is no inventory file yet',
+      };
+    }
+    const managed = devices.filter((device) => device.managed).length;
+    const page = next === undefined ? '' : ' on the first page';
+    return { ok: true, detail: `${devices.length} devices${page}, ${managed} of them managed` };
+  }
+
+  /** Replaces the inventory. Devices that are not in it any more are treated as those that a management has given up. */
+  async putInventory(rows: readonly InventoryRow[]) {
+    return await this.#store.write((sql) => {
+      const before = countInventory(sql);
+      replaceInventory(sql, rows);
+      return { ok: true, devices: rows.length, devicesBefore: before } as const;
+    });
+  }
+
+  /** Keeps a challenge that a webhook is answered with. */
+  async grantScepChallenge(challengeSha256: Uint8Array, device: DeviceIdentity) {
+    return await this.#store.write((sql) =>
+      addScepChallenge(sql, challengeSha256, device, currentTimeMs())
+        ? ({ ok: true } as const)
+        : ({ ok: false, code: 'rate_limited' } as const),
+    );
+  }
+
+  /** Intune's word on the challenge in a SCEP request. */
+  async validateScepRequest(integrationId: string, request: ScepRequest) {
+    return await this.#askIntune(integrationId, (scep) => scep.validateRequest(request));
+  }
+
+  async reportScepSuccess(integrationId: string, issued: ScepIssued) {
+    return await this.#askIntune(integrationId, (scep) => scep.successNotification(issued));
+  }
+
+  async reportScepFailure(integrationId: string, failed: ScepFailed) {
+    return await this.#askIntune(integrationId, (scep) => scep.failureNotification(failed));
+  }
+
+  /** How far polling has come, for administrators and tests. */
+  async describePolling() {
+    return this.#store.read((sql) => ({
+      ok: true as const,
+      ...countWatched(sql),
+      round: readPollState(sql)?.round ?? 0,
+    }));
+  }
+
+  override async alarm(): Promise<void> {
+    this.#alarm.forget();
+    const state = this.#store.read(readPollState);
+    if (state === undefined) return;
+    if (isUnavailable(state)) return this.#alarm.ringBy(currentTimeMs() + retryAlarmMs);
+    const { integration_id } = state;
+    const management = await this.#load(integration_id);
+    if (management.ok) await this.#poll(integration_id, management);
+    else if (management.code === 'integration_not_found') return await this.#end();
+    else log('management_not_polled', { integration_id, code: management.code });
+    const due = this.#store.read(nextPollMs);
+    if (due === undefined) return;
+    const earliestMs = currentTimeMs() + (management.ok ? 500 : retryAlarmMs);
+    this.#alarm.ringBy(isUnavailable(due) ? earliestMs : Math.max(due, earliestMs));
+  }
+
+  async #poll(integrationId: string, { integration, client }: Management): Promise<void> {
+    await pollManagement({
+      store: this.#store,
+      client,
+      ask: (ask) => this.#queue.run(ask),
+      pollIntervalMs: integration.poll_interval_seconds * 1000,
+      now: currentTimeMs,
+      endManagement: (deviceId) => this.#endManagement(deviceId, integrationId),
+      log: (event, fields) => log(event, { integration_id: integrationId, ...fields }),
+    });
+  }
+
+  async #endManagement(deviceId: string, integrationId: string): Promise<boolean> {
+    const shard = shardOfId(deviceId, Number(this.env.SHARD_COUNT)) ?? 0;
+    const { DEVICE } = this.env;
+    try {
+      const device = DEVICE.get(DEVICE.idFromName(deviceObjectName(shard)));
+      const ended = await device.managementEnded(deviceId, integrationId);
+      return ended.ok || ended.code === 'device_not_found';
+    } catch (error) {
+      log('management_end_not_delivered', {
+        integration_id: integrationId,
+        device_id: deviceId,
+        detail: String(error),
+      });
+      return false;
+    }
+  }
+
+  /** The integration was deleted; what it has issued is revoked by the organization's job. */
+  async #end(): Promise<void> {
+    await this.#store.write((sql) => {
+      for (const table of ['watched_devices', 'polling', 'inventory', 'scep_challenges']) {
+        sql.exec(`DELETE FROM ${table}`);
+      }
+    });
+  }
+
+  async #askIntune<Value>(
+    integrationId: string,
+    ask: (scep: ScepValidation) => Promise<MdmResult<Value>>,
+  ): Promise<
+    { readonly ok: true; readonly value: Value } | ManagementRefusal | StorageUnavailable
+  > {
+    const management = await this.#load(integrationId);
+    if (!management.ok) return management;
+    const { scep } = management;
+    const answer =
+      scep === undefined
+        ? mdmFailure('refused', 'the integration is not of the kind intune')
+        : await this.#queue.run(() => ask(scep));
+    return answer.ok ? answer : refusalOfManagement(answer);
+  }
+
+  /** Devices that are asked about at the same moment are asked about once. */
+  #findOnce(client: MdmClient, { serialNumber, hardwareUuid }: DeviceIdentity) {
+    const key = JSON.stringify([serialNumber, hardwareUuid]);
+    const running = this.#looking.get(key);
+    if (running !== undefined) return running;
+    const identity: DeviceIdentity = {
+      ...(serialNumber === undefined ? {} : { serialNumber }),
+      ...(hardwareUuid === undefined ? {} : { hardwareUuid }),
+    };
+    const asked = this.#queue
+      .run(() => client.findDevices(identity))
+      .finally(() => this.#looking.delete(key));
+    this.#looking.set(key, asked);
+    return asked;
+  }
+
+  #keepPicked(deviceId: string, device: ManagedDevice): void {
+    const [oldest] = this.#picked.keys();
+    if (this.#picked.size >= mostPicked && oldest !== undefined) this.#picked.delete(oldest);
+    this.#picked.set(deviceId, device);
+  }
+
+  #scheduleIn(sql: SqlStorage): void {
+    const due = nextPollMs(sql);
+    if (due !== undefined) this.#alarm.ringBy(Math.max(due, currentTimeMs()));
+  }
+
+  /** The integration as the organization has it now, and the client of its management. */
+  async #load(integrationId: string): Promise<Management | ManagementRefusal | StorageUnavailable> {
+    const nowMs = currentTimeMs();
+    const known = this.#management;
+    if (known !== undefined && Math.abs(nowMs - known.atMs) < managementKeptMs) return known.value;
+    const settings = this.#settings ?? (await readSettings(this.env));
+    if (!settings.ok) {
+      return {
+        ok: false,
+        code: 'configuration_invalid',
+        detail: `${settings.setting} ${settings.detail}`,
+      };
+    }
+    this.#settings = settings;
+    const found = await this.#findIntegration(integrationId);
+    if (!found.ok) {
+      return found.code === 'storage_unavailable'
+        ? storageUnavailable
+        : { ok: false, code: found.code, detail: 'the integration was deleted' };
+    }
+    if (known !== undefined && isSame(known.value.integration, found.integration)) {
+      this.#management = { atMs: nowMs, value: known.value };
+      return known.value;
+    }
+    const opened = await openManagement(found, settings.settings);
+    if (!opened.ok) return opened;
+    // What the management of before refused says nothing about this one.
+    this.#queue = new MdmQueue(currentTimeMs);
+    const { integration, urls, secret } = opened;
+    const { connection } = integration;
+    const context = { fetch: fetchOutbound, urls, secret, now: currentTimeMs };
+    const networks = settings.settings.outboundNetworks;
+    const value: Management = {
+      ...opened,
+      client: createMdmClient(connection, context) ?? this.#inventory(),
+      scep:
+        connection.kind === 'intune'
+          ? scepValidation(connection, { ...context, networks })
+          : undefined,
+    };
+    this.#management = { atMs: nowMs, value };
+    return value;
+  }
+
+  async #findIntegration(integrationId: string) {
+    const { ORGANIZATION } = this.env;
+    try {
+      const organization = ORGANIZATION.get(ORGANIZATION.idFromName(organizationObjectName));
+      return await organization.findIntegration(integrationId);
+    } catch (error) {
+      log('object_failed', { integration_id: integrationId, detail: String(error) });
+      return storageUnavailable;
+    }
+  }
+
+  #inventory(): MdmClient {
+    return inventoryClient((block) => {
+      const value = this.#store.read(block);
+      return isUnavailable(value)
+        ? mdmFailure('server_failed', 'the inventory cannot be read')
+        : value;
+    }, currentTimeMs);
   }
 }
+
+const isSame = (one: IntegrationRecord, other: IntegrationRecord) =>
+  one.integration_id === other.integration_id && one.version === other.version;

@@ -45,13 +45,23 @@ export function normalizeIdentity({ serialNumber, hardwareUuid }: DeviceIdentity
   };
 }
 
+/** For each thing that both sides know, whether they know the same. */
+function compare(one: DeviceIdentity, other: DeviceIdentity): boolean[] {
+  const [left, right] = [normalizeIdentity(one), normalizeIdentity(other)];
+  return (['serialNumber', 'hardwareUuid'] as const)
+    .filter((name) => left[name] !== undefined && right[name] !== undefined)
+    .map((name) => left[name] === right[name]);
+}
+
 /** Whatever both sides know is the same, and there is something that both know. */
 export function isSameDevice(one: DeviceIdentity, other: DeviceIdentity): boolean {
-  const [left, right] = [normalizeIdentity(one), normalizeIdentity(other)];
-  const shared = (['serialNumber', 'hardwareUuid'] as const).filter(
-    (name) => left[name] !== undefined && right[name] !== undefined,
-  );
-  return shared.length > 0 && shared.every((name) => left[name] === right[name]);
+  const compared = compare(one, other);
+  return compared.length > 0 && compared.every((isSame) => isSame);
+}
+
+/** There is something that both sides know, and know differently. */
+export function contradict(one: DeviceIdentity, other: DeviceIdentity): boolean {
+  return compare(one, other).includes(false);
 }
 
 /** The record of a device among those that a look-up found: a managed one, heard of last. */

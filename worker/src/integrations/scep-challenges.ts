@@ -1,4 +1,4 @@
-import { type DeviceIdentity, isSameDevice, normalizeIdentity } from './managed-device.ts';
+import { contradict, type DeviceIdentity, normalizeIdentity } from './managed-device.ts';
 
 /** Challenges for SCEP that a device management asked for: each spent once, by one key, and for one device where named. */
 
@@ -75,11 +75,7 @@ export function spendScepChallenge(
     ...(serial_number === '' ? {} : { serialNumber: serial_number }),
     ...(hardware_uuid === '' ? {} : { hardwareUuid: hardware_uuid }),
   };
-  const isBound = serial_number !== '' || hardware_uuid !== '';
-  const isRequestNamed = device.serialNumber !== undefined || device.hardwareUuid !== undefined;
-  if (isBound && isRequestNamed && !isSameDevice(named, device)) {
-    return { ok: false, code: 'scep_challenge_wrong_device' };
-  }
+  if (contradict(named, device)) return { ok: false, code: 'scep_challenge_wrong_device' };
   if (spentBy !== null) {
     const before = new Uint8Array(spentBy);
     const isSame =

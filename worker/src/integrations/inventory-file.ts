@@ -1,0 +1,103 @@
+import { normalizeHardwareId } from '../device/hardware-id.ts';
+
+/** The inventory of those who have no device management: one device on each line of a CSV file (RFC 4180). */
+
+export type InventoryRow = { readonly serialNumber: string; readonly hardwareUuid: string };
+
+export type InventoryResult =
+  | { readonly ok: true; readonly rows: readonly InventoryRow[] }
+  /** `line` counts from 1, the header's. */
+  | { readonly ok: false; readonly line: number; readonly detail: string };
+
+export const maxInventoryRows = 100_000;
+export const maxInventoryBytes = 8 * 1024 * 1024;
+
+const columns = ['serial_number', 'hardware_uuid'] as const;
+type Column = (typeof columns)[number];
+
+/** A line's fields; `undefined` where the quotes of one do not match. */
+function splitLine(line: string): string[] | undefined {
+  if (!line.includes('"')) return line.split(',').map((field) => field.trim());
+  const fields = line.match(/(^|,)\s*("(?:[^"]|"")*"|[^",]*)\s*(?=,|$)/g);
+  if (fields === null || fields.join('') !== line) return undefined;
+  return fields.map((field) => {
+    const text = field.replace(/^,/, '').trim();
+    return text.startsWith('"') ? text.slice(1, -1).replaceAll('""', '"').trim() : text;
+  });
+}
+
+function readHeader(line: string): (Column | undefined)[] | undefined {
+  const names = splitLine(line)?.map((name) => name.toLowerCase());
+  if (names === undefined) return undefined;
+  const found = names.map((name) => columns.find((column) => column === name));
+  const known = found.filter((column) => column !== undefined);
+  return known.length > 0 && new Set(known).size === known.length ? found : undefined;
+}
+
+type RowResult =
+  | { readonly ok: true; readonly row: InventoryRow }
+  | { readonly ok: false; readonly detail: string };
+
+function readRow(line: string, header: readonly (Column | undefined)[]): RowResult {
+  const fields = splitLine(line);
+  if (fields === undefined) return { ok: false, detail: 'the quotes of a field do not match' };
+  if (fields.length !== header.length) {
+    return { ok: false, detail: `has ${fields.length} fields, the header ${header.length}` };
+  }
+  const given: Partial<Record<Column, string>> = {};
+  fields.forEach((field, at) => {
+    const column = header[at];
+    if (column !== undefined && field !== '') given[column] = field;
+  });
+  if (Object.keys(given).length === 0) {
+    return { ok: false, detail: 'has neither serial_number nor hardware_uuid' };
+  }
+  const normalized = normalizeHardwareId(given);
+  if (!normalized.ok) {
+    const what = normalized.field.replace('hardware_id.', '');
+    const isPlaceholder = normalized.code === 'hardware_id_placeholder';
+    return { ok: false, detail: `${what} is ${isPlaceholder ? 'a placeholder' : 'malformed'}` };
+  }
+  const { serialNumber = '', hardwareUuid = '' } = normalized.value;
+  return { ok: true, row: { serialNumber, hardwareUuid } };
+}
+
+/**
+ * Reads an inventory: a header that names `serial_number`, `hardware_uuid` or both, in any order, other columns being
+ * ignored; then a device on each line. Empty lines count as lines and are skipped. Nothing is taken when one is wrong.
+ */
+export function parseInventory(text: string): InventoryResult {
+  const lines = text.replace(/^\ufeff/, '').split(/\r?\n/);
+  const header = readHeader(lines[0] ?? '');
+  if (header === undefined) {
+    return {
+      ok: false,
+      line: 1,
+      detail: 'must name the columns serial_number, hardware_uuid or both, each once',
+    };
+  }
+  const rows: InventoryRow[] = [];
+  const lineOf = new Map<string, number>();
+  for (const [at, line] of lines.entries()) {
+    const number = at + 1;
+    if (at === 0 || line.trim() === '') continue;
+    if (rows.length === maxInventoryRows) {
+      return { ok: false, line: number, detail: `is one more than ${maxInventoryRows} devices` };
+    }
+    const read = readRow(line, header);
+    if (!read.ok) return { ok: false, line: number, detail: read.detail };
+    const { serialNumber, hardwareUuid } = read.row;
+    for (const name of [serialNumber && `s${serialNumber}`, hardwareUuid && `u${hardwareUuid}`]) {
+      if (name === '') continue;
+      const before = lineOf.get(name);
+      if (before !== undefined) {
+        return { ok: false, line: number, detail: `names a device of line ${before} again` };
+      }
+      lineOf.set(name, number);
+    }
+    rows.push(read.row);
+  }
+  if (rows.length === 0)
+    return { ok: false, line: lines.length, detail: 'there is no device in it' };
+  return { ok: true, rows };
+}
