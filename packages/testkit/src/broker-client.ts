@@ -1,4 +1,4 @@
-import { encodeBase64url } from '@countersign/protocol';
+import { decodeBase64url, encodeBase64url } from '@countersign/protocol';
 import {
   type ApplicationRequest,
   type ClientInput,
@@ -9,10 +9,10 @@ import {
 } from '@countersign/protocol/admin';
 import { jobAnswer, userAnswer, userChangeAnswer } from '@countersign/protocol/admin-users';
 import { challengeAnswer } from '@countersign/protocol/challenge';
-import { enrollmentAnswer, type HardwareId } from '@countersign/protocol/enrollment';
+import { enrollmentAnswer, type HardwareId, renewalAnswer } from '@countersign/protocol/enrollment';
 import { type EvaluationAnswer, evaluationAnswer } from '@countersign/protocol/evaluation';
 import type * as z from 'zod/mini';
-import type { FakeDevice } from './fake-device.ts';
+import type { FakeDevice, RenewalChanges } from './fake-device.ts';
 
 export type FetchLike = (url: string, init?: RequestInit) => Promise<Response>;
 
@@ -114,12 +114,20 @@ export class BrokerClient {
       enrollmentToken ?? (await this.createEnrollmentToken(device.hardwareId)).enrollment_token;
     const response = await this.post('/v1/enrollments', device.enrollmentRequest(token));
     const answer = await read(response, enrollmentAnswer);
-    const certificate = Uint8Array.from(
-      atob(answer.certificate.replaceAll('-', '+').replaceAll('_', '/')),
-      (character) => character.charCodeAt(0),
-    );
-    device.certificate = certificate;
+    device.certificate = decodeBase64url(answer.certificate);
     device.deviceId = answer.device_id;
+    return answer;
+  }
+
+  sendRenewal(device: FakeDevice, changes?: RenewalChanges): Promise<Response> {
+    const asked = device.renewalRequest(this.brokerUrl, changes);
+    return asked.then((renewal_request) => this.post('/v1/renewals', { renewal_request }));
+  }
+
+  /** Renews the device's certificate, which it has from then on. */
+  async renew(device: FakeDevice, changes?: RenewalChanges) {
+    const answer = await read(await this.sendRenewal(device, changes), renewalAnswer);
+    device.certificate = decodeBase64url(answer.certificate);
     return answer;
   }
 
