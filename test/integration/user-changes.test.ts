@@ -109,17 +109,16 @@ describe('several changes of one user', () => {
     expect(await afterAlarm(change.job_id)).toMatchObject({ status: 'complete' });
   });
 
-  it('to reactivate one who is not inactive changes nothing', async () => {
+  it('to reactivate one who is not inactive makes them known, and then changes nothing', async () => {
     const user = newUser();
-    const before = await sqlInOrganization("SELECT value FROM settings WHERE name = 'version'");
-    expect(await broker.putUser(user, true)).toMatchObject({
-      active: true,
-      epoch: 1,
-      status: 'complete',
-    });
-    expect(await sqlInOrganization('SELECT * FROM users WHERE user_id = ?', user)).toEqual([]);
-    expect(await sqlInOrganization("SELECT value FROM settings WHERE name = 'version'")).toEqual(
-      before,
-    );
+    const version = () => sqlInOrganization("SELECT value FROM settings WHERE name = 'version'");
+    const answer = { active: true, epoch: 1, status: 'complete' };
+    expect(await broker.putUser(user, true)).toMatchObject(answer);
+    const before = await version();
+    expect(await broker.putUser(user, true)).toMatchObject(answer);
+    expect(await sqlInOrganization('SELECT * FROM users WHERE user_id = ?', user)).toEqual([
+      { user_id: user, active: 1, epoch: 1, epoch_since_ms: 0, provisioned: 1 },
+    ]);
+    expect(await version()).toEqual(before);
   });
 });
