@@ -47,8 +47,9 @@ export async function checkUser(
 }
 
 /**
- * Does the management still manage the device? Without an integration nobody is asked. While the management cannot be
- * asked, the integration's rule for outages decides.
+ * Does the management manage the device? Without an integration nobody is asked. While the management cannot be asked,
+ * the integration's rule for outages decides. Whoever passes is looked up from time to time from here on: noted before
+ * the certificate is made, so that none is ever made that nobody asks about again.
  */
 export async function checkManagement(
   context: EnrollmentContext,
@@ -57,7 +58,9 @@ export async function checkManagement(
 ): Promise<{ readonly ok: true; readonly facts: ManagementFacts | undefined } | EnrollmentRefusal> {
   if (integration === undefined) return { ok: true, facts: undefined };
   const checked = await context.checkManaged(integration, check);
-  if (checked.ok) return checked;
-  const isOutage = checked.code === 'integration_unavailable';
-  return isOutage && integration.outage === 'issue' ? { ok: true, facts: undefined } : checked;
+  const isOutage = !checked.ok && checked.code === 'integration_unavailable';
+  if (!checked.ok && !(isOutage && integration.outage === 'issue')) return checked;
+  const watched = await context.watch(integration, check.device);
+  if (!watched.ok) return watched;
+  return { ok: true, facts: checked.ok ? checked.facts : undefined };
 }

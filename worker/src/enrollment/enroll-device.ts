@@ -1,6 +1,6 @@
 import type { EnrollmentAnswer } from '@countersign/protocol/enrollment';
-import { issuingIssuer } from '../directory/issuer-choice.ts';
 import type { IssuanceRequest } from '../device/issuance-request.ts';
+import { issuingIssuer } from '../directory/issuer-choice.ts';
 import { answerWith } from './answer-with-certificate.ts';
 import { checkManagement, checkUser, checkWritable } from './check-surroundings.ts';
 import type {
@@ -8,8 +8,8 @@ import type {
   EnrollmentRefusal,
   IdentifiedDevice,
 } from './enrollment-context.ts';
-import type { EstablishedAuthority } from './establish-authority.ts';
 import { claimEndorsementKey } from './establish-attestation.ts';
+import type { EstablishedAuthority } from './establish-authority.ts';
 import type { ProvenKey } from './proven-key.ts';
 
 /** A device that is identified, a key that is proven, and what permits to certify the one for the other. */
@@ -64,6 +64,5 @@ export async function enrollDevice(
   if (!tpm.ok) return tpm;
   const issued = await context.issue(device.shard, { ...request, management: managed.facts });
   if (!issued.ok) return issued;
-  if (integration !== undefined) context.watch(integration, device);
   return answerWith(context, { ...issued, deviceId: device.deviceId, profile: request.profile });
 }

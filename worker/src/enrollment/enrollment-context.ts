@@ -1,5 +1,4 @@
 import type { ProblemCode } from '@countersign/protocol';
-import type { ConfiguredIssuer } from '../directory/issuer-choice.ts';
 import type {
   IssuanceRequest,
   IssuedAnswer,
@@ -9,6 +8,7 @@ import type {
 } from '../device/issuance-request.ts';
 import type { ManagementFacts } from '../device/management-facts.ts';
 import type { IntegrationRecord } from '../directory/integration-records.ts';
+import type { ConfiguredIssuer } from '../directory/issuer-choice.ts';
 import type { OrganizationSnapshot } from '../directory/organization-snapshot.ts';
 
 export type EnrollmentRefusal = {
@@ -64,8 +64,11 @@ export type EnrollmentContext = {
     integration: IntegrationRecord,
     check: ManagementCheck,
   ) => Promise<{ readonly ok: true; readonly facts: ManagementFacts } | EnrollmentRefusal>;
-  /** Has the management asked about the device from time to time from now on. */
-  readonly watch: (integration: IntegrationRecord, device: IdentifiedDevice) => void;
+  /** Has the management asked about the device from time to time from now on. Idempotent. */
+  readonly watch: (
+    integration: IntegrationRecord,
+    device: IdentifiedDevice,
+  ) => Promise<{ readonly ok: true } | EnrollmentRefusal>;
   /** Every check of the issuance, without writing. */
   readonly examine: (
     shard: number,

@@ -1,6 +1,6 @@
 import type { RenewalAnswer } from '@countersign/protocol/enrollment';
-import { issuingIssuer } from '../directory/issuer-choice.ts';
 import type { NewKey, RenewalRequest } from '../device/issuance-request.ts';
+import { issuingIssuer } from '../directory/issuer-choice.ts';
 import { answerWith } from './answer-with-certificate.ts';
 import { checkManagement, checkUser, checkWritable } from './check-surroundings.ts';
 import type {
@@ -85,7 +85,6 @@ export async function renewDevice(
     management: managed.facts,
   });
   if (!renewed.ok) return renewed;
-  if (renewed.renewed && integration !== undefined) context.watch(integration, device);
   const answered = answerWith(context, { ...renewed, deviceId, profile });
   return answered.ok
     ? { ok: true, answer: { ...answered.answer, renewed: renewed.renewed } }

@@ -6,7 +6,6 @@ import type {
   IdentifiedDevice,
 } from '../enrollment/enrollment-context.ts';
 import { askObject, type Broker, deviceShard, integrationObject, keyShard } from './broker.ts';
-import type { RouteContext } from './route-context.ts';
 
 /** What a management is asked by. */
 function identityOf({ deviceId, serialNumber, hardwareUuid }: IdentifiedDevice) {
@@ -20,7 +19,6 @@ function identityOf({ deviceId, serialNumber, hardwareUuid }: IdentifiedDevice) 
 /** Enrollment and renewal with the objects of this broker behind them. */
 export function enrollmentContext(
   broker: Broker,
-  { waitUntil }: RouteContext,
   snapshot: OrganizationSnapshot,
   nowMs: number,
 ): EnrollmentContext {
@@ -56,13 +54,10 @@ export function enrollmentContext(
         },
       };
     },
-    watch: ({ integration_id }, device) => {
-      waitUntil(
-        askObject(() =>
-          integrationObject(broker, integration_id).watch(integration_id, identityOf(device)),
-        ),
-      );
-    },
+    watch: ({ integration_id }, device) =>
+      askObject(() =>
+        integrationObject(broker, integration_id).watch(integration_id, identityOf(device)),
+      ),
     examine: (shard, request) =>
       askObject(() => deviceShard(broker, shard).examineIssuance(request)),
     claimKey: (spkiSha256, deviceId) =>

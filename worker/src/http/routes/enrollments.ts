@@ -36,7 +36,7 @@ export async function postEnrollment(broker: Broker, context: RouteContext): Pro
   if (!ready.ok) return context.refuse({ code: ready.code, logDetail: ready.detail });
 
   const known: Known = {};
-  const enrolling = enrollmentContext(broker, context, ready.snapshot, nowMs);
+  const enrolling = enrollmentContext(broker, ready.snapshot, nowMs);
   const enrolled = await enroll(enrolling, body.value, known);
   if (enrolled.ok) {
     logEvent('enrolled', { request_id: context.requestId, device_id: enrolled.answer.device_id });

@@ -33,7 +33,7 @@ export async function postRenewal(broker: Broker, context: RouteContext): Promis
   const rekey =
     claims.rekey_csr === undefined ? undefined : await readProvenKey(claims.rekey_csr, 'rekey_csr');
   if (rekey?.ok === false) return context.refuse(rekey);
-  const renewed = await renewDevice(enrollmentContext(broker, context, ready.snapshot, nowMs), {
+  const renewed = await renewDevice(enrollmentContext(broker, ready.snapshot, nowMs), {
     deviceId,
     shard,
     certificateSha256: presented.sha256,
