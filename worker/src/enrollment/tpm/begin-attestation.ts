@@ -1,6 +1,5 @@
 import { decodeBase64url, encodeBase64url, type ProblemCode } from '@countersign/protocol';
 import type { AttestationAnswer, AttestationRequest } from '@countersign/protocol/attestation';
-import { deviceIdOf, normalizeHardwareId } from '../../device/hardware-id.ts';
 import type { IntegrationRecord } from '../../directory/integration-records.ts';
 import { attestationTtlSeconds, sealAttestation } from './attestation-token.ts';
 import { makeCredential } from './make-credential.ts';
@@ -16,7 +15,6 @@ type Refusal = {
 };
 
 export type BeginAttestationContext = {
-  readonly deviceIdKey: CryptoKey;
   /** AES-256-GCM. */
   readonly storedSecretsKey: CryptoKey;
   readonly nowMs: number;
@@ -29,14 +27,14 @@ const secretBytes = 32;
  * with a secret that comes out only of the TPM that has both. Stores nothing.
  *
  * @param integration one whose devices enroll with an attestation
+ * @param deviceId that of the request's hardware id
  */
 export async function beginAttestation(
-  { deviceIdKey, storedSecretsKey, nowMs }: BeginAttestationContext,
+  { storedSecretsKey, nowMs }: BeginAttestationContext,
   integration: Pick<IntegrationRecord, 'integration_id' | 'attestation'>,
+  deviceId: string,
   request: AttestationRequest,
 ): Promise<{ readonly ok: true; readonly answer: AttestationAnswer } | Refusal> {
-  const hardware = normalizeHardwareId(request.hardware_id);
-  if (!hardware.ok) return hardware;
   const { attestation: settings } = integration;
   const endorsement = await verifyEndorsement(
     {
@@ -71,7 +69,7 @@ export async function beginAttestation(
   const secretSha256 = new Uint8Array(await crypto.subtle.digest('SHA-256', secret));
   const attestation = await sealAttestation(storedSecretsKey, {
     integration_id: integration.integration_id,
-    device_id: await deviceIdOf(hardware.value.identity, deviceIdKey),
+    device_id: deviceId,
     endorsement_key_sha256: endorsementKeySha256,
     attestation_public: request.attestation_public,
     secret_sha256: encodeBase64url(secretSha256),
