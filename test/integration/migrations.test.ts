@@ -210,7 +210,11 @@ describe('the schema on disk', () => {
           issuer_id TEXT NOT NULL, not_before_ms INTEGER NOT NULL, not_after_ms INTEGER NOT NULL,
           lineage INTEGER NOT NULL, enrollment_strength TEXT NOT NULL, created_at_ms INTEGER NOT NULL,
           to_be_signed BLOB, certificate BLOB, certificate_sha256 BLOB, bound_user TEXT,
-          bound_epoch INTEGER, revoked_at_ms INTEGER, revocation_reason TEXT );
+          bound_epoch INTEGER, revoked_at_ms INTEGER, revocation_reason TEXT ,
+          profile TEXT NOT NULL DEFAULT '1y', integration_id TEXT NOT NULL DEFAULT '',
+          issued_via TEXT NOT NULL DEFAULT 'host', crl_shard INTEGER, supersedes INTEGER,
+          usable_until_ms INTEGER, status_version INTEGER NOT NULL DEFAULT 1,
+          standing_changed_at_ms INTEGER);
         CREATE INDEX certificates_by_device ON certificates (device_id);
         CREATE UNIQUE INDEX certificates_by_sha256 ON certificates (certificate_sha256)
           WHERE certificate_sha256 IS NOT NULL;
@@ -220,9 +224,17 @@ describe('the schema on disk', () => {
           device_id TEXT NOT NULL, stage INTEGER NOT NULL, record TEXT NOT NULL, hash BLOB NOT NULL );
         CREATE UNIQUE INDEX decisions_by_challenge ON decisions (challenge_id, device_id, stage);
         CREATE TABLE devices ( device_id TEXT PRIMARY KEY, serial_number TEXT, hardware_uuid TEXT,
-          created_at_ms INTEGER NOT NULL ) WITHOUT ROWID;
+          created_at_ms INTEGER NOT NULL , status TEXT NOT NULL DEFAULT 'active',
+          blocked_reason TEXT, endorsement_key_sha256 BLOB, management TEXT) WITHOUT ROWID;
+        CREATE TABLE enrollment_approvals ( device_id TEXT NOT NULL, spki_sha256 BLOB NOT NULL,
+          requested_at_ms INTEGER NOT NULL, approved_at_ms INTEGER,
+          PRIMARY KEY (device_id, spki_sha256) ) WITHOUT ROWID;
         CREATE TABLE enrollment_tokens ( token_sha256 BLOB PRIMARY KEY, device_id TEXT NOT NULL,
-          expires_at_ms INTEGER NOT NULL, spent_by_spki_sha256 BLOB ) WITHOUT ROWID;
+          expires_at_ms INTEGER NOT NULL, spent_by_spki_sha256 BLOB ,
+          integration_id TEXT NOT NULL DEFAULT '', user_id TEXT) WITHOUT ROWID;
+        CREATE TABLE integration_tombstones (integration_id TEXT PRIMARY KEY) WITHOUT ROWID;
+        CREATE TABLE outbox_cursors ( name TEXT PRIMARY KEY, sequence INTEGER NOT NULL ) WITHOUT ROWID;
+        CREATE TABLE pki_outbox (certificate_number INTEGER PRIMARY KEY);
         CREATE TABLE schema_migrations (position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
         CREATE TABLE user_tombstones ( user_id TEXT PRIMARY KEY,
           epoch INTEGER NOT NULL ) WITHOUT ROWID`),
@@ -230,8 +242,12 @@ describe('the schema on disk', () => {
     expect(await triggersOf(shardObject(0))).toEqual(
       counting(
         "certificates_changed AFTER UPDATE OF status ON certificates WHEN NEW.status <> 'bound'",
+        'devices_updated AFTER UPDATE ON devices',
+        'enrollment_approvals_inserted AFTER INSERT ON enrollment_approvals',
+        'enrollment_approvals_updated AFTER UPDATE ON enrollment_approvals',
         'enrollment_tokens_inserted AFTER INSERT ON enrollment_tokens',
         'enrollment_tokens_updated AFTER UPDATE ON enrollment_tokens',
+        'integration_tombstones_inserted AFTER INSERT ON integration_tombstones',
         'user_tombstones_inserted AFTER INSERT ON user_tombstones',
         'user_tombstones_updated AFTER UPDATE ON user_tombstones',
       ),

