@@ -52,6 +52,7 @@ import { getMode, putMode } from './routes/mode.ts';
 import { postMtlsEvidence } from './routes/mtls-evidence.ts';
 import { postRenewal } from './routes/renewals.ts';
 import { getCrl, getIssuerCertificate, getOcsp, postOcsp } from './routes/revocation.ts';
+import { getScep, postScep } from './routes/scep.ts';
 import {
   getArchivedChains,
   getArchivedDecisions,
@@ -93,6 +94,11 @@ export const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   // Base64 has slashes, which not every client escapes.
   ['GET', '/ocsp/:request{.+}', getOcsp],
   ['GET', '/certificates/:issuer', getIssuerCertificate],
+  ['GET', '/scep/:integration', getScep],
+  ['POST', '/scep/:integration', postScep],
+  // Clients of long ago have the name of a program in their settings.
+  ['GET', '/scep/:integration/pkiclient.exe', getScep],
+  ['POST', '/scep/:integration/pkiclient.exe', postScep],
   ['PUT', '/v1/admin/applications/:id', putApplication],
   ['PUT', '/v1/admin/clients/:id', putClient],
   ['POST', '/v1/admin/enrollment-tokens', postEnrollmentToken],

@@ -6,6 +6,11 @@ import { AlarmClock } from '../device/alarm-clock.ts';
 import { deviceObjectName, shardOfId } from '../device/placement.ts';
 import type { IntegrationRecord } from '../directory/integration-records.ts';
 import {
+  keepScepTransaction,
+  type ScepTransaction,
+  takeScepTransaction,
+} from '../scep/scep-records.ts';
+import {
   DurableStore,
   isUnavailable,
   type StorageUnavailable,
@@ -210,6 +215,19 @@ export class IntegrationObject extends DurableObject<Environment> {
     );
   }
 
+  /** Is a SCEP transaction of this key, and what does its challenge permit? Spends the challenge. */
+  async takeScepTransaction(transaction: ScepTransaction) {
+    return await this.#store.write((sql) => takeScepTransaction(sql, transaction, currentTimeMs()));
+  }
+
+  /** Remembers what a SCEP transaction was answered with. */
+  async keepScepTransaction(transaction: ScepTransaction, certificate: Uint8Array) {
+    return await this.#store.write((sql) => {
+      keepScepTransaction(sql, transaction, certificate, currentTimeMs());
+      return { ok: true } as const;
+    });
+  }
+
   /** Intune's word on the challenge in a SCEP request. */
   async validateScepRequest(integrationId: string, request: ScepRequest) {
     return await this.#askIntune(integrationId, (scep) => scep.validateRequest(request));
@@ -280,7 +298,13 @@ export class IntegrationObject extends DurableObject<Environment> {
   /** The integration was deleted; what it has issued is revoked by the organization's job. */
   async #end(): Promise<void> {
     await this.#store.write((sql) => {
-      for (const table of ['watched_devices', 'polling', 'inventory', 'scep_challenges']) {
+      for (const table of [
+        'watched_devices',
+        'polling',
+        'inventory',
+        'scep_challenges',
+        'scep_transactions',
+      ]) {
         sql.exec(`DELETE FROM ${table}`);
       }
     });

@@ -8,6 +8,7 @@ import {
   type ScepIdentity,
 } from '@countersign/testkit/fake-scep-client';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { IntuneContext } from './scep-context.ts';
 import { FakeScepWorld, keyIn, nowMs } from './testing/fake-scep-world.ts';
 
 let world: FakeScepWorld;
@@ -102,21 +103,52 @@ describe('a PKCSReq', () => {
     });
   });
 
-  it('is judged by Intune where the challenge is Intune’s', async () => {
-    const asked: string[] = [];
-    const message = messageOf({ challenge: 'of Intune', serialNumber: 'C02ABC' });
-    const validate = (ok: boolean) => ({
-      validateAtIntune: async ({ transactionId }: { transactionId: string }) => {
-        asked.push(transactionId);
-        return ok ? ({ ok } as const) : ({ ok, code: 'scep_challenge_invalid' } as const);
-      },
+  describe('with a challenge of Intune’s', () => {
+    const names = { challenge: 'of Intune', serialNumber: 'C02ABC' };
+    const says = (valid: boolean, consents: boolean) => {
+      const said: string[] = [];
+      const answer = (what: string, ok: boolean) => {
+        said.push(what);
+        return ok ? ({ ok } as const) : ({ ok, code: 'integration_unavailable' } as const);
+      };
+      const intune: IntuneContext = {
+        validate: async () => answer('validate', valid),
+        confirm: async () => answer('confirm', consents),
+        reportFailure: () => said.push('failure'),
+      };
+      return { said, intune };
+    };
+
+    it('is judged by Intune, which also learns what became of it', async () => {
+      const { said, intune } = says(true, true);
+      const { body } = await world.certRep(messageOf(names), { intune });
+      expect(openCertRep(body, device).status).toBe('0');
+      expect(said).toEqual(['validate', 'confirm']);
+      expect(world.issued).toMatchObject([{ strength: 'one_time_token', serialNumber: 'C02ABC' }]);
     });
-    const no = await world.certRep(message, validate(false));
-    expect(no.code).toBe('scep_challenge_invalid');
-    expect(world.issued).toHaveLength(0);
-    const yes = await world.certRep(message, validate(true));
-    expect(openCertRep(yes.body, device).status).toBe('0');
-    expect(asked).toHaveLength(2);
+
+    it('is refused when Intune refuses, or is away', async () => {
+      const { said, intune } = says(false, true);
+      const { body } = await world.certRep(messageOf(names), { intune });
+      expect(openCertRep(body, device).status).toBe('2');
+      expect(said).toEqual(['validate']);
+      expect(world.issued).toHaveLength(0);
+    });
+
+    it('gets no certificate to which Intune does not consent, and the same one when it does', async () => {
+      const no = await world.certRep(messageOf(names), { intune: says(true, false).intune });
+      expect(openCertRep(no.body, device)).toMatchObject({ status: '2', certificate: undefined });
+      const yes = await world.certRep(messageOf(names), { intune: says(true, true).intune });
+      expect(openCertRep(yes.body, device).status).toBe('0');
+      expect(world.issued).toHaveLength(1);
+    });
+
+    it('tells Intune what was in the way', async () => {
+      world.managed.clear();
+      const { said, intune } = says(true, true);
+      await world.certRep(messageOf(names), { intune });
+      expect(said).toEqual(['validate', 'failure']);
+    });
   });
 });
 

@@ -17,6 +17,7 @@ const messageType = { renewalReq: '17', pkcsReq: '19' } as const;
 export type ScepOutcome = {
   readonly transactionId: string;
   readonly deviceId?: string;
+  readonly isRenewal: boolean;
   /** `undefined`: a certificate went out. */
   readonly refusal?: ScepRefusal;
 };
@@ -53,13 +54,14 @@ export async function answerPkiOperation(
   if (!parsed.ok && parsed.code === 'scep_message_malformed') return parsed;
   const identity: MessageIdentity = parsed.ok ? parsed.message : parsed.identity;
   const { transactionId } = identity;
+  const isRenewal = parsed.ok && parsed.message.messageType === messageType.renewalReq;
   const rep = { authority: context.authority, certificate: context.authorityCertificate };
   const refuse = async (refusal: ScepRefusal, deviceId?: string): Promise<PkiOperationAnswer> => {
     const info = failInfoOf[refusal.code] ?? failInfo.badRequest;
     const text = deviceId === undefined ? undefined : textOf(refusal.code);
     const known = deviceId === undefined ? {} : { deviceId };
     const body = await buildFailure(rep, identity, info, text);
-    return { ok: true, body, outcome: { transactionId, refusal, ...known } };
+    return { ok: true, body, outcome: { transactionId, isRenewal, refusal, ...known } };
   };
   if (!parsed.ok) return await refuse({ ok: false, code: parsed.code, detail: parsed.detail });
   const { message } = parsed;
@@ -82,7 +84,7 @@ export async function answerPkiOperation(
     contentEncryption: read.request.contentEncryption,
     issued: issued.certificate,
   });
-  return { ok: true, body, outcome: { transactionId, deviceId: issued.deviceId } };
+  return { ok: true, body, outcome: { transactionId, isRenewal, deviceId: issued.deviceId } };
 }
 
 type Service = (context: ScepContext, message: PkiMessage, request: ScepRequest) => Promise<Issued>;
@@ -119,17 +121,28 @@ async function enroll(
   if (!authorized.ok) return authorized;
   const { device, permit } = authorized;
   const { deviceId } = device;
-  if (taken.certificate !== undefined) {
-    return { ok: true, certificate: taken.certificate, deviceId };
+  const asked = { transactionId: message.transactionId, csr: request.csr };
+  const issue = async (): Promise<Issued> => {
+    const enrolled = await enrollDevice(context.enrollment, {
+      device,
+      key: request,
+      permit,
+      via: 'scep',
+    });
+    if (!enrolled.ok) return { ...enrolled, deviceId };
+    return await keepAndAnswer(context, transaction, enrolled.answer.certificate, deviceId);
+  };
+  const issued: Issued =
+    taken.certificate === undefined
+      ? await issue()
+      : { ok: true, certificate: taken.certificate, deviceId };
+  const { intune } = context;
+  if (!issued.ok) {
+    intune?.reportFailure(asked, issued);
+    return issued;
   }
-  const enrolled = await enrollDevice(context.enrollment, {
-    device,
-    key: request,
-    permit,
-    via: 'scep',
-  });
-  if (!enrolled.ok) return { ...enrolled, deviceId };
-  return await keepAndAnswer(context, transaction, enrolled.answer.certificate, deviceId);
+  const confirmed = await intune?.confirm(asked, issued.certificate);
+  return confirmed?.ok === false ? { ...confirmed, deviceId } : issued;
 }
 
 /** RenewalReq: signed by the key of a certificate of ours that is on record and in good standing. */

@@ -53,7 +53,7 @@ export async function authorizeRequest(
   request: ScepRequest,
   taken: { readonly challenge: 'granted' | 'unknown'; readonly device: DeviceIdentity },
 ): Promise<Authorized | ScepRefusal> {
-  const { enrollment, integration, validateAtIntune } = context;
+  const { enrollment, integration, intune } = context;
   const { challengePassword } = request.claims;
   if (challengePassword === undefined || challengePassword === '') {
     return { ok: false, code: 'scep_challenge_invalid', detail: 'the request has no challenge' };
@@ -75,9 +75,9 @@ export async function authorizeRequest(
       permit: { authority: challenge, strength, integration, user: undefined },
     };
   }
-  if (validateAtIntune !== undefined) {
+  if (intune !== undefined) {
     const { transactionId } = message;
-    const validated = await validateAtIntune({ transactionId, csr: request.csr });
+    const validated = await intune.validate({ transactionId, csr: request.csr });
     if (!validated.ok) return validated;
     const strength = 'one_time_token';
     return {

@@ -21,11 +21,23 @@ export type ScepContext = {
   readonly integration: IntegrationRecord;
   readonly take: (transaction: ScepTransaction) => Promise<ScepTransactionAnswer | ScepRefusal>;
   readonly keep: (transaction: ScepTransaction, certificate: Uint8Array) => Promise<unknown>;
-  /** Intune's word on its own challenge; `undefined` where the integration is of another kind. */
-  readonly validateAtIntune:
-    | ((request: {
-        readonly transactionId: string;
-        readonly csr: Uint8Array;
-      }) => Promise<{ readonly ok: true } | ScepRefusal>)
-    | undefined;
+  /** `undefined` where the integration is of another kind. */
+  readonly intune: IntuneContext | undefined;
+};
+
+export type IntuneRequest = {
+  readonly transactionId: string;
+  /** PKCS#10, DER. */
+  readonly csr: Uint8Array;
+};
+
+/** Intune gives out challenges of its own, says whether one fits a request, and wants to know what became of it. */
+export type IntuneContext = {
+  readonly validate: (request: IntuneRequest) => Promise<{ readonly ok: true } | ScepRefusal>;
+  /** Without Intune's consent to the certificate, it does not go out. */
+  readonly confirm: (
+    request: IntuneRequest,
+    certificate: Uint8Array,
+  ) => Promise<{ readonly ok: true } | ScepRefusal>;
+  readonly reportFailure: (request: IntuneRequest, refusal: ScepRefusal) => void;
 };

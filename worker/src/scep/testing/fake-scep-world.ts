@@ -39,6 +39,9 @@ const integration: IntegrationRecord = integrationRecord.parse({
   created_at_ms: 0,
 });
 
+/** Keys of this kind take a while to make; nothing is different with another one. */
+let sharedAuthority: ScepIdentity | undefined;
+
 /** Everything around SCEP: real records in a database, an enrollment that issues what it is asked to, and its log. */
 export class FakeScepWorld {
   readonly authority: ScepIdentity;
@@ -76,19 +79,18 @@ export class FakeScepWorld {
       take: async (transaction) => takeScepTransaction(this.#sql, transaction, nowMs),
       keep: async (transaction, certificate) =>
         keepScepTransaction(this.#sql, transaction, certificate, nowMs),
-      validateAtIntune: undefined,
+      intune: undefined,
       enrollment: {
         brokerUrl: 'https://broker.example.com',
         organizationId: organization.organizationId,
         shardCount: 4,
         deviceIdKey,
+        storedSecretsKey: deviceIdKey,
         rootCertificate: organization.root.certificate.der,
         issuers: [
           {
             issuerId: 'issuer',
             issuerCertificate: organization.issuer.certificate.der,
-            issuerKey: deviceIdKey,
-            leafCommonName: 'device',
           },
         ],
         keySet: '',
@@ -110,7 +112,7 @@ export class FakeScepWorld {
           this.managed.has(device.serialNumber ?? '')
             ? { ok: true, facts: { integration_id: integrationId, checked_at_ms: nowMs } }
             : { ok: false, code: 'enrollment_not_allowed' },
-        watch: () => undefined,
+        watch: async () => ({ ok: true }),
         examine: async () => ({ ok: true }),
         claimKey: async () => ({ ok: true }),
         issue: async (_, request) => {
@@ -146,7 +148,8 @@ export class FakeScepWorld {
   }
 
   static async create(): Promise<FakeScepWorld> {
-    const authority = makeScepIdentity();
+    sharedAuthority ??= makeScepIdentity();
+    const authority = sharedAuthority;
     const keyPem = authority.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
     const settings = { keyPem, certificates: [authority.certificate] };
     const deviceIdKey = await crypto.subtle.importKey(
