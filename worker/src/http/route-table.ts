@@ -30,6 +30,7 @@ import {
   getIntegrationImpact,
   putIntegrationState,
 } from './routes/integration-states.ts';
+import { postJamfWebhook, postManagementWebhook } from './routes/integration-webhooks.ts';
 import {
   getIntegration,
   getIntegrationScripts,
@@ -47,6 +48,7 @@ import {
   postLogStreamResume,
   postLogStreamTest,
 } from './routes/log-streams.ts';
+import { postCredentialsTest, putInventory } from './routes/management.ts';
 import { getAuthzenConfiguration, getHealth, getJwks, getKeySet } from './routes/metadata.ts';
 import { getMode, putMode } from './routes/mode.ts';
 import { postMtlsEvidence } from './routes/mtls-evidence.ts';
@@ -84,6 +86,8 @@ export const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['POST', '/v1/enrollments', postEnrollment],
   ['POST', '/v1/renewals', postRenewal],
   ['GET', '/v1/key-set', getKeySet],
+  ['POST', '/v1/integrations/:id/jamf-webhook', postJamfWebhook],
+  ['POST', '/v1/integrations/:id/webhook', postManagementWebhook],
   ['POST', '/access/v1/evaluation', postEvaluation],
   ['POST', '/v1/completions', postCompletion],
   ['GET', '/.well-known/authzen-configuration', getAuthzenConfiguration],
@@ -112,6 +116,8 @@ export const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['GET', '/v1/admin/enrollment-approvals', getApprovals],
   ['POST', '/v1/admin/devices/:id/enrollment-approvals/:sha256', postApproval],
   ['GET', '/v1/admin/shards/:shard/decisions', getDecisions],
+  ['POST', '/v1/admin/integrations/:id/test-credentials', postCredentialsTest],
+  ['PUT', '/v1/admin/integrations/:id/inventory', putInventory],
   ['GET', '/v1/admin/users/:id', getUser],
   ['PUT', '/v1/admin/users/:id', putUser],
   ['POST', '/v1/admin/users/:id/revoke', postUserRevocation],

@@ -10,7 +10,6 @@ export type InventoryResult =
   | { readonly ok: false; readonly line: number; readonly detail: string };
 
 export const maxInventoryRows = 100_000;
-export const maxInventoryBytes = 8 * 1024 * 1024;
 
 const columns = ['serial_number', 'hardware_uuid'] as const;
 type Column = (typeof columns)[number];

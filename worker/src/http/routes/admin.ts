@@ -3,10 +3,9 @@ import { applicationInput, clientInput, enrollmentTokenInput } from '@countersig
 import { narrowingCompletesAfterMs } from '@countersign/protocol/limits';
 import { chosenId, parseFields } from '@countersign/protocol/schemas';
 import { currentTimeMs } from '../../clock.ts';
-import { deviceIdOf, normalizeHardwareId } from '../../device/hardware-id.ts';
-import { shardOfId } from '../../device/placement.ts';
 import type { ApplicationRefusal, Changed } from '../../directory/organization-answers.ts';
 import { askObject, type Broker, deviceShard } from '../broker.ts';
+import { createEnrollmentToken } from '../create-enrollment-token.ts';
 import { forAdmin } from '../for-admin.ts';
 import type { Problem } from '../problem.ts';
 import { readBody } from '../read-body.ts';
@@ -108,31 +107,16 @@ export const postEnrollmentToken = forAdmin(
     const { integration_id: integrationId, user } = body.value;
     const unfit = await refuseIntegration(broker, context, integrationId);
     if (unfit !== undefined) return context.refuse(unfit);
-    const hardware = normalizeHardwareId(body.value.hardware_id);
-    if (!hardware.ok) return context.refuse(hardware);
-    const deviceId = await deviceIdOf(hardware.value.identity, broker.deviceIdKey);
-    const token = encodeBase64url(crypto.getRandomValues(new Uint8Array(32)));
-    const tokenSha256 = new Uint8Array(
-      await crypto.subtle.digest('SHA-256', new TextEncoder().encode(token)),
-    );
-    const expiresAtMs = currentTimeMs() + body.value.ttl_seconds * 1000;
-    const shard = shardOfId(deviceId, broker.shardCount) ?? 0;
-    const stored = await askObject(() =>
-      deviceShard(broker, shard).addEnrollmentToken(deviceId, tokenSha256, expiresAtMs, {
-        ...(integrationId === undefined ? {} : { integrationId }),
-        ...(user === undefined ? {} : { user }),
-      }),
-    );
-    if (!stored.ok) return context.refuse(stored);
+    const created = await createEnrollmentToken(broker, {
+      hardwareId: body.value.hardware_id,
+      ttlSeconds: body.value.ttl_seconds,
+      integrationId,
+      user,
+    });
+    if (!created.ok) return context.refuse(created);
+    const { deviceId } = created;
     logEvent('enrollment_token_created', { request_id: context.requestId, device_id: deviceId });
-    return Response.json(
-      {
-        enrollment_token: token,
-        device_id: deviceId,
-        expires_at: new Date(expiresAtMs).toISOString(),
-      },
-      { status: 201 },
-    );
+    return Response.json(created.answer, { status: 201 });
   },
 );
 
