@@ -34,7 +34,8 @@ describe('sendDelivery', () => {
   it('signs time and body', async () => {
     const seen: { headers: IncomingMessage['headers']; body: string }[] = [];
     const url = await receiver(async (request, response) => {
-      const chunks = await Array.fromAsync<Buffer>(request);
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(Buffer.from(chunk));
       seen.push({ headers: request.headers, body: Buffer.concat(chunks).toString() });
       response.writeHead(204).end();
     });
