@@ -146,7 +146,6 @@ export const deviceAnswer = z.object({
 
 /** `POST /v1/admin/devices/{device id}/certificates/{SHA-256, base64url}/revoke`. */
 export { revocationInput } from './certificate-life.ts';
-export const revocationAnswer = z.object({ status: z.literal('complete') });
 
 /** `GET /v1/admin/shards/{n}/decisions?after={sequence}&limit={1…1000}`: the hash chain, oldest first. */
 export const decisionPage = z.object({
