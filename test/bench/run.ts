@@ -16,6 +16,7 @@ import { measureLatency } from './measure-latency.ts';
 import { measureMtls } from './measure-mtls.ts';
 import { measurePage } from './measure-page.ts';
 import { measurePrice } from './measure-price.ts';
+import { measureRevocation } from './measure-revocation.ts';
 import { measureSizes } from './measure-sizes.ts';
 
 const run = promisify(execFile);
@@ -55,6 +56,7 @@ async function measureAll(directory: string): Promise<Figure[]> {
   await measure('counts', () => measureCounts(folder('counts')));
   await measure('latency', () => measureLatency(folder('latency')));
   await measure('issuance', () => measureIssuance(folder('issuance')));
+  await measure('revocation', () => measureRevocation(folder('revocation')));
   await measure('footprint', () => measureFootprint(folder('footprint')));
   await measure('client certificates', () => measureMtls(folder('mtls')));
   await measure('host start', () => measureHostStart(folder('host')));

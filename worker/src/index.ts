@@ -1,11 +1,14 @@
 import { IssuedChallenges } from './challenge/issued-challenges.ts';
 import { PresentedCertificates } from './challenge/presented-certificate.ts';
+import { currentTimeMs } from './clock.ts';
 import type { Environment } from './config/environment.ts';
 import { readSettings, type Settings } from './config/settings.ts';
 import { SnapshotCache } from './directory/snapshot-cache.ts';
 import { EnrollmentThrottle } from './enrollment/enrollment-throttle.ts';
-import { createApp, finish, requestIdOf } from './http/app.ts';
+import { createApp, requestIdOf } from './http/app.ts';
+import { finish } from './http/finish.ts';
 import { problemResponse } from './http/problem.ts';
+import { ReadyResponses } from './http/ready-responses.ts';
 import { logEvent } from './http/route-context.ts';
 import { ClientCertificates } from './mtls/client-certificate.ts';
 import { prepareOcspIssuers } from './revocation/ocsp-issuers.ts';
@@ -51,12 +54,14 @@ function assemble(environment: Environment, settings: Settings): App {
     revocation: environment.REVOCATION,
     ocspIssuers: prepareOcspIssuers(settings.issuers),
     readyAnswers,
+    readyResponses,
     publishedCrls: new Map(),
     report: () => environment.REPORT.get(environment.REPORT.idFromName('report')),
     integrations: environment.INTEGRATION,
   });
 }
 
+const readyResponses = new ReadyResponses(readyAnswers);
 let app: App | undefined;
 
 /** Settings are read once for each isolate; wrong ones are read again, so that a repair needs no restart. */
@@ -77,6 +82,8 @@ async function loadApp(environment: Environment): Promise<App | Response> {
 
 export default {
   async fetch(request, environment, context): Promise<Response> {
+    const ready = readyResponses.find(request, currentTimeMs());
+    if (ready !== undefined) return ready;
     const loaded = await loadApp(environment);
     const response =
       loaded instanceof Response ? loaded : await loaded.fetch(request, environment, context);

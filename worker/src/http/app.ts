@@ -17,15 +17,6 @@ export function requestIdOf(request: Request): string {
   return id;
 }
 
-/** Headers that every answer carries. Nobody keeps an answer that does not say for how long. */
-export function finish(response: Response, requestId: string): Response {
-  if (!response.headers.has('Cache-Control')) response.headers.set('Cache-Control', 'no-store');
-  response.headers.set('X-Content-Type-Options', 'nosniff');
-  response.headers.set('Referrer-Policy', 'no-referrer');
-  response.headers.set('X-Request-ID', requestId);
-  return response;
-}
-
 /** The broker's HTTP interface. Whatever fails in a way without a code of its own is answered as `internal_error`. */
 export function createApp(broker: Broker): Hono {
   const app = new Hono();

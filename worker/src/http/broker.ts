@@ -17,6 +17,7 @@ import type { RevocationObject } from '../revocation/revocation-object.ts';
 import type { ScepSettings } from '../scep/scep-settings.ts';
 import { type StorageUnavailable, storageUnavailable } from '../storage/durable-store.ts';
 import type { SigningKeys, TokenKey } from '../token/token-key.ts';
+import type { ReadyResponses } from './ready-responses.ts';
 import { logEvent } from './route-context.ts';
 
 /** The broker as the routes see it: checked settings, objects, and the isolate's snapshot. Made by `index.ts`. */
@@ -56,6 +57,7 @@ export type Broker = {
   readonly revocation: DurableObjectNamespace<RevocationObject>;
   readonly ocspIssuers: () => Promise<readonly OcspIssuer[]>;
   readonly readyAnswers: ReadyAnswers;
+  readonly readyResponses: ReadyResponses;
   /** The newest list of each object that this isolate has handed out. */
   readonly publishedCrls: Map<string, { readonly number: number; readonly der: Uint8Array }>;
   readonly report: () => DurableObjectStub<ReportObject>;

@@ -5,6 +5,7 @@ import type { CrlPlace } from '../../revocation/publication.ts';
 import { readCrlShard, revocationObjectName } from '../../revocation/revocation-place.ts';
 import { maxAgeAt } from '../../revocation/revocation-times.ts';
 import { askObject, type Broker } from '../broker.ts';
+import { finish } from '../finish.ts';
 import { readLimited } from '../read-body.ts';
 import type { RouteContext } from '../route-context.ts';
 
@@ -94,13 +95,17 @@ export async function postOcsp(broker: Broker, context: RouteContext): Promise<R
  */
 export async function getOcsp(broker: Broker, context: RouteContext): Promise<Response> {
   const nowMs = currentTimeMs();
-  const answer = await answerFor(broker, context, requestOfPath(context.request.url), nowMs);
+  const { url } = context.request;
+  const { changes } = broker.readyAnswers;
+  const answer = await answerFor(broker, context, requestOfPath(url), nowMs);
   if (answer.kind !== 'ready') return ocspResponse(answer.response);
   const { response, producedAtMs, nextUpdateMs, etag } = answer.answer;
   const headers = keepFor(nowMs, producedAtMs, nextUpdateMs, etag);
-  return matches(context.request, etag)
-    ? new Response(null, { status: 304, headers })
-    : ocspResponse(response, headers);
+  if (matches(context.request, etag)) return new Response(null, { status: 304, headers });
+  const answered = ocspResponse(response, headers);
+  const kept = finish(new Response(null, answered));
+  broker.readyResponses.keep(url, answer.answer, kept.headers, changes);
+  return answered;
 }
 
 function ocspResponse(response: Uint8Array, headers: Record<string, string> = {}): Response {
