@@ -82,7 +82,10 @@ describe('parseCommandLine', () => {
     expect(parseCommandLine(['rotate-keys', '--data', '/d'], {})).toEqual({
       action: 'rotate_keys',
       options,
-      request: { purposes: ['challenge', 'mtls-evidence', 'decision', 'response', 'audit'], atOnce: false },
+      request: {
+        purposes: ['challenge', 'mtls-evidence', 'decision', 'response', 'audit'],
+        atOnce: false,
+      },
       forCloudflare: false,
     });
     const args = 'rotate-keys --data /d --now --purpose decision --purpose response'.split(' ');
@@ -94,7 +97,9 @@ describe('parseCommandLine', () => {
     });
     expect(parseCommandLine(['rotate-keys', '--purpose', 'root'], {})).toMatchObject({
       action: 'refuse',
-      message: expect.stringContaining('one of challenge, mtls-evidence, decision, response, audit'),
+      message: expect.stringContaining(
+        'one of challenge, mtls-evidence, decision, response, audit',
+      ),
     });
     expect(parseCommandLine(['--now'], {})).toMatchObject({
       action: 'refuse',

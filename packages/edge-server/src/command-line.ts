@@ -1,6 +1,12 @@
 import { parseArgs } from 'node:util';
 import { errorText } from './edge-server-error.ts';
-import { defaultHttpPort, defaultTlsPort, type EdgeServerOptions } from './edge-server-options.ts';
+import {
+  defaultHost,
+  defaultHttpPort,
+  defaultTlsPort,
+  type EdgeServerOptions,
+} from './edge-server-options.ts';
+import { issuerUsage } from './issuers/issuer-usage.ts';
 import type { RotationRequest } from './rotation/rotation-request.ts';
 import { isTokenKeyPurpose, tokenKeyPurposes } from './rotation/token-keys.ts';
 import { stateUsage } from './state/state-usage.ts';
@@ -16,6 +22,8 @@ Runs the Countersign broker on this machine; or has it rotate its token keys.
   --tls-port PORT           TLS                                    COUNTERSIGN_TLS_PORT    ${defaultTlsPort}
   --broker-url URL          the URL that clients use               COUNTERSIGN_BROKER_URL  http://127.0.0.1:<http port>
   --mtls-url URL            where browsers present certificates    COUNTERSIGN_MTLS_URL    nowhere
+  --pki-url URL             in certificates, for CRLs and OCSP     COUNTERSIGN_PKI_URL     the broker URL
+  --pki-listen [HOST:]PORT  plain HTTP for these alone             COUNTERSIGN_PKI_LISTEN  nowhere
   --front-socket PATH       unix socket for a TLS front of yours,  COUNTERSIGN_FRONT_SOCKET
                             which is believed about client certificates
   --shards NUMBER           only when the data folder is made      COUNTERSIGN_SHARDS      16
@@ -29,6 +37,8 @@ Runs the Countersign broker on this machine; or has it rotate its token keys.
                             0 for never by itself
   --outbound-allow CIDR     private network that the broker may connect to (device management); may be repeated
   --outbound-ca FILE        PEM, authorities that it trusts there, beside the public ones
+  --syslog HOST:PORT        receiver of the system log, by TLS     COUNTERSIGN_SYSLOG      nowhere
+  --syslog-ca FILE          PEM, authorities that it is trusted by COUNTERSIGN_SYSLOG_CA   the public ones
   --log json|text           form of the log                        COUNTERSIGN_LOG         text on a terminal
   --print-cloudflare-secrets
                             instead of serving: the secrets of the same broker on Cloudflare, as JSON,
@@ -41,7 +51,7 @@ Runs the Countersign broker on this machine; or has it rotate its token keys.
 A flag goes before the environment variable beside it.
 
 Other commands:
-${stateUsage}`;
+${stateUsage}${issuerUsage}`;
 
 export type CommandLine =
   | {
@@ -67,6 +77,8 @@ const flags = {
   'broker-url': text,
   'mtls-url': text,
   'front-socket': text,
+  'pki-url': text,
+  'pki-listen': text,
   shards: text,
   'tls-certificate': text,
   'tls-key': text,
@@ -75,6 +87,8 @@ const flags = {
   worker: text,
   'outbound-allow': { type: 'string', multiple: true },
   'outbound-ca': text,
+  syslog: text,
+  'syslog-ca': text,
   log: text,
   'print-cloudflare-secrets': { type: 'boolean' },
   'rotate-keys-days': text,
@@ -120,9 +134,26 @@ function outboundOptions(
   return { ...given('allow', allow), ...given('authoritiesFile', authoritiesFile) };
 }
 
+function syslogOptions(receiver: string | undefined, authoritiesFile: string | undefined) {
+  if (receiver !== undefined) return { receiver, ...given('authoritiesFile', authoritiesFile) };
+  if (authoritiesFile === undefined) return undefined;
+  throw new UsageError('--syslog-ca belongs to --syslog');
+}
+
 function logFormat(value: string | undefined): 'json' | 'text' | undefined {
   if (value === undefined || value === 'json' || value === 'text') return value;
   throw new UsageError(`--log must be json or text, not "${value}"`);
+}
+
+/** `PORT`, or `ADDRESS:PORT` with an IPv6 address in brackets. */
+function listenAddress(value: string | undefined, host: string | undefined) {
+  if (value === undefined) return undefined;
+  const [, bracketed, plain, port] =
+    /^(?:(?:\[([^\]]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(value) ?? [];
+  if (port === undefined) {
+    throw new UsageError(`--pki-listen must be PORT, or ADDRESS:PORT, not "${value}"`);
+  }
+  return { host: bracketed ?? plain ?? host ?? defaultHost, port: Number(port) };
 }
 
 /** Leaves out the members that are undefined, so that a default applies. */
@@ -158,6 +189,10 @@ function readOptions(
     certificateFile === undefined || keyFile === undefined
       ? undefined
       : { certificateFile, keyFile };
+  const host = setting(values.host, 'COUNTERSIGN_HOST');
+  const pkiListen = setting(values['pki-listen'], 'COUNTERSIGN_PKI_LISTEN');
+  const syslog = setting(values.syslog, 'COUNTERSIGN_SYSLOG');
+  const syslogAuthorities = setting(values['syslog-ca'], 'COUNTERSIGN_SYSLOG_CA');
   const httpPort = setting(values['http-port'], 'COUNTERSIGN_HTTP_PORT');
   const tlsPort = setting(values['tls-port'], 'COUNTERSIGN_TLS_PORT');
   const shards = setting(values.shards, 'COUNTERSIGN_SHARDS');
@@ -165,11 +200,13 @@ function readOptions(
   const forCloudflare = values['print-cloudflare-secrets'] === true;
   const options: EdgeServerOptions = {
     dataDirectory: setting(values.data, 'COUNTERSIGN_DATA') ?? '.countersign',
-    ...given('host', setting(values.host, 'COUNTERSIGN_HOST')),
+    ...given('host', host),
     ...given('httpPort', wholeNumber(httpPort, '--http-port')),
     ...given('tlsPort', wholeNumber(tlsPort, '--tls-port')),
     ...given('brokerUrl', setting(values['broker-url'], 'COUNTERSIGN_BROKER_URL')),
     ...given('mtlsUrl', setting(values['mtls-url'], 'COUNTERSIGN_MTLS_URL')),
+    ...given('pkiUrl', setting(values['pki-url'], 'COUNTERSIGN_PKI_URL')),
+    ...given('pkiListen', listenAddress(pkiListen, host)),
     ...given('frontSocket', setting(values['front-socket'], 'COUNTERSIGN_FRONT_SOCKET')),
     ...given('shardCount', wholeNumber(shards, '--shards')),
     ...given('tlsFiles', tlsFiles),
@@ -177,6 +214,7 @@ function readOptions(
     ...given('highWaterMark', setting(values['high-water-mark'], 'COUNTERSIGN_HIGH_WATER_MARK')),
     ...given('workerBundle', setting(values.worker, 'COUNTERSIGN_WORKER')),
     ...given('outbound', outboundOptions(values['outbound-allow'], values['outbound-ca'])),
+    ...given('syslog', syslogOptions(syslog, syslogAuthorities)),
     ...given('logFormat', logFormat(setting(values.log, 'COUNTERSIGN_LOG'))),
     ...given('keyRotation', rotationTimes(wholeNumber(rotateKeysDays, '--rotate-keys-days'))),
   };

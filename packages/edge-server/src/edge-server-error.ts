@@ -16,6 +16,7 @@ export type EdgeServerFailure =
   | 'high_water_mark_unusable'
   | 'state_file_invalid'
   | 'broker_request_failed'
+  | 'issuer_refused'
   | 'system_error';
 
 /** A start that failed. The message says what is wrong and what to do; it holds no secret. */

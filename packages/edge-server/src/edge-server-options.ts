@@ -2,10 +2,12 @@ import { isIP } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { maxShardCount } from './data-directory/deployment.ts';
 import { EdgeServerError } from './edge-server-error.ts';
+import type { ListenAddress } from './front/start-front.ts';
 import type { TlsFiles } from './front/tls-certificate.ts';
 import type { LogFormat } from './logs.ts';
 import { assertOutbound, type OutboundOptions } from './outbound.ts';
 import type { RotationTimes } from './rotation/rotate-token-keys.ts';
+import { readSyslogReceiver, type SyslogOptions } from './syslog/syslog-options.ts';
 import type { LivenessTiming } from './workerd/watch-liveness.ts';
 
 export type EdgeServerOptions = {
@@ -24,6 +26,13 @@ export type EdgeServerOptions = {
    * through a front. Default: none, and no client is asked for a certificate.
    */
   readonly mtlsUrl?: string;
+  /**
+   * Origin in certificates at which CRLs, OCSP and issuers' certificates are fetched, best with plain http. Default:
+   * the broker URL.
+   */
+  readonly pkiUrl?: string;
+  /** Listens there for that alone, by plain HTTP. Default: nowhere; the other ports serve it in any case. */
+  readonly pkiListen?: ListenAddress;
   /** Absolute path of a unix socket for a TLS front of one's own, which is believed about client certificates. */
   readonly frontSocket?: string;
   /** Counts when the data folder is created; later a different number stops the start. Default 16. */
@@ -51,6 +60,8 @@ export type EdgeServerOptions = {
   readonly keyRotation?: Partial<RotationTimes>;
   /** Where the broker may open connections to beside public addresses. Default: nowhere. */
   readonly outbound?: OutboundOptions;
+  /** Where the system log is sent to, by syslog over TLS. Default: nowhere. */
+  readonly syslog?: SyslogOptions;
 };
 
 export const defaultHost = '127.0.0.1';
@@ -99,6 +110,26 @@ function assertMtlsUrl(text: string, brokerUrl: string | undefined): void {
   }
 }
 
+/** It goes into every certificate, and strangers' programs read it. */
+function assertPkiUrl(text: string): void {
+  const url = URL.parse(text);
+  if (!/^https?:\/\/[a-z0-9.:[\]-]+$/.test(text) || url?.origin !== text) {
+    throw invalid(
+      `The PKI URL "${text}" must be like http://pki.example.com: http or https, no path, no slash at the end.`,
+    );
+  }
+}
+
+function assertPkiListen({ host, port }: ListenAddress, pkiUrl: string | undefined): void {
+  if (host === '') throw invalid('--pki-listen must be PORT, or ADDRESS:PORT.');
+  assertPort(port, 'The port of --pki-listen');
+  if (pkiUrl?.startsWith('http:') !== true) {
+    throw invalid(
+      '--pki-listen serves plain HTTP: it needs a --pki-url that begins with http://, or nobody comes there.',
+    );
+  }
+}
+
 /** An address as it stands in a URL. */
 export function urlHost(host: string): string {
   return isIP(host) === 6 ? `[${host}]` : host;
@@ -120,7 +151,10 @@ export function assertOptions(options: EdgeServerOptions): void {
     throw invalid(`The number of shards must be from 1 to ${maxShardCount}.`);
   }
   assertOutbound(options.outbound);
+  if (options.syslog !== undefined) readSyslogReceiver(options.syslog);
   if (options.mtlsUrl !== undefined) assertMtlsUrl(options.mtlsUrl, brokerUrl);
+  if (options.pkiUrl !== undefined) assertPkiUrl(options.pkiUrl);
+  if (options.pkiListen !== undefined) assertPkiListen(options.pkiListen, options.pkiUrl);
   if (options.frontSocket !== undefined && !isAbsolute(options.frontSocket)) {
     throw invalid(`The front socket "${options.frontSocket}" must be an absolute path.`);
   }

@@ -83,6 +83,14 @@ async function runCommand(name: StateCommandName, args: readonly string[]): Prom
   if (!done) process.exitCode = 1;
 }
 
+/** `issuer …`. */
+async function runIssuers(args: readonly string[]): Promise<void> {
+  const { runIssuerCommand } = await import('./issuers/issuer-command.ts');
+  const outcome = await runIssuerCommand(args, process.env, Date.now());
+  if ('secrets' in outcome) await printSecrets(outcome.secrets);
+  else process.stdout.write(`${outcome.lines.join('\n')}\n`);
+}
+
 /** What a data folder and a file of its keys hold is nobody else's business. */
 async function withFailures(work: () => Promise<void>): Promise<void> {
   process.umask(0o077);
@@ -96,6 +104,7 @@ async function withFailures(work: () => Promise<void>): Promise<void> {
 
 const [command, ...commandArguments] = process.argv.slice(2);
 if (isStateCommand(command)) await withFailures(() => runCommand(command, commandArguments));
+else if (command === 'issuer') await withFailures(() => runIssuers(commandArguments));
 else {
   const commandLine = parseCommandLine(process.argv.slice(2), process.env);
   if (commandLine.action === 'help') process.stdout.write(usage);

@@ -28,6 +28,8 @@ describe('startEdgeServer', () => {
       OWNER_TOKEN_SHA256: createHash('sha256').update(server.ownerToken).digest('base64url'),
       ROOT_CERTIFICATE: server.rootCertificatePem,
       ISSUER_CERTIFICATE: expect.stringContaining('BEGIN CERTIFICATE'),
+      SCEP_RA_CERTIFICATE: expect.stringContaining('BEGIN CERTIFICATE'),
+      SCEP_RA_KEY: expect.stringContaining('BEGIN PRIVATE KEY'),
       KEY_SET: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/),
       PUBLIC_KEYS: expect.stringContaining('"response_encryption"'),
     });
@@ -37,6 +39,7 @@ describe('startEdgeServer', () => {
       mtls_evidence: [key],
       decision: [key],
       response_encryption: [key],
+      audit: [key],
     });
     const signing = { extractable: false, algorithm: 'ECDSA', usages: ['sign'] };
     expect(keys).toEqual({
@@ -44,8 +47,14 @@ describe('startEdgeServer', () => {
       CHALLENGE_KEY: signing,
       MTLS_EVIDENCE_KEY: signing,
       DECISION_KEY: signing,
+      AUDIT_KEY: signing,
       RESPONSE_KEY: { extractable: false, algorithm: 'ECDH', usages: ['deriveBits'] },
       DEVICE_ID_KEY: { extractable: false, algorithm: 'HMAC', usages: ['sign'] },
+      STORED_SECRETS_KEY: {
+        extractable: false,
+        algorithm: 'AES-GCM',
+        usages: ['encrypt', 'decrypt'],
+      },
     });
     expect(outward).toBe('refused');
   });

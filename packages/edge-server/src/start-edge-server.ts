@@ -1,6 +1,7 @@
 import { replaceFile } from './data-directory/durable-files.ts';
 import { readIssuers } from './data-directory/issuers.ts';
 import { type DataDirectory, ensureDataDirectory } from './data-directory/open-data-directory.ts';
+import { readServedSettings, writeServedSettings } from './data-directory/served-settings.ts';
 import { EdgeServerError, errorText, systemErrorCode } from './edge-server-error.ts';
 import {
   assertOptions,
@@ -12,6 +13,7 @@ import {
 } from './edge-server-options.ts';
 import { type Front, startFront } from './front/start-front.ts';
 import { keepTlsCertificate, readTlsFiles } from './front/tls-certificate.ts';
+import { IssuerWatch } from './issuers/watch-issuers.ts';
 import { keepWorkerSettings } from './keep-worker-settings.ts';
 import { createLog, type Log } from './logs.ts';
 import { readOutbound } from './outbound.ts';
@@ -22,6 +24,8 @@ import { readTokenKeys } from './rotation/token-key-files.ts';
 import type { TokenKeys } from './rotation/token-keys.ts';
 import { markPathOf } from './state/high-water-mark.ts';
 import { watchState } from './state/keep-high-water-mark.ts';
+import { shipLog } from './syslog/ship-log.ts';
+import { readSyslogReceiver } from './syslog/syslog-options.ts';
 import { recordProcesses, takeDataDirectory, type Undo, undoAll } from './take-data-directory.ts';
 import { findWorkerBundle } from './worker-bundle.ts';
 import { makeSocketDirectory } from './workerd/socket-directory.ts';
@@ -31,6 +35,8 @@ import { superviseWorkerd, type WorkerdSupervisor } from './workerd/workerd-supe
 export type RunningEdgeServer = {
   readonly httpUrl: string;
   readonly tlsUrl: string;
+  /** Where revocation is published by plain HTTP at a port of its own. */
+  readonly publicationPort: number | undefined;
   /** Absolute. */
   readonly dataDirectory: string;
   readonly brokerUrl: string;
@@ -53,7 +59,7 @@ function clientAuthorities(data: DataDirectory): readonly string[] {
 
 const requestGraceMs = 500;
 const tlsCheckEveryMs = 86_400_000;
-const rotationCheckEveryMs = 1_000;
+const keysCheckEveryMs = 1_000;
 
 async function tlsPair(data: DataDirectory, options: EdgeServerOptions, nowMs: number) {
   if (options.tlsFiles !== undefined) return { pair: readTlsFiles(options.tlsFiles), isNew: false };
@@ -73,6 +79,25 @@ function renewTlsDaily(front: Front, data: DataDirectory, options: EdgeServerOpt
   }, tlsCheckEveryMs);
   timer.unref();
   return () => clearInterval(timer);
+}
+
+/** Certificates say for ever where their revocation is published. */
+function keepServedSettings(
+  data: DataDirectory,
+  pkiUrl: string | undefined,
+  brokerUrl: string,
+  log: Log,
+): void {
+  const before = readServedSettings(data.paths);
+  if (before !== undefined && before.pkiUrl !== pkiUrl) {
+    const [old, now] = [before.pkiUrl ?? 'the broker URL', pkiUrl ?? brokerUrl];
+    log.write(
+      'warning',
+      'pki_url_changed',
+      `the PKI URL was ${old} and is ${now} now: certificates that were issued before name the old one`,
+    );
+  }
+  writeServedSettings(data.paths, { pkiUrl });
 }
 
 /**
@@ -103,6 +128,8 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
     undo.push(socketDirectory.remove);
     const record = recordProcesses(lock, socketDirectory);
 
+    // Before anybody trusts them: one that comes after this is noticed.
+    const issuers = readIssuers(data.paths);
     let supervisor: WorkerdSupervisor | undefined;
     let isOlder = false;
     const front = await startFront({
@@ -112,6 +139,7 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
       tls: (await tlsPair(data, options, nowMs)).pair,
       clientAuthorities: clientAuthorities(data),
       ...(options.mtlsUrl === undefined ? {} : { mtlsUrl: options.mtlsUrl }),
+      ...(options.pkiListen === undefined ? {} : { publication: options.pkiListen }),
       ...(options.frontSocket === undefined ? {} : { trustedSocket: options.frontSocket }),
       socketPath: socketDirectory.socket,
       isReady: () => !isOlder && supervisor?.isReady() === true,
@@ -128,7 +156,7 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
         tokenKeys,
         nowMs,
       );
-      const { mtlsUrl } = options;
+      const { mtlsUrl, pkiUrl } = options;
       const text = workerdConfigurationText({
         path: data.paths.workerdConfiguration,
         workerBundle,
@@ -136,10 +164,15 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
         durableObjects: data.paths.durableObjects,
         outbound,
         ...settings,
-        texts: { ...settings.texts, ...(mtlsUrl === undefined ? {} : { MTLS_URL: mtlsUrl }) },
+        texts: {
+          ...settings.texts,
+          ...(mtlsUrl === undefined ? {} : { MTLS_URL: mtlsUrl }),
+          ...(pkiUrl === undefined ? {} : { PKI_URL: pkiUrl }),
+        },
       });
       return { text, changedFrom };
     };
+    keepServedSettings(data, options.pkiUrl, brokerUrl, log);
     // Read once more: now nobody else may change them.
     const tokenKeys = readTokenKeys(data.paths);
     const { text: configuration, changedFrom } = await configurationWith(tokenKeys, nowMs);
@@ -151,8 +184,8 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
       );
     }
     replaceFile(data.paths.workerdConfiguration, configuration);
-    let endRotation = async (): Promise<void> => undefined;
-    undo.push(() => endRotation());
+    let endKeyChanges = async (): Promise<void> => undefined;
+    undo.push(() => endKeyChanges());
     const running = await superviseWorkerd({
       configurationPath: data.paths.workerdConfiguration,
       socket: socketDirectory.socket,
@@ -193,8 +226,30 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
       now: Date.now,
       monotonicNow: () => performance.now(),
     });
-    endRotation = runKeyRotation(rotation, rotationCheckEveryMs);
+    const issuerWatch = new IssuerWatch({
+      paths: data.paths,
+      served: issuers,
+      serve: async () => {
+        await reload.to((await configurationWith(rotation.keys, Date.now())).text);
+        front.replaceClientAuthorities(clientAuthorities(data));
+      },
+      log,
+      monotonicNow: () => performance.now(),
+    });
+    const ends = [rotation, issuerWatch].map((each) => runKeyRotation(each, keysCheckEveryMs));
+    endKeyChanges = async () => void (await Promise.all(ends.map((end) => end())));
     undo.push(renewTlsDaily(front, data, options, log));
+    if (options.syslog !== undefined) {
+      undo.push(
+        shipLog({
+          receiver: readSyslogReceiver(options.syslog),
+          access: { socket: socketDirectory.socket, ownerToken: data.ownerToken },
+          cursorPath: data.paths.syslogCursor,
+          hostname: new URL(brokerUrl).hostname,
+          log,
+        }),
+      );
+    }
 
     const tlsUrl = `https://${urlHost(host)}:${front.tlsPort}`;
     log.write('info', 'started', `the broker serves ${httpUrl} and ${tlsUrl}`, {
@@ -206,6 +261,7 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
     return {
       httpUrl,
       tlsUrl,
+      publicationPort: front.publicationPort,
       dataDirectory: data.directory,
       brokerUrl,
       ownerToken: data.ownerToken,
@@ -213,7 +269,7 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
       rootCertificatePem: data.rootCertificatePem,
       workerdPid: running.pid,
       stop: () => {
-        void endRotation();
+        void endKeyChanges();
         // First the requests under way, then what serves them.
         stopped ??= front
           .stop(requestGraceMs)

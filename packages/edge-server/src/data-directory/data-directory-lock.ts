@@ -1,9 +1,9 @@
 import { readFileSync, rmSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
 import * as z from 'zod/mini';
-import { EdgeServerError, errorText, systemErrorCode } from '../edge-server-error.ts';
+import { EdgeServerError } from '../edge-server-error.ts';
 import { isSameProcess, type ProcessIdentity } from '../process-identity.ts';
-import { replaceFile, writeNewFile } from './durable-files.ts';
+import { replaceFile } from './durable-files.ts';
+import { takeFileLock } from './file-lock.ts';
 import type { DataPaths } from './layout.ts';
 
 /** Which processes and which folder outside of the data folder belong to the server that runs on it. */
@@ -41,18 +41,8 @@ export function readRunRecord(path: string): RunRecord | undefined {
   }
 }
 
-/** Opened only to be created: closing a descriptor of it would drop a lock that this process holds. */
-function createLockFile(path: string): void {
-  try {
-    writeNewFile(path, '');
-  } catch (error) {
-    if (systemErrorCode(error) !== 'EEXIST') throw error;
-  }
-}
-
 /**
- * Takes the data folder for this process. The lock is SQLite's lock on an otherwise unused file: the system gives it
- * up with the process, however that ends, and no process number has to be trusted.
+ * Takes the data folder for this process.
  *
  * @returns the lock, and what a server that crashed on this folder left behind
  * @throws EdgeServerError `data_directory_in_use`
@@ -61,25 +51,13 @@ export function lockDataDirectory(
   directory: string,
   paths: DataPaths,
 ): { readonly lock: DataDirectoryLock; readonly leftBehind: RunRecord | undefined } {
-  createLockFile(paths.lock);
-  const database = new DatabaseSync(paths.lock);
-  try {
-    database.exec('BEGIN EXCLUSIVE');
-  } catch (error) {
-    database.close();
-    if (!/locked/.test(errorText(error))) {
-      throw new EdgeServerError(
-        'data_directory_unusable',
-        `The file ${paths.lock} cannot be locked (${errorText(error)}). The data folder must be on a file system of this machine that knows locks.`,
-        { cause: error },
-      );
-    }
+  const release = takeFileLock(paths.lock);
+  if (release === undefined) {
     const owner = readRunRecord(paths.runRecord)?.server;
     const who = owner !== undefined && isSameProcess(owner) ? ` (process ${owner.pid} here)` : '';
     throw new EdgeServerError(
       'data_directory_in_use',
       `The data folder ${directory} is in use by another edge server${who}. Stop that one, or choose another folder with --data or COUNTERSIGN_DATA.`,
-      { cause: error },
     );
   }
   const leftBehind = readRunRecord(paths.runRecord);
@@ -96,7 +74,7 @@ export function lockDataDirectory(
       },
       release: () => {
         rmSync(paths.runRecord, { force: true });
-        database.close();
+        release();
       },
     },
   };

@@ -257,7 +257,11 @@ describe('an existing data folder', () => {
     ['certificates/issuer.pem', 'x', 'does not hold a certificate'],
     ['keys/scep-ra.pem', 'x', 'does not hold an RSA key'],
     ['issuers.json', '{"version":1,"active":[]}', 'is wrong at "active"'],
-    ['issuers.json', '{"version":1,"active":["issuer","issuer"]}', 'names one issuer twice'],
+    [
+      'issuers.json',
+      '{"version":1,"active":["issuer","issuer"],"next":2}',
+      'names one issuer twice',
+    ],
     ['issuers.json', '{"version":1,"active":["../../x"]}', 'must be like issuer-2'],
   ])('is refused with a damaged %s', async (name, content, problem) => {
     const { directory } = await created();

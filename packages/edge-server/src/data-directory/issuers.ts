@@ -15,14 +15,21 @@ export type IssuerName = 'issuer' | `issuer-${number}`;
 export type Issuers = {
   /** Key and certificate are here: the broker's, in the order in which they came. */
   readonly active: readonly [IssuerName] | readonly [IssuerName, IssuerName];
-  /** Its key is here; the root has yet to sign its certificate, elsewhere. */
+  /** Its key is here; the root has yet to sign its certificate, perhaps elsewhere. */
   readonly requested: IssuerName | undefined;
+  /** Number of the next one. */
+  readonly next: number;
 };
 
-export const firstIssuers: Issuers = { active: ['issuer'], requested: undefined };
+export const firstIssuers: Issuers = { active: ['issuer'], requested: undefined, next: 2 };
 
-function isIssuerName(text: string): text is IssuerName {
+export function isIssuerName(text: string): text is IssuerName {
   return /^issuer(-([2-9]|[1-9][0-9]{1,3}))?$/.test(text);
+}
+
+/** Which generation an issuer is of. */
+export function issuerNumber(name: IssuerName): number {
+  return name === 'issuer' ? 1 : Number(name.slice('issuer-'.length));
 }
 
 const name = z.string().check(z.refine(isIssuerName, { error: 'must be like issuer-2' }));
@@ -31,36 +38,28 @@ const issuersFile = z
     version: z.literal(1),
     active: z.array(name).check(z.minLength(1), z.maxLength(2)),
     requested: z.optional(name),
+    next: z.int().check(z.minimum(2), z.maximum(9_999)),
   })
   .check(
     z.refine(
-      ({ active, requested }) => {
+      ({ active, requested, next }) => {
         const all = requested === undefined ? active : [...active, requested];
         // Two at most: the broker has room for no third one.
-        return new Set(all).size === all.length && all.length <= 2;
+        const isFew = new Set(all).size === all.length && all.length <= 2;
+        return isFew && all.filter(isIssuerName).every((each) => issuerNumber(each) < next);
       },
-      { error: 'names one issuer twice, or more than two' },
+      { error: 'names one issuer twice, more than two, or one that is yet to come' },
     ),
   );
-
-/** The number of an issuer's generation. */
-function numberOf(issuer: IssuerName): number {
-  return issuer === 'issuer' ? 1 : Number(issuer.slice('issuer-'.length));
-}
 
 /** All that are named, the one without a certificate last. */
 export function issuerNames({ active, requested }: Issuers): readonly IssuerName[] {
   return requested === undefined ? active : [...active, requested];
 }
 
-/** A name that none of these had, nor any before them. */
-export function nextIssuerName(issuers: Issuers): IssuerName {
-  return `issuer-${Math.max(...issuerNames(issuers).map(numberOf)) + 1}`;
-}
-
-export function formatIssuers({ active, requested }: Issuers): string {
-  const file = { version: 1, active, ...(requested === undefined ? {} : { requested }) };
-  return `${JSON.stringify(file, undefined, 2)}\n`;
+export function formatIssuers({ active, requested, next }: Issuers): string {
+  const named = { active, ...(requested === undefined ? {} : { requested }) };
+  return `${JSON.stringify({ version: 1, ...named, next }, undefined, 2)}\n`;
 }
 
 /**
@@ -68,11 +67,12 @@ export function formatIssuers({ active, requested }: Issuers): string {
  * @throws EdgeServerError `data_directory_unusable` when the file is damaged or of another version
  */
 export function parseIssuers(content: string, path: string): Issuers {
-  const { active, requested } = parseDataFile(issuersFile, content, path);
+  const { active, requested, next } = parseDataFile(issuersFile, content, path);
   const [first = 'issuer', second] = active.filter(isIssuerName);
   return {
     active: second === undefined ? [first] : [first, second],
     requested: requested === undefined || !isIssuerName(requested) ? undefined : requested,
+    next,
   };
 }
 

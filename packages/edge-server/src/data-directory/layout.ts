@@ -32,6 +32,8 @@ export function dataPaths(directory: string) {
     /** Of that key, under one of the issuers. */
     scepRaCertificate: (issuer: IssuerName) =>
       join(directory, 'certificates', `${issuer.replace('issuer', 'scep-ra')}.pem`),
+    /** Held by a command that changes which issuers there are. */
+    issuersLock: join(directory, 'issuers.lock'),
     /** 32 bytes: the AES key that seals secrets which the broker keeps. */
     storedSecretsKey: join(directory, 'keys', 'stored-secrets.key'),
     /** 32 bytes: the HMAC key that turns a hardware id into a device id. */
@@ -42,6 +44,10 @@ export function dataPaths(directory: string) {
     tls: join(directory, 'tls'),
     tlsKey: join(directory, 'tls', 'key.pem'),
     tlsCertificate: join(directory, 'tls', 'certificate.pem'),
+    /** What a server on this folder was last told. */
+    served: join(directory, 'served.json'),
+    /** How far the syslog receiver has got the log. */
+    syslogCursor: join(directory, 'syslog-cursor.json'),
     /** Where workerd keeps the Durable Objects' databases. */
     durableObjects: join(directory, 'durable-objects'),
     /** Written anew at every start; holds no secret. */

@@ -24,6 +24,8 @@ const dayMs = 86_400_000;
 const yearMs = 365 * dayMs;
 /** Authorities begin a day early, so that a device whose clock is behind is told so instead of "not yet valid". */
 const backdatedMs = dayMs;
+/** Browsers choose a client certificate by this name; administrators write it into their filters. */
+export const issuerCommonName = 'MTLS Certificate Authority';
 const rootYears = 20;
 const issuerYears = 10;
 const scepRaYears = 5;
@@ -35,7 +37,8 @@ function expectMade<Value>(result: X509Result<Value>): Value {
 }
 
 async function identified(key: KeyObject) {
-  const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
+  const publicKey = key.type === 'private' ? createPublicKey(key) : key;
+  const spki = publicKey.export({ format: 'der', type: 'spki' });
   return identifyPublicKey(expectMade(parseSubjectPublicKeyInfo(new Uint8Array(spki))));
 }
 
@@ -77,15 +80,14 @@ export async function makeRootCertificate(key: KeyObject, nowMs: number): Promis
   return signed(buildRootToBeSigned(fields), key);
 }
 
-/** @param rootPem the root's certificate; `rootKey` its private key */
+/** @param key of the issuer, either half; `rootPem` the root's certificate; `rootKey` its private key */
 export async function makeIssuerCertificate(
   key: KeyObject,
   rootPem: string,
   rootKey: KeyObject,
   nowMs: number,
 ): Promise<string> {
-  // Browsers choose a client certificate by this name; administrators write it into their filters.
-  const fields = await commonFields('MTLS Certificate Authority', key, nowMs, {
+  const fields = await commonFields(issuerCommonName, key, nowMs, {
     years: issuerYears,
     backdatedMs,
   });

@@ -8,6 +8,7 @@ export type MtlsListener = {
   /** Not listening: it is handed its connections. */
   readonly server: Server;
   readonly replaceTls: (pair: TlsKeyPair) => void;
+  readonly replaceClientAuthorities: (clientAuthorities: readonly string[]) => void;
 };
 
 /**
@@ -25,17 +26,17 @@ export function createMtlsListener(
   clientAuthorities: readonly string[],
   longestMs: number,
 ): MtlsListener {
-  const secureContext = ({ key, cert }: TlsKeyPair) => ({
-    key,
-    cert,
-    ca: [...clientAuthorities],
+  let current = { pair, clientAuthorities };
+  const secureContext = () => ({
+    ...current.pair,
+    ca: [...current.clientAuthorities],
     minVersion: 'TLSv1.3' as const,
     // Without tickets sessions would be kept here, and this program keeps none.
     secureOptions: constants.SSL_OP_NO_TICKET,
   });
   const server = createServer({
     ...http,
-    ...secureContext(pair),
+    ...secureContext(),
     requestCert: true,
     // Refusing here would leave the page without a reason; the broker answers with one.
     rejectUnauthorized: false,
@@ -54,6 +55,13 @@ export function createMtlsListener(
   });
   return {
     server,
-    replaceTls: (next) => server.setSecureContext(secureContext(next)),
+    replaceTls: (next) => {
+      current = { ...current, pair: next };
+      server.setSecureContext(secureContext());
+    },
+    replaceClientAuthorities: (next) => {
+      current = { ...current, clientAuthorities: next };
+      server.setSecureContext(secureContext());
+    },
   };
 }

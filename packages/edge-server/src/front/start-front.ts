@@ -8,10 +8,11 @@ import { createForwarder, type Forwarder, type Upstream } from './forward-reques
 import { listenOn } from './listen.ts';
 import { listenOnSocket } from './listen-on-socket.ts';
 import { createMtlsListener, type MtlsListener } from './mtls-listener.ts';
+import { publicationOnly } from './publication.ts';
 import { type HoldLimits, RequestGate } from './request-gate.ts';
 import { splitByServerName } from './split-by-server-name.ts';
 import type { TlsKeyPair } from './tls-certificate.ts';
-import { factsOfTrustedFront } from './trusted-front.ts';
+import { trustedFrontFacts } from './trusted-front.ts';
 import { type ConnectionTiming, WorkerdConnections } from './workerd-connections.ts';
 
 export type FrontOptions = {
@@ -24,6 +25,8 @@ export type FrontOptions = {
   readonly clientAuthorities: readonly string[];
   /** Origin, on the TLS port, at which clients are asked for a certificate. Nobody is asked when there is none. */
   readonly mtlsUrl?: string;
+  /** Where revocation is published by plain HTTP, and nothing else is served. */
+  readonly publication?: ListenAddress;
   /** Path of a unix socket for a TLS front that is believed about its clients. */
   readonly trustedSocket?: string;
   /** workerd's socket. */
@@ -36,10 +39,17 @@ export type FrontOptions = {
   readonly holdLimits?: Partial<HoldLimits>;
 };
 
+/** Port 0 lets the system choose. */
+export type ListenAddress = { readonly host: string; readonly port: number };
+
 export type Front = {
   readonly httpPort: number;
   readonly tlsPort: number;
+  /** `undefined` when nothing is published by plain HTTP at a port of its own. */
+  readonly publicationPort: number | undefined;
   readonly replaceTls: (pair: TlsKeyPair) => void;
+  /** For connections from now on. */
+  readonly replaceClientAuthorities: (authorities: readonly string[]) => void;
   /**
    * Holds new requests back and lets those under way end, so that workerd can be replaced. @returns whether all did
    */
@@ -159,10 +169,13 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     mtlsUrl === undefined ? undefined : openMtls(tls, mtlsUrl, options, upstream, timeouts);
 
   const trusted = createServer(serverOptions(timeouts));
-  const trustedFacts = factsOfTrustedFront(options.clientAuthorities, Date.now);
-  serve(trusted, createForwarder(upstream, 'https', trustedFacts));
+  const trustedFront = trustedFrontFacts(options.clientAuthorities, Date.now);
+  serve(trusted, createForwarder(upstream, 'https', trustedFront.facts));
 
-  const listeners = [plain, tls, trusted].map((server) => new Listener(server));
+  const publication = createServer(serverOptions(timeouts));
+  serve(publication, publicationOnly(createForwarder(upstream, 'http', factsOfConnection)));
+
+  const listeners = [plain, tls, trusted, publication].map((server) => new Listener(server));
   const stop = async (graceMs: number) => {
     gate.release();
     await Promise.all(listeners.map((listener) => listener.close(graceMs)));
@@ -172,12 +185,22 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     const httpPort = await listenOn(plain, options.host, options.httpPort, '--http-port');
     const tlsPort = await listenOn(tls, options.host, options.tlsPort, '--tls-port');
     if (trustedSocket !== undefined) await listenOnSocket(trusted, trustedSocket);
+    const { publication: published } = options;
+    const publicationPort =
+      published === undefined
+        ? undefined
+        : await listenOn(publication, published.host, published.port, '--pki-listen');
     return {
       httpPort,
       tlsPort,
+      publicationPort,
       replaceTls: (pair) => {
         tls.setSecureContext(secureContext(pair));
         mtls?.replaceTls(pair);
+      },
+      replaceClientAuthorities: (authorities) => {
+        mtls?.replaceClientAuthorities(authorities);
+        trustedFront.replaceClientAuthorities(authorities);
       },
       hold: async () => {
         const drained = await gate.hold();

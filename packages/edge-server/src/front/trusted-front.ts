@@ -53,16 +53,26 @@ function verificationError(
  *
  * @param clientAuthorities PEM
  */
-export function factsOfTrustedFront(
+export function trustedFrontFacts(
   clientAuthorities: readonly string[],
   now: () => number,
-): ClientFacts {
-  const authorities = clientAuthorities.map((pem) => new X509Certificate(pem));
-  return (request) => {
+): {
+  readonly facts: ClientFacts;
+  readonly replaceClientAuthorities: (clientAuthorities: readonly string[]) => void;
+} {
+  const parseAll = (pems: readonly string[]) => pems.map((pem) => new X509Certificate(pem));
+  let authorities = parseAll(clientAuthorities);
+  const facts: ClientFacts = (request) => {
     const address = valuesOf(request, 'x-forwarded-for').at(-1)?.split(',').at(-1)?.trim() ?? '';
     const clientIp = isIP(address) === 0 ? '' : address;
     const [value, ...others] = valuesOf(request, 'client-cert');
     return JSON.stringify({ clientIp, tlsClientAuth: clientAuthOf(value, others.length) });
+  };
+  return {
+    facts,
+    replaceClientAuthorities: (pems) => {
+      authorities = parseAll(pems);
+    },
   };
 
   function clientAuthOf(value: string | undefined, others: number) {

@@ -1,11 +1,11 @@
 import { request } from 'node:http';
+import { request as requestTls } from 'node:https';
 import { problemDocument } from '@countersign/protocol/problem';
 import * as z from 'zod/mini';
 import { EdgeServerError, errorText } from '../edge-server-error.ts';
 
-/** The broker behind workerd's socket, as its owner asks it. */
-export type BrokerAccess = {
-  readonly socket: string;
+/** The broker behind workerd's socket, or at a URL, as its owner asks it. */
+export type BrokerAccess = ({ readonly socket: string } | { readonly url: string }) & {
   readonly ownerToken: string;
   /** For each answer as a whole. */
   readonly timeoutMs?: number;
@@ -15,16 +15,26 @@ export type BrokerAccess = {
 
 const defaultTimeoutMs = 120_000;
 
+/** A URL is an origin; an address in brackets goes without them here. */
+function placeOf(access: BrokerAccess) {
+  if ('socket' in access) return { socketPath: access.socket };
+  const { hostname, port } = new URL(access.url);
+  const host = hostname.replace(/^\[|\]$/g, '');
+  return { host, ...(port === '' ? {} : { port }) };
+}
+
 function exchange(
-  { socket, ownerToken, timeoutMs = defaultTimeoutMs, signal }: BrokerAccess,
+  access: BrokerAccess,
   method: 'GET' | 'POST',
   path: string,
   body: string | undefined,
 ): Promise<{ readonly status: number; readonly body: string }> {
+  const { ownerToken, timeoutMs = defaultTimeoutMs, signal } = access;
+  const isTls = 'url' in access && access.url.startsWith('https:');
   return new Promise((resolve, reject) => {
-    const question = request(
+    const question = (isTls ? requestTls : request)(
       {
-        socketPath: socket,
+        ...placeOf(access),
         method,
         path,
         agent: false,

@@ -1,6 +1,7 @@
 import { replaceFile } from '../data-directory/durable-files.ts';
 import { readKeySet } from '../data-directory/key-set.ts';
 import type { DataDirectory } from '../data-directory/open-data-directory.ts';
+import { readServedSettings } from '../data-directory/served-settings.ts';
 import { keepWorkerSettings } from '../keep-worker-settings.ts';
 import type { Log } from '../logs.ts';
 import { readTokenKeys } from '../rotation/token-key-files.ts';
@@ -28,6 +29,7 @@ export async function withPrivateBroker<Value>(
     undo.push(socketDirectory.remove);
     const { iss } = readKeySet(data.paths.keySet).claims;
     const settings = await keepWorkerSettings(data, iss, readTokenKeys(data.paths), nowMs);
+    const pkiUrl = readServedSettings(data.paths)?.pkiUrl;
     replaceFile(
       data.paths.workerdConfiguration,
       workerdConfigurationText({
@@ -36,7 +38,7 @@ export async function withPrivateBroker<Value>(
         socket: socketDirectory.socket,
         durableObjects: data.paths.durableObjects,
         textFiles: settings.textFiles,
-        texts: settings.texts,
+        texts: { ...settings.texts, ...(pkiUrl === undefined ? {} : { PKI_URL: pkiUrl }) },
         keys: settings.keys,
       }),
     );

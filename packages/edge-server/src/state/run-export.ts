@@ -1,14 +1,10 @@
-import { readRunRecord } from '../data-directory/data-directory-lock.ts';
 import type { DataDirectory } from '../data-directory/open-data-directory.ts';
-import { EdgeServerError } from '../edge-server-error.ts';
 import type { Log } from '../logs.ts';
-import { socketIn } from '../workerd/socket-directory.ts';
 import { type ExportSummary, exportState } from './export-state.ts';
-import { withPrivateBroker } from './private-broker.ts';
+import { withBroker } from './with-broker.ts';
 
 /**
- * Exports a data folder: through the server that runs on it, or, where none does, through a broker that runs for this
- * alone. Both are asked in the same way.
+ * Exports a data folder, whether or not a server runs on it.
  *
  * @throws EdgeServerError
  */
@@ -18,18 +14,7 @@ export async function runExport(
   passphrase: string,
   options: { readonly workerBundle: string; readonly log: Log; readonly nowMs: number },
 ): Promise<ExportSummary> {
-  const { nowMs } = options;
-  try {
-    return await withPrivateBroker(data, options, (access) =>
-      exportState(access, data, output, passphrase, nowMs),
-    );
-  } catch (error) {
-    if (!(error instanceof EdgeServerError) || error.failure !== 'data_directory_in_use') {
-      throw error;
-    }
-    const socketDirectory = readRunRecord(data.paths.runRecord)?.socketDirectory;
-    if (socketDirectory === undefined) throw error;
-    const access = { socket: socketIn(socketDirectory), ownerToken: data.ownerToken };
-    return await exportState(access, data, output, passphrase, nowMs);
-  }
+  return await withBroker(data, options, (access) =>
+    exportState(access, data, output, passphrase, options.nowMs),
+  );
 }

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { durableObjectClasses } from '../workerd/workerd-configuration.ts';
 
 /**
  * A small worker with the broker's classes. It answers `/healthz`, tells about any other request what it received,
@@ -15,10 +16,7 @@ export class DeviceObject extends DurableObject {
     return sql.exec('SELECT count(*) AS visits FROM visits').one().visits;
   }
 }
-export class OrganizationObject extends DurableObject {}
-export class KeyObject extends DurableObject {}
-export class ReportObject extends DurableObject {}
-export class IntegrationObject extends DurableObject {}
+OTHERS
 const health = HEALTH;
 export default {
   async fetch(request, env) {
@@ -34,12 +32,13 @@ export default {
     });
     if (url.pathname === '/slow') await scheduler.wait(600);
     if (url.pathname === '/bindings') {
-      const keys = ['ISSUER_KEY', 'CHALLENGE_KEY', 'MTLS_EVIDENCE_KEY', 'DECISION_KEY', 'RESPONSE_KEY', 'DEVICE_ID_KEY'];
-      const texts = ['BROKER_URL', 'ORGANIZATION_ID', 'SHARD_COUNT', 'OWNER_TOKEN_SHA256', 'ROOT_CERTIFICATE', 'ISSUER_CERTIFICATE', 'KEY_SET', 'PUBLIC_KEYS'];
+      const bound = Object.entries(env);
+      const texts = bound.filter(([, value]) => typeof value === 'string');
+      const keys = bound.filter(([, value]) => value instanceof CryptoKey);
       const outward = await fetch('http://127.0.0.1:9/').then(() => 'reached', () => 'refused');
       return Response.json({
-        texts: Object.fromEntries(texts.map((name) => [name, env[name]])),
-        keys: Object.fromEntries(keys.map((name) => [name, { extractable: env[name].extractable, algorithm: env[name].algorithm.name, usages: env[name].usages }])),
+        texts: Object.fromEntries(texts),
+        keys: Object.fromEntries(keys.map(([name, key]) => [name, { extractable: key.extractable, algorithm: key.algorithm.name, usages: key.usages }])),
         outward,
       });
     }
@@ -49,9 +48,15 @@ export default {
 };
 `;
 
+/** The classes that only have to be there. */
+const others = durableObjectClasses
+  .filter(({ binding }) => binding !== 'DEVICE')
+  .map(({ className }) => `export class ${className} extends DurableObject {}\n`)
+  .join('');
+
 /** Writes the worker module into `directory` and returns its path. */
 export function writeEchoWorker(directory: string, health: object = { status: 'ok' }): string {
   const path = join(directory, 'echo-worker.js');
-  writeFileSync(path, source.replace('HEALTH', JSON.stringify(health)));
+  writeFileSync(path, source.replace('OTHERS', others).replace('HEALTH', JSON.stringify(health)));
   return path;
 }

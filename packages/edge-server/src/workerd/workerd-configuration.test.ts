@@ -4,7 +4,11 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { temporaryDirectory } from '../testing/temporary-directory.ts';
 import { makeSocketDirectory } from './socket-directory.ts';
-import { capnpText, workerdConfigurationText } from './workerd-configuration.ts';
+import {
+  capnpText,
+  durableObjectClasses,
+  workerdConfigurationText,
+} from './workerd-configuration.ts';
 import { superviseWorkerd } from './workerd-supervisor.ts';
 
 describe('capnpText', () => {
@@ -52,15 +56,15 @@ function getJson(socketPath: string): Promise<unknown> {
 describe('workerdConfigurationText', () => {
   it('gives workerd exactly the values that went in', async () => {
     const directory = temporaryDirectory();
+    const bindings = durableObjectClasses.map(({ binding }) => binding).join(', ');
     const nastyName = join(directory, 'a "quoted" wörker\\.js');
     writeFileSync(
       nastyName,
       `import { DurableObject } from 'cloudflare:workers';
-       export class DeviceObject extends DurableObject {}
-       export class OrganizationObject extends DurableObject {}
-       export class KeyObject extends DurableObject {}
-       export class IntegrationObject extends DurableObject {}
-       export default { fetch(request, { DEVICE, ORGANIZATION, KEY, INTEGRATION, ...texts }) {
+       ${durableObjectClasses
+         .map(({ className }) => `export class ${className} extends DurableObject {}`)
+         .join('\n')}
+       export default { fetch(request, { ${bindings}, ...texts }) {
          return Response.json(new URL(request.url).pathname === '/healthz' ? { status: 'ok' } : texts);
        } };`,
     );

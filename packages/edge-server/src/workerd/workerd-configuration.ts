@@ -39,7 +39,7 @@ export type OutboundNetwork = {
  * Durable Object classes. Object ids follow from `uniqueKey`, and with them the names of the database files: a key is
  * never changed or used again.
  */
-const durableObjectClasses = [
+export const durableObjectClasses = [
   { binding: 'DEVICE', className: 'DeviceObject', uniqueKey: 'countersign-device-v1' },
   {
     binding: 'ORGANIZATION',
