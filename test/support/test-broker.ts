@@ -49,6 +49,8 @@ export type TestBrokerOptions = {
   /** Instead of a certificate that no client trusts. */
   readonly tlsFiles?: TlsFiles;
   readonly keyRotation?: NonNullable<EdgeServerOptions['keyRotation']>;
+  /** Where it may open connections to beside public addresses. */
+  readonly outbound?: NonNullable<EdgeServerOptions['outbound']>;
 };
 
 type Addresses = {
@@ -123,6 +125,7 @@ export class TestBroker {
           ...(options.highWaterMarkIntervalMs === undefined
             ? {}
             : { highWaterMarkIntervalMs: options.highWaterMarkIntervalMs }),
+          ...(options.outbound === undefined ? {} : { outbound: options.outbound }),
           ...(options.keyRotation === undefined ? {} : { keyRotation: options.keyRotation }),
         });
         return new TestBroker(server, shardCount, addresses, logLines, workerBundle);
