@@ -66,12 +66,12 @@ export class CrlEntries {
     bytes[start + 3] = serialNumber.length + signOctets;
     bytes[start + 4] = 0;
     let at = start + 4 + signOctets;
-    // A loop: `set` costs more than it copies for so few octets.
-    for (const octet of serialNumber) bytes[at++] = octet;
+    // Loops: `set` costs more than it copies for so few octets.
+    for (let i = 0; i < serialNumber.length; i++) bytes[at++] = serialNumber[i] ?? 0;
     at = this.#writeTime(at, revokedAtMs);
     // RFC 5280 §5.3.1: the reason is left out rather than saying that it is unspecified.
     if (reason !== 'unspecified') {
-      for (const octet of reasonHead) bytes[at++] = octet;
+      for (let i = 0; i < reasonHead.length; i++) bytes[at++] = reasonHead[i] ?? 0;
       bytes[at++] = revocationReasonCode[reason];
     }
     bytes[start] = 0x30;
@@ -105,11 +105,17 @@ export class CrlEntries {
     let at = start + 2;
     for (let i = isShort ? 2 : 0; i < 8; i++) bytes[at++] = this.#date[i] ?? 0;
     const second = Math.floor(epochMs / 1000) - day * 86_400;
-    for (const part of [Math.floor(second / 3600), Math.floor(second / 60) % 60, second % 60]) {
-      bytes[at++] = 0x30 + Math.floor(part / 10);
-      bytes[at++] = 0x30 + (part % 10);
-    }
+    at = this.#writeTwoDigits(at, (second / 3600) | 0);
+    at = this.#writeTwoDigits(at, ((second / 60) | 0) % 60);
+    at = this.#writeTwoDigits(at, second % 60);
     bytes[at] = 0x5a;
     return at + 1;
+  }
+
+  #writeTwoDigits(at: number, value: number): number {
+    const tens = (value / 10) | 0;
+    this.#bytes[at] = 0x30 + tens;
+    this.#bytes[at + 1] = 0x30 + value - tens * 10;
+    return at + 2;
   }
 }
