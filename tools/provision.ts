@@ -31,6 +31,14 @@ const packageGroups: Record<PackageGroup, readonly SystemPackage[]> = {
     { name: 'faketime', evidence: 'faketime' },
     { name: 'softhsm2', evidence: 'softhsm2-util' },
     { name: 'opensc', evidence: 'pkcs11-tool' },
+    { name: 'swtpm', evidence: 'swtpm' },
+    { name: 'swtpm-tools', evidence: 'swtpm_setup' },
+    { name: 'tpm2-tools', evidence: 'tpm2_activatecredential' },
+    // What tpm2-tools needs to speak to swtpm.
+    {
+      name: 'libtss2-tcti-swtpm0',
+      evidence: '/usr/share/doc/libtss2-tcti-swtpm0/copyright',
+    },
     { name: 'strace', evidence: 'strace' },
     { name: 'haproxy', evidence: '/usr/sbin/haproxy' },
   ],

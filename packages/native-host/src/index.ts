@@ -42,6 +42,14 @@ export { FileKeyStores } from './keystore/file-keystores.ts';
 export type { KeyProtection, KeyStore, KeyStoreReason, KeyStores } from './keystore/keystore.ts';
 export { openKeyStores } from './keystore/open-keystores.ts';
 export { loadCryptoki } from './keystore/pkcs11/load-cryptoki.ts';
+export {
+  certifyKey,
+  identifyTpm,
+  type KeyCertification,
+  type ReceivedCredential,
+  type TpmIdentity,
+} from './keystore/tpm/tpm-attester.ts';
+export { TpmKeyStores } from './keystore/tpm/tpm-keystores.ts';
 export { readPosture } from './posture/read-posture.ts';
 export type { Failure, Result, Success } from './result.ts';
 export { readHostStatus } from './status/read-host-status.ts';
