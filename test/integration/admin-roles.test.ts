@@ -57,6 +57,8 @@ const expected: Readonly<Record<string, string>> = {
   'POST /v1/admin/integrations/:id/secret': 'o a m',
   'PUT /v1/admin/integrations/:id/state': 'o a m',
   'POST /v1/admin/integrations/:id/webhook-secret': 'o a m',
+  'POST /v1/admin/integrations/:id/test-credentials': 'o a m',
+  'PUT /v1/admin/integrations/:id/inventory': 'o a m',
   'GET /v1/admin/groups': everybody,
   'GET /v1/admin/groups/:id': everybody,
   'PUT /v1/admin/groups/:id': 'o a m',

@@ -1,5 +1,4 @@
 import * as z from 'zod/mini';
-import { integrationImpact } from './admin-integrations.ts';
 
 /** The admin API's part on who may do what, on modes, and on issuers. */
 
@@ -112,9 +111,6 @@ export const issuerChangeAnswer = z.object({
   changed: z.boolean(),
   complete_at: z.string(),
 });
-
-/** Member `impact` of the problem document of `integration_in_use`. */
-export const inUseProblem = z.object({ impact: integrationImpact });
 
 /** `Idempotency-Key`: the same request with the same key within 24 hours gets the same answer, and happens once. */
 export const idempotencyKey = z

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { certificateProfileNames } from './certificate-life.ts';
 import { enrollmentStrengths } from './enrollment-strength.ts';
 import { integrationId } from './integration-id.ts';
 import { chosenId, p256PublicJwk } from './schemas.ts';
@@ -16,9 +17,6 @@ export const integrationKinds = [
   'inventory_file',
 ] as const;
 export type IntegrationKind = (typeof integrationKinds)[number];
-
-export const certificateProfileNames = ['1y', '30d', '7d'] as const;
-export type CertificateProfileName = (typeof certificateProfileNames)[number];
 
 const httpsUrl = z.string().check(
   z.maxLength(255),
@@ -239,6 +237,9 @@ export const integrationImpact = z.object({
   steps: z.array(z.string()),
 });
 export type IntegrationImpact = z.infer<typeof integrationImpact>;
+
+/** Member `impact` of the problem document of `integration_in_use`. */
+export const inUseProblem = z.object({ impact: integrationImpact });
 
 /** Answer to a change and to a change of state. `takes_effect`: what its certificates count for from now on. */
 export const integrationChangeAnswer = z.object({

@@ -1,6 +1,5 @@
 import {
   attestationSettings,
-  certificateProfileNames,
   integrationConnection,
   integrationId,
   integrationKinds,
@@ -8,6 +7,7 @@ import {
   organizationSecretJwk,
   scepSettings,
 } from '@countersign/protocol/admin-integrations';
+import { certificateProfileNames } from '@countersign/protocol/certificate-life';
 import { enrollmentStrengths } from '@countersign/protocol/enrollment-strength';
 import * as z from 'zod/mini';
 

@@ -1,0 +1,482 @@
+import { encodeBase64url } from '@countersign/protocol';
+import { adminTokenAnswer, issuerList, modeAnswer } from '@countersign/protocol/admin-access';
+import { integrationSecretAnswer } from '@countersign/protocol/admin-integrations';
+import { problemDocument } from '@countersign/protocol/problem';
+import { randomText, sha256Base64url, type TestClient } from '@countersign/testkit/broker-client';
+import { FakeDevice } from '@countersign/testkit/fake-device';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import * as z from 'zod/mini';
+import type { AdminRoute } from '../../worker/src/http/for-admin.ts';
+import { routes } from '../../worker/src/http/route-table.ts';
+import {
+  asAdmin,
+  createAdmin,
+  createIntegration,
+  eventCount,
+  eventsAfter,
+  inventoryFile,
+} from './test-administration.ts';
+import { broker } from './test-broker.ts';
+import { sqlInOrganization } from './test-jobs.ts';
+import { organizationObject, shardOf, sqlInShard } from './test-objects.ts';
+import { newUser } from './test-users.ts';
+
+// What holds for all that administrators change: it is in the log, it happens once, and not while nothing may change.
+
+let client: TestClient;
+beforeAll(async () => {
+  client = await broker.registerClient();
+  // What a stream would be sent to is nowhere.
+  vi.spyOn(globalThis, 'fetch').mockRejectedValue(new Error('no network'));
+});
+afterAll(() => {
+  vi.restoreAllMocks();
+});
+
+const codeOf = async (response: Response) =>
+  response.ok ? 'ok' : problemDocument.parse(await response.json()).code;
+
+const someId = () =>
+  `t${randomText(8)
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]/g, '')}`;
+const application = { name: 'CRM', enforcement: 'enforce' };
+const put = (path: string, body: unknown) => broker.admin('PUT', path, body);
+const post = (path: string, body?: unknown) => broker.admin('POST', path, body);
+const remove = (path: string) => broker.admin('DELETE', path);
+
+const newIntegration = async () => (await createIntegration()).integration.integration_id;
+
+async function newGroup(): Promise<string> {
+  const id = someId();
+  await put(`/v1/admin/groups/${id}`, { name: 'Pilot', members: ['ada'] });
+  return id;
+}
+
+async function enrolledDevice(): Promise<FakeDevice> {
+  const device = await FakeDevice.create();
+  await broker.enroll(device);
+  return device;
+}
+
+async function certificatePathOf(device: FakeDevice): Promise<string> {
+  const sha256 = await crypto.subtle.digest('SHA-256', Uint8Array.from(device.certificate ?? []));
+  const fingerprint = encodeBase64url(new Uint8Array(sha256));
+  return `/v1/admin/devices/${device.deviceId}/certificates/${fingerprint}`;
+}
+
+const certificatePath = async () => await certificatePathOf(await enrolledDevice());
+
+async function newStream(): Promise<string> {
+  const input = { name: 'SIEM', url: 'https://siem.example.com/in', from: 'now' };
+  const response = await post('/v1/admin/log-streams', input);
+  const { stream } = z
+    .object({ stream: z.object({ stream_id: z.string() }) })
+    .parse(await response.json());
+  return stream.stream_id;
+}
+
+async function onlyIssuer(): Promise<string> {
+  const response = await broker.admin('GET', '/v1/admin/issuers');
+  const [issuer] = issuerList.parse(await response.json()).issuers;
+  return issuer?.issuer_id ?? '';
+}
+
+/** Has another issuer issue, as after a rollover; `undefined` takes it back. */
+const letIssue = (issuerId: string | undefined) =>
+  issuerId === undefined
+    ? sqlInOrganization("DELETE FROM settings WHERE name = 'issuers'")
+    : sqlInOrganization(
+        "INSERT OR REPLACE INTO settings (name, value) VALUES ('issuers', ?)",
+        JSON.stringify({ issuing: issuerId, retired: [] }),
+      );
+
+/** Makes the change of each route once. */
+const changes: Readonly<Record<string, () => Promise<Response>>> = {
+  'PUT /v1/admin/applications/:id': () => put(`/v1/admin/applications/${someId()}`, application),
+  'PUT /v1/admin/clients/:id': async () =>
+    put(`/v1/admin/clients/${someId()}`, {
+      name: 'SSO',
+      origins: ['https://sso.example.com'],
+      applications: [client.application],
+      authentication: {
+        method: 'client_secret',
+        secret_sha256: await sha256Base64url('secret'),
+      },
+    }),
+  'POST /v1/admin/enrollment-tokens': async () =>
+    post('/v1/admin/enrollment-tokens', {
+      hardware_id: (await FakeDevice.create()).hardwareId,
+      ttl_seconds: 60,
+    }),
+  'POST /v1/admin/devices/:id/revoke': async () => {
+    const { deviceId } = await enrolledDevice();
+    return await post(`/v1/admin/devices/${deviceId}/revoke`, {
+      reason: 'unspecified',
+      block: 'lost',
+    });
+  },
+  'POST /v1/admin/devices/:id/unblock': async () => {
+    const { deviceId } = await enrolledDevice();
+    const blocked = { reason: 'unspecified', block: 'lost' };
+    await post(`/v1/admin/devices/${deviceId}/revoke`, blocked);
+    return await post(`/v1/admin/devices/${deviceId}/unblock`);
+  },
+  'POST /v1/admin/devices/:id/certificates/:sha256/revoke': async () =>
+    post(`${await certificatePath()}/revoke`, { reason: 'keyCompromise' }),
+  'POST /v1/admin/devices/:id/certificates/:sha256/hold': async () =>
+    post(`${await certificatePath()}/hold`),
+  'POST /v1/admin/devices/:id/certificates/:sha256/release': async () => {
+    const path = await certificatePath();
+    await post(`${path}/hold`);
+    return await post(`${path}/release`);
+  },
+  'POST /v1/admin/devices/:id/enrollment-approvals/:sha256': async () => {
+    const { deviceId = '' } = await enrolledDevice();
+    const spki = crypto.getRandomValues(new Uint8Array(32));
+    await sqlInShard(
+      shardOf(deviceId),
+      'INSERT INTO enrollment_approvals (device_id, spki_sha256, requested_at_ms) VALUES (?, ?, ?)',
+      deviceId,
+      spki,
+      Date.now(),
+    );
+    return await post(
+      `/v1/admin/devices/${deviceId}/enrollment-approvals/${encodeBase64url(spki)}`,
+    );
+  },
+  'PUT /v1/admin/users/:id': () => put(`/v1/admin/users/${newUser()}`, { active: false }),
+  'POST /v1/admin/users/:id/revoke': () =>
+    post(`/v1/admin/users/${newUser()}/revoke`, { reason: 'unspecified' }),
+  'PUT /v1/admin/log/settings': () => put('/v1/admin/log/settings', { retention_days: 400 }),
+  'POST /v1/admin/log/rebuild': () => post('/v1/admin/log/rebuild'),
+  'POST /v1/admin/log-streams': () =>
+    post('/v1/admin/log-streams', {
+      name: 'SIEM',
+      url: 'https://siem.example.com/in',
+      from: 'now',
+    }),
+  'DELETE /v1/admin/log-streams/:id': async () =>
+    remove(`/v1/admin/log-streams/${await newStream()}`),
+  'POST /v1/admin/log-streams/:id/resume': async () =>
+    post(`/v1/admin/log-streams/${await newStream()}/resume`),
+  'POST /v1/admin/admins': () => post('/v1/admin/admins', { name: 'Ada', role: 'help_desk' }),
+  'PUT /v1/admin/admins/:id': async () => {
+    const { id } = await createAdmin('help_desk');
+    return await put(`/v1/admin/admins/${id}`, { name: 'Ada', role: 'read_only' });
+  },
+  'DELETE /v1/admin/admins/:id': async () => {
+    const { id } = await createAdmin('help_desk');
+    return await remove(`/v1/admin/admins/${id}`);
+  },
+  'POST /v1/admin/admins/:id/token': async () => {
+    const { id } = await createAdmin('help_desk');
+    return await post(`/v1/admin/admins/${id}/token`, {});
+  },
+  'PUT /v1/admin/mode': async () => {
+    await put('/v1/admin/mode', { read_only: true });
+    return await put('/v1/admin/mode', { read_only: false });
+  },
+  'POST /v1/admin/integrations': () => post('/v1/admin/integrations', inventoryFile),
+  'PUT /v1/admin/integrations/:id': async () =>
+    put(`/v1/admin/integrations/${await newIntegration()}`, { ...inventoryFile, name: 'Renamed' }),
+  'DELETE /v1/admin/integrations/:id': async () =>
+    remove(`/v1/admin/integrations/${await newIntegration()}`),
+  'POST /v1/admin/integrations/:id/secret': async () =>
+    post(`/v1/admin/integrations/${await newIntegration()}/secret`),
+  'PUT /v1/admin/integrations/:id/state': async () =>
+    put(`/v1/admin/integrations/${await newIntegration()}/state`, { state: { mode: 'all_users' } }),
+  'POST /v1/admin/integrations/:id/webhook-secret': async () =>
+    post(`/v1/admin/integrations/${await newIntegration()}/webhook-secret`),
+  'POST /v1/admin/integrations/:id/test-credentials': async () =>
+    post(`/v1/admin/integrations/${await newIntegration()}/test-credentials`),
+  'PUT /v1/admin/integrations/:id/inventory': async () =>
+    broker.request(`/v1/admin/integrations/${await newIntegration()}/inventory`, {
+      method: 'PUT',
+      headers: {
+        Authorization: `Bearer ${(await createAdmin('administrator')).token}`,
+        'Content-Type': 'text/csv',
+      },
+      body: 'serial_number,hardware_uuid,user\nC02ABC123,,\n',
+    }),
+  'PUT /v1/admin/groups/:id': () =>
+    put(`/v1/admin/groups/${someId()}`, { name: 'Pilot', members: ['ada'] }),
+  'DELETE /v1/admin/groups/:id': async () => remove(`/v1/admin/groups/${await newGroup()}`),
+  'POST /v1/admin/issuers/:id/activate': async () =>
+    post(`/v1/admin/issuers/${await onlyIssuer()}/activate`, {}),
+  'POST /v1/admin/issuers/:id/retire': async () => {
+    const id = await onlyIssuer();
+    await letIssue('A'.repeat(43));
+    const retired = await post(`/v1/admin/issuers/${id}/retire`, { override: true });
+    await letIssue(undefined);
+    return retired;
+  },
+};
+
+/** Tried where there is a whole state to import: in the conformance tests. */
+const elsewhere = [
+  'POST /v1/admin/state/import',
+  'POST /v1/admin/state/import/rows',
+  'POST /v1/admin/state/import/finish',
+];
+
+const hasRule = (route: unknown): route is AdminRoute =>
+  typeof route === 'function' && 'rule' in route;
+const changing = routes.flatMap(([method, path, route]) =>
+  hasRule(route) && route.rule.event !== undefined
+    ? [{ name: `${method} ${path}`, event: route.rule.event }]
+    : [],
+);
+
+describe('#64 every change by an administrator', () => {
+  it('is tried here', () => {
+    const tried = [...Object.keys(changes), ...elsewhere];
+    expect(new Set(changing.map(({ name }) => name))).toEqual(new Set(tried));
+  });
+
+  it.each(changing.filter(({ name }) => !elsewhere.includes(name)))(
+    '$name is in the log of the organization',
+    async ({ name, event }) => {
+      const before = await eventCount();
+      const response = await changes[name]?.();
+      expect([response?.ok, response?.ok ? '' : await response?.text()]).toEqual([true, '']);
+      // What is created and what is changed have events of their own.
+      const noun = event.slice(0, event.lastIndexOf('.'));
+      const last = (await eventsAfter(before)).filter(({ event_type }) =>
+        event_type.startsWith(`${noun}.`),
+      );
+      expect(last.at(-1)).toMatchObject({
+        outcome: 'SUCCESS',
+        actor: { type: 'admin', id: expect.stringMatching(/^(owner|adm_.+)$/) },
+      });
+    },
+  );
+
+  it('names the administrator, and is in a chain that verifies', async () => {
+    const { id, token } = await createAdmin('application_manager');
+    const before = await eventCount();
+    await asAdmin(token, 'PUT', `/v1/admin/applications/${someId()}`, application);
+    expect(await eventsAfter(before)).toMatchObject([
+      { event_type: 'admin.application.create', actor: { type: 'admin', id } },
+    ]);
+    const page = await organizationObject().adminEvents(0, 1000);
+    if (!page.ok) throw new Error(page.code);
+    let hash = new Uint8Array(32);
+    for (const row of page.rows) {
+      const input = new Uint8Array([...hash, ...new TextEncoder().encode(row.record)]);
+      hash = new Uint8Array(await crypto.subtle.digest('SHA-256', input));
+      expect(new Uint8Array(row.hash)).toEqual(hash);
+    }
+    expect(page.head).toEqual({ count: page.rows.length, hash });
+  });
+
+  it('that changes nothing is not in the log', async () => {
+    const id = someId();
+    await put(`/v1/admin/applications/${id}`, application);
+    const group = await newGroup();
+    const before = await eventCount();
+    await put(`/v1/admin/applications/${id}`, application);
+    await put(`/v1/admin/groups/${group}`, { name: 'Pilot', members: ['ada', 'ada'] });
+    await put('/v1/admin/mode', { read_only: false });
+    await put('/v1/admin/applications/A', application);
+    expect(await eventCount()).toBe(before);
+  });
+});
+
+describe('an Idempotency-Key', () => {
+  const create = (key: string, body: unknown = { name: 'Ada', role: 'help_desk' }) =>
+    asAdmin(ownerToken, 'POST', '/v1/admin/admins', body, { 'Idempotency-Key': key });
+  let ownerToken: string;
+  beforeAll(async () => {
+    ({ token: ownerToken } = await createAdmin('owner'));
+  });
+
+  it('gives the same answer, secret and all, and creates once', async () => {
+    const key = randomText();
+    const [first, second] = [await create(key), await create(key)];
+    expect([first.status, second.status]).toEqual([201, 201]);
+    const answer = adminTokenAnswer.parse(await first.json());
+    expect(await second.json()).toEqual(answer);
+    expect(second.headers.get('Idempotency-Replayed')).toBe('true');
+    const rows = JSON.stringify(await sqlInOrganization('SELECT * FROM idempotency_keys'));
+    expect(rows).toContain(key);
+    expect(rows).not.toContain(answer.admin_token);
+  });
+
+  it('creates once when twenty come at once', async () => {
+    const key = randomText();
+    const before = await eventCount();
+    const responses = await Promise.all(Array.from({ length: 20 }, () => create(key)));
+    const codes = new Set(await Promise.all(responses.map(codeOf)));
+    expect(codes.has('ok')).toBe(true);
+    expect([...codes].filter((code) => code !== 'ok')).toEqual(
+      codes.size === 1 ? [] : ['idempotency_in_progress'],
+    );
+    expect(await eventCount()).toBe(before + 1);
+  });
+
+  it('is refused with another request, and is free again after a refusal', async () => {
+    const key = randomText();
+    await create(key);
+    expect(await codeOf(await create(key, { name: 'Bob', role: 'help_desk' }))).toBe(
+      'idempotency_key_reused',
+    );
+    const other = randomText();
+    expect(await codeOf(await create(other, { name: '', role: 'help_desk' }))).toBe(
+      'field_invalid',
+    );
+    expect(await codeOf(await create(other))).toBe('ok');
+  });
+
+  it('of another administrator is another key', async () => {
+    const key = randomText();
+    await create(key);
+    const { token } = await createAdmin('owner');
+    const body = { name: 'Bob', role: 'help_desk' };
+    const response = await asAdmin(token, 'POST', '/v1/admin/admins', body, {
+      'Idempotency-Key': key,
+    });
+    expect(await codeOf(response)).toBe('ok');
+  });
+
+  it('says that it does not know what became of a request that was broken off', async () => {
+    const key = randomText();
+    await create(key);
+    const forget = (beganAtMs: number) =>
+      sqlInOrganization(
+        'UPDATE idempotency_keys SET sealed_answer = NULL, began_at_ms = ? WHERE idempotency_key = ?',
+        beganAtMs,
+        key,
+      );
+    await forget(Date.now());
+    expect(await codeOf(await create(key))).toBe('idempotency_in_progress');
+    await forget(Date.now() - 120_000);
+    expect(await codeOf(await create(key))).toBe('idempotency_outcome_unknown');
+    await forget(Date.now() - 25 * 3_600_000);
+    expect(await codeOf(await create(key))).toBe('ok');
+  });
+
+  it.each(['', 'a b', 'a'.repeat(129)])('is none: %j', async (key) => {
+    const response = await create(key);
+    expect(await codeOf(response)).toBe('field_invalid');
+  });
+});
+
+describe('while the broker is read-only', () => {
+  const setReadOnly = async (read_only: boolean) =>
+    modeAnswer.parse(
+      await (await put('/v1/admin/mode', { read_only, retry_after_seconds: 77 })).json(),
+    );
+  afterAll(() => setReadOnly(false));
+
+  it('people sign in, trust can be taken away, and nothing else changes', async () => {
+    const id = await newIntegration();
+    const device = await enrolledDevice();
+    const spare = await FakeDevice.create();
+    const { enrollment_token } = await broker.createEnrollmentToken(spare.hardwareId);
+    await put(`/v1/admin/integrations/${id}/state`, { state: { mode: 'all_users' } });
+    expect(await setReadOnly(true)).toMatchObject({ read_only: true, retry_after_seconds: 77 });
+
+    const refused = [
+      await broker.post('/v1/enrollments', spare.enrollmentRequest(enrollment_token)),
+      await broker.sendRenewal(device),
+      await post('/v1/admin/integrations', inventoryFile),
+      await put(`/v1/admin/integrations/${id}/state`, {
+        state: { mode: 'test_groups', groups: ['a'] },
+      }),
+      await put('/v1/admin/applications/readonly', application),
+      await post('/v1/admin/admins', { name: 'Ada', role: 'help_desk' }),
+      await post('/v1/admin/enrollment-tokens', {
+        hardware_id: spare.hardwareId,
+        ttl_seconds: 60,
+      }),
+    ];
+    for (const response of refused) {
+      expect([response.status, response.headers.get('Retry-After')]).toEqual([503, '77']);
+      expect(await codeOf(response)).toBe('read_only');
+    }
+    const { decision } = await broker.signIn(client, device, newUser());
+    expect(decision).toBe(true);
+    const permitted = [
+      await broker.admin('GET', '/v1/admin/integrations'),
+      await put(`/v1/admin/integrations/${id}/state`, { state: { mode: 'disabled' } }),
+      await post(`/v1/admin/users/${newUser()}/revoke`, { reason: 'unspecified' }),
+      await post(`${await certificatePathOf(device)}/revoke`, { reason: 'keyCompromise' }),
+      await remove(`/v1/admin/integrations/${id}`),
+    ];
+    expect(permitted.map(({ ok }) => ok)).toEqual(permitted.map(() => true));
+
+    expect(await setReadOnly(false)).toMatchObject({ read_only: false });
+    const enrolled = await broker.enroll(spare, enrollment_token);
+    expect(enrolled.device_id).toBeDefined();
+  });
+});
+
+describe('users whom an administrator has made known', () => {
+  const standing = async (user: string) => {
+    const answer = await organizationObject().userStanding(user);
+    return answer.ok ? answer.standing : answer.code;
+  };
+
+  it('are known; those who only signed in are not', async () => {
+    const [known, stranger] = [newUser(), newUser()];
+    await broker.putUser(known, true);
+    await broker.signIn(client, await enrolledDevice(), stranger);
+    expect([await standing(known), await standing(stranger)]).toEqual(['active', 'unknown']);
+    await broker.putUser(known, false);
+    expect(await standing(known)).toBe('inactive');
+    expect(await standing(newUser())).toBe('unknown');
+  });
+});
+
+describe('issuers', () => {
+  const retire = (id: string, override: boolean) =>
+    post(`/v1/admin/issuers/${id}/retire`, { override });
+  afterAll(() => letIssue(undefined));
+
+  it('show how many certificates depend on them', async () => {
+    const before = issuerList.parse(
+      await (await broker.admin('GET', '/v1/admin/issuers')).json(),
+    ).issuers;
+    expect(before).toMatchObject([{ standing: 'issuing', subject: 'MTLS Certificate Authority' }]);
+    const device = await FakeDevice.create();
+    await broker.enroll(device);
+    const after = issuerList.parse(
+      await (await broker.admin('GET', '/v1/admin/issuers')).json(),
+    ).issuers;
+    expect(after[0]?.live_certificates).toBe((before[0]?.live_certificates ?? 0) + 1);
+  });
+
+  it('the one that issues is not retired, and no other while certificates depend on it', async () => {
+    const id = await onlyIssuer();
+    expect(await codeOf(await retire(id, true))).toBe('issuer_in_use');
+    expect(await codeOf(await retire('A'.repeat(43), true))).toBe('issuer_not_found');
+    const unknown = await post(`/v1/admin/issuers/${'A'.repeat(43)}/activate`, {});
+    expect(await codeOf(unknown)).toBe('issuer_not_found');
+
+    const device = await enrolledDevice();
+    await letIssue('A'.repeat(43));
+    expect(await codeOf(await retire(id, false))).toBe('issuer_in_use');
+    const retired = await retire(id, true);
+    expect(await retired.json()).toMatchObject({ issuer_id: id, standing: 'retired' });
+    const denied = await broker.signIn(client, device, newUser());
+    expect([denied.decision, denied.context.reason_code]).toEqual([false, 'issuer_not_active']);
+
+    const activated = await post(`/v1/admin/issuers/${id}/activate`, {});
+    expect(await activated.json()).toMatchObject({ standing: 'issuing', changed: true });
+    const allowed = await broker.signIn(client, device, newUser());
+    expect(allowed.decision).toBe(true);
+  });
+});
+
+it('an integration that is created twice with one key shows one secret', async () => {
+  const key = randomText();
+  const { token } = await createAdmin('application_manager');
+  const create = () =>
+    asAdmin(token, 'POST', '/v1/admin/integrations', inventoryFile, { 'Idempotency-Key': key });
+  const answers = [await create(), await create()];
+  const [first, second] = await Promise.all(
+    answers.map(async (answer) => integrationSecretAnswer.parse(await answer.json())),
+  );
+  expect(second).toEqual(first);
+});

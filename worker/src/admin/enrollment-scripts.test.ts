@@ -1,0 +1,92 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { renderEnrollmentScripts } from './enrollment-scripts.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'countersign-script-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const integrationId = `int_${'Ab-_'.repeat(5)}Ab`;
+const secret = `cses_${integrationId}_${'x'.repeat(43)}`;
+const render = (authority: 'organization_secret' | 'one_time_token', given?: string) =>
+  renderEnrollmentScripts(
+    'https://broker.example.com:8443',
+    { integration_id: integrationId, authority, profile: '30d' },
+    given,
+  );
+
+/** A program that notes its arguments and what it is sent, in place of the host's. */
+const program = join(folder, 'countersign');
+writeFileSync(
+  program,
+  `#!/bin/sh\nprintf '%s\\n' "$*" >>'${folder}/calls'\n[ "$1" = enroll ] && cat >>'${folder}/calls'\nexit 0\n`,
+);
+chmodSync(program, 0o755);
+
+function run(script: string, environment: Readonly<Record<string, string>> = {}) {
+  const path = join(folder, 'script');
+  writeFileSync(path, script);
+  writeFileSync(join(folder, 'calls'), '');
+  const { status, stderr } = spawnSync('/bin/sh', [path], {
+    env: { PATH: `${folder}:/usr/bin:/bin`, ...environment },
+    encoding: 'utf8',
+    timeout: 10_000,
+  });
+  return { status, stderr, calls: readFileSync(join(folder, 'calls'), 'utf8') };
+}
+
+describe('#51 the script for macOS and Linux', () => {
+  it('gives the secret to the program alone, on no command line', () => {
+    const { status, calls } = run(render('organization_secret', secret).posix);
+    expect(status).toBe(0);
+    expect(calls).toBe(
+      `enroll --broker https://broker.example.com:8443\n${secret}\nrenew --if-due\n`,
+    );
+  });
+
+  it('takes a token from its environment, where each device has its own', () => {
+    const { posix } = render('one_time_token', secret);
+    expect(posix).not.toContain(secret);
+    const { status, calls } = run(posix, { COUNTERSIGN_ENROLLMENT_TOKEN: 'its-token' });
+    expect([status, calls]).toEqual([
+      0,
+      'enroll --broker https://broker.example.com:8443\nits-token\nrenew --if-due\n',
+    ]);
+    expect(run(posix).status).not.toBe(0);
+  });
+
+  it('says that the program is missing', () => {
+    const path = join(folder, 'script');
+    writeFileSync(path, render('organization_secret', secret).posix);
+    const { status, stderr } = spawnSync('/bin/sh', [path], {
+      env: { PATH: '/usr/bin:/bin' },
+      encoding: 'utf8',
+      timeout: 10_000,
+    });
+    expect([status, stderr]).toEqual([3, 'countersign is not installed on this device\n']);
+  });
+
+  it.each(['organization_secret', 'one_time_token'] as const)(
+    'is well-formed for %s',
+    (authority) => {
+      const path = join(folder, 'script');
+      writeFileSync(path, render(authority, undefined).posix);
+      expect(() => execFileSync('/bin/sh', ['-n', path], { timeout: 10_000 })).not.toThrow();
+    },
+  );
+});
+
+describe('the script for Windows', () => {
+  it('has the secret in the environment of the program alone', () => {
+    const { windows } = render('organization_secret', secret);
+    expect(windows).toContain(`$env:COUNTERSIGN_ENROLLMENT_TOKEN = '${secret}'\r\n`);
+    expect(windows).toContain("enroll --broker 'https://broker.example.com:8443'\r\n");
+    expect(render('one_time_token', secret).windows).not.toContain(secret);
+  });
+
+  it('has a place for a secret that is known no longer', () => {
+    expect(render('organization_secret').windows).toContain('PASTE_THE_ORGANIZATION_SECRET_HERE');
+  });
+});
