@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
-import { request } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { getJsonFromSocket } from '../testing/get-json-from-socket.ts';
 import { temporaryDirectory } from '../testing/temporary-directory.ts';
 import { makeSocketDirectory } from './socket-directory.ts';
 import {
@@ -40,19 +40,6 @@ const nastyValues = {
   BRACES: '$(x) `y` {{z}} %s @0x0; # embed "f"',
 };
 
-function getJson(socketPath: string): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    request({ socketPath, path: '/', agent: false }, (answer) => {
-      answer
-        .setEncoding('utf8')
-        .toArray()
-        .then((chunks) => resolve(JSON.parse(chunks.join(''))), reject);
-    })
-      .on('error', reject)
-      .end();
-  });
-}
-
 describe('workerdConfigurationText', () => {
   it('gives workerd exactly the values that went in', async () => {
     const directory = temporaryDirectory();
@@ -89,6 +76,6 @@ describe('workerdConfigurationText', () => {
       onProcess: () => undefined,
     });
     onTestFinished(() => supervisor.stop());
-    expect(await getJson(socket)).toEqual(nastyValues);
+    expect(await getJsonFromSocket(socket)).toEqual(nastyValues);
   });
 });
