@@ -64,7 +64,8 @@ export function assembleSignedData(fields: {
       encodeIssuerAndSerial(readCertificateName(new Uint8Array(signer))),
       digestAlgorithm,
       implicit,
-      encodeAlgorithmWithNull(oid.sha256WithRsaEncryption),
+      // RFC 3370 section 3.2: what every client understands, and some alone.
+      encodeAlgorithmWithNull(oid.rsaEncryption),
       encodeOctetString(signature),
     );
     const encapsulated =
