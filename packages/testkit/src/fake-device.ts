@@ -103,6 +103,14 @@ export class FakeDevice {
     return new FakeDevice(hardwareId, keys, publicKey, csr);
   }
 
+  /** The same device and key with another certificate, such as the one before a renewal. */
+  withCertificate(certificate: Uint8Array | undefined): FakeDevice {
+    const other = new FakeDevice(this.hardwareId, this.#keys, this.publicKey, this.#csr);
+    other.deviceId = this.deviceId;
+    other.certificate = certificate;
+    return other;
+  }
+
   get privateKey(): CryptoKey {
     return this.#keys.privateKey;
   }

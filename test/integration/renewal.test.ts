@@ -1,0 +1,413 @@
+// A certificate and what renews it: one lineage, one user, one place among the five, and an overlap that ends.
+import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
+import type { TestClient } from '@countersign/testkit/broker-client';
+import { FakeDevice } from '@countersign/testkit/fake-device';
+import { identifyPublicKey } from '@countersign/x509';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { certificateProfiles } from '../../worker/src/ca/certificate-profile.ts';
+import { planCertificate } from '../../worker/src/ca/issuer.ts';
+import { planRenewal } from '../../worker/src/device/renew-certificate.ts';
+import { broker } from './test-broker.ts';
+import {
+  blockIn,
+  eventsOf,
+  fingerprintOf,
+  issued,
+  issueFor,
+  keyOf,
+  renew,
+  renewalOf,
+  renewed,
+  rowsOf,
+  statusesOf,
+  testIssuer,
+} from './test-issuance.ts';
+import { shardObject, shardOf } from './test-objects.ts';
+import { newUser } from './test-users.ts';
+
+const dayMs = 86_400_000;
+let client: TestClient;
+beforeAll(async () => {
+  client = await broker.registerClient();
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+const travel = (days: number) =>
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + days * dayMs });
+
+const reasonOf = async (device: FakeDevice, user: string) => {
+  const { decision, context } = await broker.signIn(client, device, user);
+  return [decision, context.reason_code];
+};
+
+/** What a crash between the two blocks of a renewal leaves. */
+async function interrupted(device: FakeDevice) {
+  const issuer = await testIssuer();
+  const key = await identifyPublicKey(device.publicKey);
+  const request = await renewalOf(device, { forced: true });
+  const planned = await blockIn(device, (block) =>
+    planRenewal(block, request, () => ({
+      issuerId: issuer.id,
+      ...planCertificate(
+        issuer,
+        certificateProfiles['1y'],
+        device.deviceId ?? '',
+        key,
+        block.nowMs,
+      ),
+    })),
+  );
+  if (!planned.ok) throw new Error(planned.code);
+  // The object sees what was written beside it only when it begins anew.
+  await evictDurableObject(shardObject(shardOf(device.deviceId)));
+  return planned.certificateNumber;
+}
+
+const ringAlarm = (device: FakeDevice) =>
+  runDurableObjectAlarm(shardObject(shardOf(device.deviceId)));
+
+const order = { reason: 'keyCompromise', actor: { type: 'admin', id: 'adm_1' } } as const;
+
+describe('a renewal', () => {
+  it('that is not due gives the certificate on record again', async () => {
+    const device = await issued();
+    expect(await renew(device)).toMatchObject({
+      ok: true,
+      renewed: false,
+      certificate: device.certificate,
+    });
+    expect(await rowsOf(device)).toHaveLength(1);
+  });
+
+  it.each([
+    ['1y', 335, 14],
+    ['30d', 14, 7],
+    ['7d', 3.5, 2],
+  ] as const)(
+    'of profile %s is due after %d days, and overlaps for %d',
+    async (profile, due, overlap) => {
+      const device = await issued({ profile });
+      travel(due - 0.01);
+      expect(await renew(device, { profile })).toMatchObject({ renewed: false });
+      travel(0.02);
+      const nowMs = Date.now();
+      const answer = await renew(device, { profile });
+      expect(answer).toMatchObject({ ok: true, renewed: true });
+      const [old, successor] = await rowsOf(device);
+      expect(old).toMatchObject({ status: 'superseded' });
+      const overlapMs = Number(old?.usable_until_ms) - nowMs;
+      expect(Math.abs(overlapMs - overlap * dayMs)).toBeLessThan(60_000);
+      expect(successor).toMatchObject({
+        status: 'issued',
+        lineage: old?.certificate_number,
+        supersedes: old?.certificate_number,
+        profile,
+        usable_until_ms: null,
+      });
+      expect(await eventsOf(device)).toEqual([
+        'user.credential.enroll',
+        'pki.cert.issue',
+        'pki.cert.renew',
+      ]);
+    },
+  );
+
+  it('is made for another profile or issuer as soon as it is asked for', async () => {
+    const device = await issued();
+    expect(await renew(device, { profile: '7d' })).toMatchObject({ renewed: true });
+    const old = device.withCertificate(device.certificate);
+    device.certificate = await renewed(device, { profile: '7d', forced: false });
+    expect(await renew(old, { profile: '7d' })).toMatchObject({
+      renewed: false,
+      certificate: device.certificate,
+    });
+    expect(await renew(device, { issuerId: 'none', profile: '7d' })).toEqual({
+      ok: false,
+      code: 'configuration_invalid',
+    });
+  });
+
+  it('keeps user and epoch, and both certificates sign in until the overlap ends', async () => {
+    const device = await issued();
+    const user = newUser();
+    expect(await reasonOf(device, user)).toEqual([true, 'trusted_device']);
+    const successor = device.withCertificate(await renewed(device));
+    expect(await rowsOf(device)).toMatchObject([
+      { status: 'superseded', bound_user: user, bound_epoch: 1 },
+      { status: 'bound', bound_user: user, bound_epoch: 1 },
+    ]);
+    for (const each of [device, successor]) {
+      expect(await reasonOf(each, user)).toEqual([true, 'trusted_device']);
+      expect(await reasonOf(each, newUser())).toEqual([false, 'certificate_bound_to_other_user']);
+    }
+    travel(14.01);
+    expect(await reasonOf(device, user)).toEqual([false, 'certificate_superseded']);
+    expect(await reasonOf(successor, user)).toEqual([true, 'trusted_device']);
+  });
+
+  it('of an unbound certificate binds with it, whichever of them signs in first', async () => {
+    for (const oldFirst of [true, false]) {
+      const device = await issued();
+      const successor = device.withCertificate(await renewed(device));
+      const user = newUser();
+      expect(await reasonOf(oldFirst ? device : successor, user)).toEqual([true, 'trusted_device']);
+      expect(await rowsOf(device)).toMatchObject([
+        { status: 'superseded', bound_user: user },
+        { status: 'bound', bound_user: user },
+      ]);
+      expect(await reasonOf(oldFirst ? successor : device, newUser())).toEqual([
+        false,
+        'certificate_bound_to_other_user',
+      ]);
+    }
+  });
+
+  it('is bound also where the binding comes between intent and signature', async () => {
+    const device = await issued();
+    await interrupted(device);
+    const user = newUser();
+    expect(await reasonOf(device, user)).toEqual([true, 'trusted_device']);
+    expect(await rowsOf(device)).toMatchObject([
+      { status: 'bound', bound_user: user },
+      { status: 'intent', bound_user: user, bound_epoch: 1 },
+    ]);
+    await ringAlarm(device);
+    expect(await rowsOf(device)).toMatchObject([
+      { status: 'superseded', bound_user: user },
+      { status: 'bound', bound_user: user, bound_epoch: 1 },
+    ]);
+  });
+
+  it('that is asked for many times at once, and after answers were lost, is one', async () => {
+    const device = await issued();
+    travel(340);
+    const answers = await Promise.all(Array.from({ length: 20 }, () => renew(device)));
+    const [first] = answers;
+    if (first?.ok !== true) throw new Error(first?.code);
+    for (const answer of answers) {
+      expect(answer).toMatchObject({ ok: true, certificate: first.certificate });
+    }
+    expect(await statusesOf(device)).toEqual(['superseded', 'issued']);
+    travel(3);
+    expect(await renew(device)).toMatchObject({ renewed: false, certificate: first.certificate });
+    // The overlap has ended; the key is still the right one.
+    travel(15);
+    expect(await renew(device)).toMatchObject({ renewed: false, certificate: first.certificate });
+  });
+
+  it('that was forced is not made a second time for whoever lost the answer', async () => {
+    const device = await issued();
+    const certificate = await renewed(device);
+    expect(await renew(device, { forced: true })).toMatchObject({ renewed: false, certificate });
+  });
+
+  it('ends at five of a lineage that count', async () => {
+    const device = await issued();
+    for (let count = 2; count <= 5; count++) device.certificate = await renewed(device);
+    expect(await renew(device, { forced: true })).toEqual({
+      ok: false,
+      code: 'renewal_limit_reached',
+    });
+    travel(15);
+    expect(await renew(device, { forced: true })).toMatchObject({ renewed: true });
+  });
+
+  it('does not count toward the five of a device, whatever happens at once', async () => {
+    const first = await issued();
+    const others = await Promise.all(Array.from({ length: 3 }, () => issued({}, first.deviceId)));
+    const devices = [first, ...others];
+    const fresh = await Promise.all(
+      Array.from({ length: 12 }, async () => {
+        const device = await FakeDevice.create();
+        device.deviceId = first.deviceId;
+        return device;
+      }),
+    );
+    const [enrolled, renewals] = await Promise.all([
+      Promise.all(fresh.map((device) => issueFor(device))),
+      Promise.all(devices.map((device) => renew(device, { forced: true }))),
+    ]);
+    expect(enrolled.filter(({ ok }) => ok)).toHaveLength(1);
+    for (const refused of enrolled.filter(({ ok }) => !ok)) {
+      expect(refused).toEqual({ ok: false, code: 'enrollment_limit_reached' });
+    }
+    expect(renewals).toMatchObject(Array(4).fill({ ok: true, renewed: true }));
+    const rows = await rowsOf(first);
+    expect(rows).toHaveLength(9);
+    expect(new Set(rows.map(({ lineage }) => lineage)).size).toBe(5);
+    expect((await broker.device(first.deviceId ?? '')).unbound_certificates).toBe(5);
+    const full = await FakeDevice.create();
+    full.deviceId = first.deviceId;
+    expect(await issueFor(full)).toEqual({ ok: false, code: 'enrollment_limit_reached' });
+  });
+
+  it('is refused by each reason of its own', async () => {
+    const device = await issued();
+    const shard = shardObject(shardOf(device.deviceId));
+    const sha256 = await fingerprintOf(device);
+    const id = device.deviceId ?? '';
+    const codeOf = async (asker = device) => {
+      const examined = await shard.examineRenewal({
+        deviceId: id,
+        certificateSha256: await fingerprintOf(asker),
+      });
+      const answer = await renew(asker, { forced: true });
+      expect(examined.ok).toBe(answer.ok);
+      return answer.ok ? 'renewed' : answer.code;
+    };
+    expect(await codeOf(device.withCertificate(new Uint8Array(8)))).toBe(
+      'renewal_certificate_unknown',
+    );
+    await shard.holdCertificate(id, sha256, order.actor);
+    expect(await codeOf()).toBe('renewal_certificate_suspended');
+    await shard.releaseCertificate(id, sha256, order.actor);
+    travel(366);
+    expect(await codeOf()).toBe('renewal_certificate_expired');
+    vi.useRealTimers();
+    expect(await codeOf()).toBe('renewed');
+    await shard.revokeCertificate(id, sha256, order);
+    expect(await codeOf()).toBe('renewal_certificate_revoked');
+    const other = await issued({}, id);
+    await shard.revokeDevice(id, order, 'lost');
+    const { certificates } = await broker.device(id);
+    expect(certificates.map(({ status }) => status)).toEqual(['revoked', 'revoked', 'revoked']);
+    expect(await codeOf(other)).toBe('renewal_certificate_revoked');
+  });
+});
+
+describe('a change of keys', () => {
+  it('goes on in the lineage, once, and ends the old key with the overlap', async () => {
+    const device = await issued();
+    const user = newUser();
+    await reasonOf(device, user);
+    const next = await FakeDevice.create();
+    next.deviceId = device.deviceId;
+    const rekey = await keyOf(next);
+    const answers = await Promise.all(Array.from({ length: 5 }, () => renew(device, { rekey })));
+    const [first] = answers;
+    if (first?.ok !== true) throw new Error(first?.code);
+    for (const answer of answers) expect(answer).toMatchObject({ certificate: first.certificate });
+    next.certificate = first.certificate;
+    expect(await rowsOf(device)).toMatchObject([
+      { status: 'superseded' },
+      { status: 'bound', bound_user: user },
+    ]);
+    expect(await eventsOf(device)).toEqual([
+      'user.credential.enroll',
+      'pki.cert.issue',
+      'pki.cert.renew',
+      'pki.cert.supersede',
+    ]);
+    for (const each of [device, next]) {
+      expect(await reasonOf(each, user)).toEqual([true, 'trusted_device']);
+    }
+    // The old key is not renewed any more, but a device that lost the new one may take another.
+    expect(await renew(device)).toEqual({ ok: false, code: 'renewal_certificate_superseded' });
+    const another = await FakeDevice.create();
+    expect(await renew(device, { rekey: await keyOf(another) })).toMatchObject({ renewed: true });
+    travel(15);
+    expect(await reasonOf(device, user)).toEqual([false, 'certificate_superseded']);
+    expect(await renew(device, { rekey })).toEqual({
+      ok: false,
+      code: 'renewal_certificate_superseded',
+    });
+  });
+
+  it('is refused to a key that has a lineage of its own, and to one that was revoked', async () => {
+    const device = await issued();
+    const other = await issued({}, device.deviceId);
+    expect(await renew(device, { rekey: await keyOf(other) })).toEqual({
+      ok: false,
+      code: 'renewal_key_in_use',
+    });
+    const shard = shardObject(shardOf(device.deviceId));
+    await shard.revokeCertificate(device.deviceId ?? '', await fingerprintOf(other), order);
+    expect(await renew(device, { rekey: await keyOf(other) })).toEqual({
+      ok: false,
+      code: 'key_blocked',
+    });
+  });
+});
+
+describe('#37 a revocation', () => {
+  it('of any certificate of a lineage ends all of it', async () => {
+    const device = await issued();
+    const successor = device.withCertificate(await renewed(device));
+    const id = device.deviceId ?? '';
+    const shard = shardObject(shardOf(id));
+    expect(await shard.revokeCertificate(id, await fingerprintOf(device), order)).toEqual({
+      ok: true,
+      changed: 2,
+    });
+    for (const each of [device, successor]) {
+      expect(await reasonOf(each, 'ada')).toEqual([false, 'certificate_revoked']);
+      expect(await renew(each)).toEqual({ ok: false, code: 'renewal_certificate_revoked' });
+    }
+    expect(await issueFor(device)).toEqual({ ok: false, code: 'key_blocked' });
+    expect((await eventsOf(device)).slice(-2)).toEqual([
+      'pki.cert.revoke keyCompromise',
+      'pki.cert.revoke keyCompromise',
+    ]);
+  });
+
+  it('during a renewal ends the successor before it is signed', async () => {
+    const device = await issued();
+    const id = device.deviceId ?? '';
+    await interrupted(device);
+    const shard = shardObject(shardOf(id));
+    await shard.revokeCertificate(id, await fingerprintOf(device), order);
+    expect(await statusesOf(device)).toEqual(['revoked', 'revoked']);
+    await ringAlarm(device);
+    expect(await renew(device)).toEqual({ ok: false, code: 'renewal_certificate_revoked' });
+    expect(await statusesOf(device)).toEqual(['revoked', 'revoked']);
+  });
+
+  it('while the signature is being made keeps what is signed from getting out', async () => {
+    const device = await issued();
+    const id = device.deviceId ?? '';
+    const shard = shardObject(shardOf(id));
+    const request = await renewalOf(device, { forced: true });
+    const { subtle } = crypto;
+    const sign = subtle.sign.bind(subtle);
+    let revoked: unknown;
+    vi.spyOn(subtle, 'sign').mockImplementationOnce(async (...given) => {
+      // The object asks itself, as somebody else would.
+      const asked = shardObject(shardOf(id));
+      revoked = await asked.revokeCertificate(id, await fingerprintOf(device), order);
+      return await sign(...given);
+    });
+    expect(await shard.renew(request)).toEqual({
+      ok: false,
+      code: 'renewal_certificate_revoked',
+    });
+    expect(revoked).toMatchObject({ ok: true, changed: 2 });
+    expect(await statusesOf(device)).toEqual(['revoked', 'revoked']);
+  });
+
+  it('of a user during a renewal ends the successor, too', async () => {
+    const device = await issued();
+    const user = newUser();
+    await reasonOf(device, user);
+    await interrupted(device);
+    expect(
+      await shardObject(shardOf(device.deviceId)).buryUser(user, 1, 'privilegeWithdrawn'),
+    ).toEqual({ ok: true, revoked: 2, suspended: 0 });
+    await ringAlarm(device);
+    expect(await statusesOf(device)).toEqual(['revoked', 'revoked']);
+    expect(await reasonOf(device, user)).toEqual([false, 'user_revoked']);
+    expect(await renew(device)).toEqual({ ok: false, code: 'renewal_certificate_revoked' });
+  });
+
+  it('of a user suspends an unbound lineage of the device with its successor', async () => {
+    const device = await issued();
+    const user = newUser();
+    await reasonOf(device, user);
+    const spare = await issued({}, device.deviceId);
+    await renewed(spare);
+    await shardObject(shardOf(device.deviceId)).buryUser(user, 1);
+    expect(await statusesOf(device)).toEqual(['revoked', 'suspended', 'suspended']);
+  });
+});
