@@ -29,7 +29,8 @@ const codeOf = (error: unknown) =>
 const missingCodes = ['ENOENT', 'ENOTDIR', 'ENODEV', 'ENXIO', 'ECONNREFUSED'];
 const deniedCodes = ['EACCES', 'EPERM'];
 
-function openingFailed(where: string, code: string): TpmError {
+/** Why a TPM could not be opened or spoken to, by the code of the system. */
+export function openingFailed(where: string, code: string): TpmError {
   if (missingCodes.includes(code)) {
     return new TpmError('keystore_tpm_missing', `there is no TPM at ${where} (${code})`);
   }
