@@ -96,9 +96,9 @@ describe.each(Object.entries(schemas))('%s', (name, schema) => {
       sections[z.enum(['device', 'organization', 'key']).parse(Reflect.get(object, name))] ?? [];
     // Devices come with their certificates.
     const together = exported.includes('devices') ? ['certificates'] : [];
-    expect(new Set([...exported, ...together, 'changes', 'schema_migrations'])).toEqual(
-      new Set(tables),
-    );
+    const leftOut = ['changes', 'schema_migrations', 'pki_outbox', 'outbox_cursors'];
+    const present = leftOut.filter((table) => tables.includes(table));
+    expect(new Set([...exported, ...together, ...present])).toEqual(new Set(tables));
     const treated = tableRows(
       document.slice(document.indexOf('## Export and import')).split('\n'),
     ).flatMap((cells) => cells[0]?.match(/\w+/g) ?? []);
@@ -117,6 +117,10 @@ describe.each(Object.entries(schemas))('%s', (name, schema) => {
       // Come with a job; one that is lost is delivered again.
       'tombstone_deliveries',
       ...['changes', 'schema_migrations'],
+      // Whoever lacks what they say is told, or brought, it again.
+      ...['pki_outbox', 'outbox_cursors'],
+      // A name is there or not.
+      'integration_tombstones after update',
     ];
     const triggers = masterRows
       .parse(database.prepare('SELECT type, name, sql FROM sqlite_master').all())
