@@ -26,6 +26,8 @@ export async function makeTestBindings(): Promise<Record<string, string>> {
       MTLS_URL: 'https://mtls.test',
       SHARD_COUNT: String(shardCount),
       TEST_OWNER_TOKEN: ownerToken,
+      TEST_RENEWAL_DEVICES: process.env.COUNTERSIGN_RENEWAL_DEVICES ?? '20',
+      TEST_RENEWAL_SEED: process.env.COUNTERSIGN_FAULT_SEED ?? '1',
     };
   } finally {
     rmSync(parent, { recursive: true, force: true });
