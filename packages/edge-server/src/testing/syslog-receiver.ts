@@ -35,7 +35,9 @@ export async function startSyslogReceiver() {
       chunks.push(chunk);
       if (state.refuse) for (const raw of rawSockets) raw.resetAndDestroy();
     });
-    socket.on('end', () => messages.push(...messagesIn(Buffer.concat(chunks))));
+    socket.on('end', () => {
+      if (!state.refuse) messages.push(...messagesIn(Buffer.concat(chunks)));
+    });
   });
   server.on('tlsClientError', () => undefined);
   server.on('connection', (raw: Socket) => {
