@@ -156,7 +156,7 @@ describe('a file that was changed', () => {
     }
   });
 
-  it('#45 with a revocation undone, by somebody without the root key, is refused', async () => {
+  it('#45 with a revocation undone, by somebody without the keys, is refused', async () => {
     const undone = lines.map((line) =>
       line.includes('"type":"page"')
         ? line.replace('"status":"revoked"', '"status":"issued"')
@@ -165,7 +165,7 @@ describe('a file that was changed', () => {
     expect(undone).not.toEqual(lines);
     expect(await refusal(undone)).toMatch(/does not follow the line before/);
     expect(await refusal(chained(undone))).toMatch(
-      new RegExp(`line ${lines.length}: the signature is not of this organization's root key`),
+      new RegExp(`line ${lines.length}: the signature is not of this organization's keys`),
     );
     const other = await TestBroker.start({ shardCount: 1 });
     const otherKey = readFileSync(join(other.dataDirectory, 'keys/root.pem'), 'utf8');

@@ -1,4 +1,3 @@
-import { createPrivateKey } from 'node:crypto';
 import type { StateRow } from '@countersign/protocol/state';
 import { type Deployment, parseDeployment } from '../data-directory/deployment.ts';
 import { EdgeServerError } from '../edge-server-error.ts';
@@ -123,8 +122,8 @@ function openHeader(path: string, header: HeaderLine, passphrase: string) {
 }
 
 /**
- * Reads an export to its end before anything is made of it: form, order, completeness, the signature of the
- * organization's root key, and every chain of decisions.
+ * Reads an export to its end before anything is made of it: form, order, completeness, the organization's signature,
+ * and every chain of decisions.
  *
  * @param marked the newest state that is known where the export is to go
  * @throws EdgeServerError `state_file_invalid`
@@ -170,9 +169,11 @@ export async function checkStateFile(
   }
   // Last, since opening the keys is meant to take its time.
   const opened = openHeader(path, header, passphrase);
-  const rootKey = createPrivateKey(exportedText(opened.files, 'keys/root.pem'));
-  if (!isSignedBy(end.value, rootKey)) {
-    throw invalidLine(path, end.number, "the signature is not of this organization's root key");
+  // What the sealed keys hold is the organization's own; the root is who signed in earlier versions.
+  const signers = ['certificates/key-set-signer.pem', 'certificates/root.pem'];
+  const { value: signed } = end;
+  if (!signers.some((name) => isSignedBy(signed, exportedText(opened.files, name)))) {
+    throw invalidLine(path, end.number, "the signature is not of this organization's keys");
   }
   const exportId = header.export_id;
   return {

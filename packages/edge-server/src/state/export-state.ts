@@ -84,7 +84,9 @@ export async function exportState(
       await writeSection(access, file, place, through, counts);
     }
     const { pages, rows } = counts;
-    file.write(signEnd({ type: 'end', pages, rows, after: file.after() }, data.privateKey('root')));
+    file.write(
+      signEnd({ type: 'end', pages, rows, after: file.after() }, data.privateKey('key-set-signer')),
+    );
     file.finish();
   } catch (error) {
     file.abandon();

@@ -1,32 +1,51 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { makePrivateDirectory, writeNewFile } from '../data-directory/durable-files.ts';
-import { dataPaths } from '../data-directory/layout.ts';
+import { isIssuerName, readIssuers } from '../data-directory/issuers.ts';
+import { dataPaths, issuerFiles, rootKeyFile } from '../data-directory/layout.ts';
 import { EdgeServerError } from '../edge-server-error.ts';
 import type { KeyFiles } from './sealed-keys.ts';
 
 /**
- * What an export has of the data folder beside the databases. Token keys are not among it: they live for minutes, and
- * an import makes new ones, so that nothing from before it can be used afterwards.
+ * What an export has of the data folder beside the databases: always these, and the files of its issuers, however many
+ * there are. Token keys are not among it: they live for minutes, and an import makes new ones, so that nothing from
+ * before it can be used afterwards.
  */
-export const exportedFiles: readonly string[] = [
+const always: readonly string[] = [
   'deployment.json',
   'owner-token',
   'key-set.jws',
   'keys/device-id.key',
-  'keys/root.pem',
-  'keys/issuer.pem',
   'keys/key-set-signer.pem',
   'certificates/root.pem',
-  'certificates/issuer.pem',
   'certificates/key-set-signer.pem',
 ];
 
-const readAll = (directory: string): KeyFiles =>
-  Object.fromEntries(
-    exportedFiles.map((name) => [name, readFileSync(join(directory, name)).toString('base64url')]),
+/** Exports of earlier versions lack them; an import makes new ones then. The root's key may be kept elsewhere. */
+const perhaps: readonly string[] = [
+  'issuers.json',
+  'keys/scep-ra.pem',
+  'keys/stored-secrets.key',
+  'served.json',
+  rootKeyFile,
+];
+
+function isIssuerFile(name: string): boolean {
+  const [, issuer = ''] = /^(?:keys|certificates)\/(.+)\.pem$/.exec(name) ?? [];
+  return isIssuerName(issuer);
+}
+
+function readAll(directory: string): KeyFiles {
+  const issuers = readIssuers(dataPaths(directory));
+  const there = perhaps.filter((name) => existsSync(join(directory, name)));
+  return Object.fromEntries(
+    [...always, ...there, ...issuerFiles(issuers)].map((name) => [
+      name,
+      readFileSync(join(directory, name)).toString('base64url'),
+    ]),
   );
+}
 
 /** The server may be replacing one of them just now: read until twice the same. */
 export function readExportedFiles(directory: string): KeyFiles {
@@ -46,7 +65,7 @@ export function exportedText(files: KeyFiles, name: string): string {
   return Buffer.from(content, 'base64url').toString('utf8');
 }
 
-/** Writes the files, but those left out, into an empty folder. */
+/** Writes the files, but those left out, into an empty folder. Whatever else the export may hold is not written. */
 export function writeExportedFiles(
   directory: string,
   files: KeyFiles,
@@ -55,8 +74,9 @@ export function writeExportedFiles(
   const paths = dataPaths(directory);
   makePrivateDirectory(paths.keys);
   makePrivateDirectory(paths.certificates);
-  for (const name of exportedFiles.filter((each) => !without.includes(each))) {
-    exportedText(files, name);
+  for (const name of always) exportedText(files, name);
+  const others = Object.keys(files).filter((name) => perhaps.includes(name) || isIssuerFile(name));
+  for (const name of [...always, ...others].filter((each) => !without.includes(each))) {
     const path = join(directory, name);
     if (![directory, paths.keys, paths.certificates].includes(dirname(path))) continue;
     writeNewFile(path, Buffer.from(files[name] ?? '', 'base64url'));

@@ -12,8 +12,8 @@ import { sealedKeys } from './sealed-keys.ts';
 
 /**
  * The file of an export: JSON lines, of which each names the SHA-256 of the one before, so that a changed, missing or
- * foreign line shows where it is. The last line is signed with the organization's root key: who could write the file
- * and has no keys cannot make it say something else.
+ * foreign line shows where it is. The last line is signed with the organization's key for key sets, in earlier versions
+ * with its root key: who could write the file and has no keys cannot make it say something else.
  */
 
 export const stateFileFormat = 'countersign-state';
@@ -54,7 +54,7 @@ export const endLine = z.strictObject({
   /** Rows by `<object>.<table>`. */
   rows: z.record(z.string(), z.int()),
   after,
-  /** ECDSA P-256 with SHA-256 by the root key, base64url. */
+  /** ECDSA P-256 with SHA-256, base64url. */
   signature: z.string(),
 });
 export type EndLine = z.infer<typeof endLine>;
@@ -68,16 +68,17 @@ export function hashOfLine(line: string): string {
 const signed = (end: Omit<EndLine, 'signature'>) =>
   Buffer.from(`countersign-state-v1\0${JSON.stringify([end.after, end.pages, end.rows])}`);
 
-export function signEnd(end: Omit<EndLine, 'signature'>, rootKey: KeyObject): EndLine {
-  const signature = sign('sha256', signed(end), { key: rootKey, dsaEncoding: 'ieee-p1363' });
+export function signEnd(end: Omit<EndLine, 'signature'>, signer: KeyObject): EndLine {
+  const signature = sign('sha256', signed(end), { key: signer, dsaEncoding: 'ieee-p1363' });
   return { ...end, signature: signature.toString('base64url') };
 }
 
-export function isSignedBy({ signature, ...end }: EndLine, rootKey: KeyObject): boolean {
+/** @param certificatePem of the signer */
+export function isSignedBy({ signature, ...end }: EndLine, certificatePem: string): boolean {
   return verify(
     'sha256',
     signed(end),
-    { key: createPublicKey(rootKey), dsaEncoding: 'ieee-p1363' },
+    { key: createPublicKey(certificatePem), dsaEncoding: 'ieee-p1363' },
     Buffer.from(signature, 'base64url'),
   );
 }
