@@ -75,6 +75,17 @@ describe('a configuration', () => {
     });
   });
 
+  it('may name a TPM, and a software TPM for development', () => {
+    expect(load({ origins, keystore: { kind: 'tpm' } })).toMatchObject({
+      value: { keystore: { kind: 'tpm', device: '/dev/tpmrm0' } },
+    });
+    const attest_to = `int_${'A'.repeat(22)}`;
+    const keystore = { kind: 'tpm', simulator_port: 2321, attest_to };
+    expect(load({ origins, keystore, development: true })).toMatchObject({
+      value: { keystore: { kind: 'tpm', simulatorPort: 2321, attestTo: attest_to } },
+    });
+  });
+
   it('may name the keystore that it has anyway, and a token without a PIN', () => {
     expect(load({ origins, keystore: { kind: 'file' } })).toMatchObject({
       value: { keystore: { kind: 'file' } },
@@ -109,7 +120,7 @@ describe('a configuration is invalid, and the field is named', () => {
     [{ origins, hardware_id: {} }, 'hardware_id needs serial_number or hardware_uuid'],
     [{ origins, hardware_id: { serial_number: '' } }, 'hardware_id.serial_number must be'],
     [{ origins, keystore: 'pkcs11' }, 'keystore must be of type object'],
-    [{ origins, keystore: { kind: 'tpm' } }, 'keystore.kind '],
+    [{ origins, keystore: { kind: 'hsm' } }, 'keystore.kind '],
     [{ origins, keystore: { kind: 'file', module: '/m.so' } }, 'keystore.module is not known here'],
     [
       { origins, keystore: { kind: 'pkcs11', module: '/m.so' } },
@@ -120,6 +131,14 @@ describe('a configuration is invalid, and the field is named', () => {
     [{ origins, keystore: { ...token, module: 'm.so' } }, 'keystore.module must be an absolute'],
     [{ origins, keystore: { ...token, pin_file: 'pin' } }, 'keystore.pin_file must be an absolute'],
     [{ origins, keystore: { ...token, pin: '1234' } }, 'keystore.pin is not known here'],
+    [
+      { origins, keystore: { kind: 'tpm', device: 'tpmrm0' } },
+      'keystore.device must be an absolute',
+    ],
+    [{ origins, keystore: { kind: 'tpm', simulator_port: 2321 } }, 'keystore.simulator_port needs'],
+    [{ origins, keystore: { kind: 'tpm', simulator_port: 0 } }, 'keystore.simulator_port must be'],
+    [{ origins, keystore: { kind: 'tpm', attest_to: 'int_1' } }, 'keystore.attest_to must be int_'],
+    [{ origins, keystore: { kind: 'tpm', module: '/m.so' } }, 'keystore.module is not known here'],
     ['[1', 'is not JSON'],
     [`"${'a'.repeat(70_000)}"`, 'is larger than'],
   ])('%j', (content, detail) => {

@@ -17,6 +17,7 @@ const headerBytes = 10;
 const maxAnswerBytes = 4096;
 const openingTimeoutMs = 10_000;
 const betweenAttemptsMs = 50;
+const longestPauseMs = 16;
 
 /** Opens the TPM that the configuration names. @throws TpmError */
 export function openTransport({ device, simulatorPort }: TpmSettings): Promise<TpmTransport> {
@@ -40,13 +41,17 @@ export function openingFailed(where: string, code: string): TpmError {
   return new TpmError('keystore_tpm_failed', `${where} cannot be used (${code})`);
 }
 
-/** Node cannot take a read from a device back: after a failure the handle is given up, and closes when that returns. */
+/**
+ * A device node, without waiting in the system: a read that waits there could not be taken back, and would keep the
+ * process alive. The driver carries a command out meanwhile; until then there is nothing to read.
+ */
 async function openDevice(path: string): Promise<TpmTransport> {
+  const flags = constants.O_RDWR | (constants.O_NOCTTY ?? 0) | (constants.O_NONBLOCK ?? 0);
   let file: FileHandle;
   const startedAtMs = performance.now();
   for (;;) {
     try {
-      file = await open(path, constants.O_RDWR | (constants.O_NOCTTY ?? 0));
+      file = await open(path, flags);
       break;
     } catch (error) {
       const code = codeOf(error);
@@ -58,21 +63,31 @@ async function openDevice(path: string): Promise<TpmTransport> {
   }
   return {
     exchange: (command, timeoutMs) =>
-      inTime(timeoutMs, path, async () => {
+      inTime(timeoutMs, path, async (expired) => {
         await file.write(command);
         let answer = Buffer.alloc(0);
-        while (missingBytes(answer) > 0) {
-          const { bytesRead, buffer } = await file.read(Buffer.alloc(maxAnswerBytes));
-          if (bytesRead === 0) throw new TpmError('keystore_tpm_failed', `${path} gave no answer`);
-          answer = Buffer.concat([answer, buffer.subarray(0, bytesRead)]);
+        for (let waitMs = 1; missingBytes(answer) > 0 && !expired.aborted; ) {
+          const chunk = await readAvailable(file);
+          answer = Buffer.concat([answer, chunk]);
+          if (chunk.length > 0) continue;
+          await wait(waitMs);
+          waitMs = Math.min(waitMs * 2, longestPauseMs);
         }
         return answer;
       }),
-    close: async () => {
-      // Not awaited: it waits for what is under way.
-      file.close().catch(() => undefined);
-    },
+    close: () => file.close(),
   };
+}
+
+/** Nothing where nothing is there yet. */
+async function readAvailable(file: FileHandle): Promise<Buffer> {
+  try {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(maxAnswerBytes));
+    return buffer.subarray(0, bytesRead);
+  } catch (error) {
+    if (codeOf(error) === 'EAGAIN') return Buffer.alloc(0);
+    throw error;
+  }
 }
 
 async function connectToSimulator(port: number): Promise<TpmTransport> {
@@ -131,19 +146,21 @@ function missingBytes(answer: Buffer): number {
 async function inTime<Value>(
   timeoutMs: number,
   where: string,
-  action: () => Promise<Value>,
+  action: (expired: AbortSignal) => Promise<Value>,
 ): Promise<Value> {
+  const done = new AbortController();
   const expired = new AbortController();
-  const limit = wait(timeoutMs, undefined, { signal: expired.signal }).then(() => {
+  const limit = wait(timeoutMs, undefined, { signal: done.signal }).then(() => {
+    expired.abort();
     const seconds = timeoutMs / 1000;
     throw new TpmError('keystore_tpm_failed', `${where} did not answer within ${seconds} s`);
   });
   try {
-    return await Promise.race([action(), limit]);
+    return await Promise.race([action(expired.signal), limit]);
   } catch (error) {
     throw error instanceof TpmError ? error : openingFailed(where, codeOf(error));
   } finally {
     limit.catch(() => undefined);
-    expired.abort();
+    done.abort();
   }
 }

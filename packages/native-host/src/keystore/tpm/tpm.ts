@@ -70,6 +70,8 @@ export class Tpm {
   readonly #transport: TpmTransport;
   /** Keys and sessions that take up room in the TPM. */
   readonly #transient = new Set<number>();
+  /** It did not answer, and would not do so again. */
+  #isLost = false;
 
   constructor(transport: TpmTransport) {
     this.#transport = transport;
@@ -210,7 +212,7 @@ export class Tpm {
 
   /** Leaves nothing in the TPM, whatever was done before. */
   async flushAll(): Promise<void> {
-    for (const handle of this.#transient) await this.#flush(handle);
+    for (const handle of this.#transient) if (!this.#isLost) await this.#flush(handle);
   }
 
   async #loading(name: CommandName, call: Call) {
@@ -220,12 +222,21 @@ export class Tpm {
     return { handle, parameters: call.sessions === undefined ? answer : parametersOf(answer) };
   }
 
+  async #exchange(command: Buffer, timeoutMs: number): Promise<Buffer> {
+    try {
+      return await this.#transport.exchange(command, timeoutMs);
+    } catch (error) {
+      this.#isLost = true;
+      throw error;
+    }
+  }
+
   /** Sends the command, again while the TPM is busy with itself; gives what follows the header of the answer. */
   async #run(name: CommandName, call: Call): Promise<TpmBytesReader> {
     const { code, timeoutMs } = commands[name];
     const command = marshal(code, call);
     for (let attempt = 1; ; attempt++) {
-      const answer = new TpmBytesReader(await this.#transport.exchange(command, timeoutMs));
+      const answer = new TpmBytesReader(await this.#exchange(command, timeoutMs));
       // tag and size: the transport has looked at the size, and the tag follows from the command.
       answer.take(6);
       const responseCode = answer.uint32();

@@ -63,6 +63,19 @@ describe('whatever is loaded', () => {
     expect(transport.isClosed).toBe(true);
   });
 
+  it('is not flushed where the TPM answers nothing any more', async () => {
+    const lost = new TpmError('keystore_tpm_failed', 'no answer');
+    const { result, codes } = await use(
+      async (tpm) => tpm.sign(await primary(tpm), Buffer.alloc(32)),
+      ({ code }) => {
+        if (code === createPrimary) return answerOf(publicArea, handle);
+        throw lost;
+      },
+    );
+    expect(result).toMatchObject({ ok: false, detail: 'no answer' });
+    expect(codes).toEqual([createPrimary, 0x15d]);
+  });
+
   it('is flushed once', async () => {
     const { codes } = await use(
       async (tpm) => tpm.flush(await primary(tpm)),
