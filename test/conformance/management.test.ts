@@ -8,7 +8,7 @@ import { type FakeIntune, startFakeIntune } from '@countersign/testkit/fake-intu
 import { type FakeJamfPro, startFakeJamfPro } from '@countersign/testkit/fake-jamf-pro';
 import { type FakeJumpCloud, startFakeJumpCloud } from '@countersign/testkit/fake-jumpcloud';
 import { type FakeKandji, startFakeKandji } from '@countersign/testkit/fake-kandji';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { expectProblem } from '../support/expect-answer.ts';
 import {
   type CreatedIntegration,
@@ -170,6 +170,36 @@ describe('an enrollment', () => {
     jamf.setFault({ kind: 'outage' });
     const lenient = await createIntegration(broker, { ...jamfConnection(), outage: 'issue' });
     expect((await sendEnrollment(broker, lenient, device)).status).toBe(201);
+  });
+});
+
+describe('a storm of enrollments', () => {
+  it('reaches the management a few requests at a time, with one token', async () => {
+    const storm = await startFakeJamfPro();
+    onTestFinished(() => storm.stop());
+    const serials = Array.from({ length: 60 }, newSerialNumber);
+    for (const serialNumber of serials) {
+      const computer = { serialNumber, udid: newUuid(), managed: true, lastContactMs: Date.now() };
+      storm.computers.set(serialNumber, computer);
+    }
+    const integration = await createIntegration(broker, {
+      connection: {
+        kind: 'jamf_pro',
+        tenant_url: storm.url,
+        authentication: { method: 'basic', username: storm.username },
+      },
+      credentials: { secret: storm.password },
+    });
+    storm.setFault({ kind: 'slow', delayMs: 30 });
+    const statuses = await Promise.all(
+      serials.map(async (serialNumber) => {
+        const device = await newDevice(serialNumber);
+        return (await sendEnrollment(broker, integration, device)).status;
+      }),
+    );
+    expect(statuses).toEqual(serials.map(() => 201));
+    expect(storm.peakRequests()).toBeLessThanOrEqual(4);
+    expect(storm.requests.filter(({ path }) => path === '/api/v1/auth/token')).toHaveLength(1);
   });
 });
 

@@ -36,6 +36,8 @@ export type FakeManagementServer = {
   /** Authority to be trusted for it. */
   readonly certificatePem: string;
   readonly requests: readonly ManagementRequest[];
+  /** Most requests that were under way at the same moment. */
+  readonly peakRequests: () => number;
   /** @param on only requests whose path begins so; all when left out */
   setFault(fault: ManagementFault | undefined, on?: string): void;
   stop(): Promise<void>;
@@ -66,9 +68,15 @@ export async function startManagementServer(
   serverCertificate ??= makeServerCertificate();
   const { key, certificatePem } = await serverCertificate;
   const requests: ManagementRequest[] = [];
+  let [underWay, peak] = [0, 0];
   let current: { fault: ManagementFault; on: string } | undefined;
 
   const server = createServer({ key, cert: certificatePem }, async (incoming, outgoing) => {
+    underWay++;
+    peak = Math.max(peak, underWay);
+    outgoing.once('close', () => {
+      underWay--;
+    });
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(Buffer.from(chunk));
     const url = new URL(incoming.url ?? '/', 'https://localhost');
@@ -118,6 +126,7 @@ export async function startManagementServer(
     url: `https://localhost:${port}`,
     certificatePem,
     requests,
+    peakRequests: () => peak,
     setFault: (fault, on = '/') => {
       current = fault === undefined ? undefined : { fault, on };
     },

@@ -148,8 +148,9 @@ export class IntegrationObject extends DurableObject<Environment> {
     const pollIntervalMs = management.integration.poll_interval_seconds * 1000;
     const asked = this.#picked.get(device.deviceId) ?? device;
     return await this.#store.write((sql) => {
-      const { round } = beginPolling(sql, integrationId, currentTimeMs(), pollIntervalMs);
-      watchDevice(sql, device.deviceId, device, asked, round);
+      const { round, page } = beginPolling(sql, integrationId, currentTimeMs(), pollIntervalMs);
+      // A round that is under way may have passed the device's place already.
+      watchDevice(sql, device.deviceId, device, asked, page === null ? round - 1 : round);
       this.#scheduleIn(sql);
       return { ok: true } as const;
     });
