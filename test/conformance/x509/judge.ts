@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,6 +33,15 @@ export class Judge {
     });
     if (error !== undefined) throw error;
     return { accepted: status === 0, text: stdout + stderr };
+  }
+
+  /** The same for a program that asks a server which may run in this process. */
+  askOnline(program: JudgingProgram, ...args: readonly string[]): Promise<Verdict> {
+    const { promise, resolve } = Promise.withResolvers<Verdict>();
+    execFile(program, [...args], { cwd: this.folder, timeout: 30_000 }, (error, stdout, stderr) =>
+      resolve({ accepted: error === null, text: stdout + stderr }),
+    );
+    return promise;
   }
 
   /** What the program prints, which must accept. */
