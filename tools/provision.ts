@@ -40,6 +40,12 @@ const packageGroups: Record<PackageGroup, readonly SystemPackage[]> = {
       evidence: '/usr/share/doc/libtss2-tcti-swtpm0/copyright',
     },
     { name: 'strace', evidence: 'strace' },
+    { name: 'scep', evidence: 'scepclient' },
+    // `pki --scep` fetches with the plugin for curl.
+    {
+      name: 'libstrongswan-extra-plugins',
+      evidence: '/usr/lib/ipsec/plugins/libstrongswan-curl.so',
+    },
     { name: 'haproxy', evidence: '/usr/sbin/haproxy' },
   ],
   bench: [

@@ -83,7 +83,7 @@ export class ScepclientGateway {
       const answer = await this.#world.broker.client.request(request.url ?? '/', {
         method: request.method ?? 'GET',
         headers: { 'Content-Type': request.headers['content-type'] ?? 'text/plain' },
-        ...(isMessage ? { body: this.repacks ? this.#repack(body) : body } : {}),
+        ...(isMessage ? { body: Uint8Array.from(this.repacks ? this.#repack(body) : body) } : {}),
       });
       const type = answer.headers.get('Content-Type') ?? '';
       response.writeHead(answer.status, { 'Content-Type': type });

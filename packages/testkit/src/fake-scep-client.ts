@@ -138,7 +138,7 @@ export function makeScepRequest(
   const attributes = [
     ...(challenge === undefined
       ? []
-      : [sequence(objectIdentifier(id.challengePassword), setOf(printableString(challenge)))]),
+      : [sequence(objectIdentifier(id.challengePassword), setOf(utf8String(challenge)))]),
     ...(uris.length === 0
       ? []
       : [sequence(objectIdentifier(id.extensionRequest), setOf(sequence(extension)))]),
