@@ -61,7 +61,6 @@ export const stateSections = {
     'idempotency_keys',
     // The organization's own log: its rows have the form of decisions.
     'decisions',
-    'outbox_cursors',
   ],
 } as const satisfies Record<string, readonly string[]>;
 export type StateObject = keyof typeof stateSections;

@@ -93,10 +93,16 @@ async function sendPages(
       throw invalidLine(input, number, `it cannot be stored: ${error.message}`);
     });
   }
-  const rows = [...tombstones.rows()];
-  for (let sent = 0; sent < rows.length; sent += 1000) {
-    const page = { ...emptyTables, user_tombstones: rows.slice(sent, sent + 1000) };
-    await send({ object: 'device', shard: 0, section: 'user_tombstones', tables: page });
+  const ended = {
+    user_tombstones: [...tombstones.rows()],
+    integration_tombstones: [...tombstones.integrationRows()],
+  };
+  for (const section of ['user_tombstones', 'integration_tombstones'] as const) {
+    const rows = ended[section];
+    for (let sent = 0; sent < rows.length; sent += 1000) {
+      const page = { ...emptyTables, [section]: rows.slice(sent, sent + 1000) };
+      await send({ object: 'device', shard: 0, section, tables: page });
+    }
   }
   await askBroker(access, running, '/v1/admin/state/import/finish', { import_id });
 }

@@ -86,3 +86,13 @@ it('a tombstone of which the organization knows nothing is kept', () => {
   const index = indexOf(reached(0, 'eve', 4), reached(1, 'eve', 2), user('eve', 2));
   expect([...index.rows()]).toEqual([{ user_id: 'eve', epoch: 4 }]);
 });
+
+it('an integration that was deleted is deleted in every shard, wherever its job had come to', () => {
+  const jobs = [
+    { job_id: 'a', kind: 'integration', integration_id: 'int_1', user_id: '', epoch: 0 },
+    { job_id: 'b', kind: 'user', integration_id: '', user_id: 'bob', epoch: 1 },
+  ];
+  const index = indexOf(page('organization', 0, 'tombstone_jobs', { tombstone_jobs: jobs }));
+  expect([...index.integrationRows()]).toEqual([{ integration_id: 'int_1' }]);
+  expect([...index.rows()]).toEqual([]);
+});

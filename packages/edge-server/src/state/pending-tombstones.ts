@@ -19,11 +19,18 @@ export class TombstoneIndex {
   /** By user: bindings of this epoch and of older ones have ended. */
   readonly #ended = new Map<string, number>();
   readonly #reached: Array<Map<string, number>> = [];
+  readonly #deletedIntegrations = new Set<string>();
 
   add({ object, shard, tables }: PageLine): void {
     if (object === 'organization') {
       for (const row of tables.users ?? []) {
         this.#raise(this.#ended, textOr(row, 'user_id'), wholeOr(row, 'epoch') - 1);
+      }
+      for (const row of tables.tombstone_jobs ?? []) {
+        const integration = textOr(row, 'integration_id');
+        if (row.kind === 'integration' && integration !== undefined) {
+          this.#deletedIntegrations.add(integration);
+        }
       }
     }
     for (const row of tables.user_tombstones ?? []) {
@@ -42,6 +49,11 @@ export class TombstoneIndex {
   /** All of them, as rows that every new shard gets. */
   *rows(): Generator<StateRow, void, undefined> {
     for (const [user_id, epoch] of this.#ended) yield { user_id, epoch };
+  }
+
+  /** Integrations whose deletion may not have reached every shard, as rows that every new shard gets. */
+  *integrationRows(): Generator<StateRow, void, undefined> {
+    for (const integration_id of this.#deletedIntegrations) yield { integration_id };
   }
 
   /**
