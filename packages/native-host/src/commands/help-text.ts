@@ -17,6 +17,15 @@ export function helpText(): string {
       With --if-due nothing is asked before the time has come, and after a failure not before a while: for a task that
       runs at every login and once a day. With --rekey a new key takes the place of the current one.
 
+  countersign schedule [--remove] [--config FILE]
+      Has \`renew --if-due\` run at every login and once a day, by your own systemd or launchd.
+
+  countersign doctor [--json] [--config FILE]
+      Checks everything that a sign-in and a renewal need, and says for each what to do. Exit code 1 after a failure.
+
+  countersign uninstall [--config FILE]
+      Removes your keys, your enrollment, the task and your host manifests. Needs no token.
+
   countersign status [--json] [--config FILE]
       Shows configuration, enrollment, certificate and key.
 

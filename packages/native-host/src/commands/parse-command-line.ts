@@ -19,9 +19,20 @@ export type Invocation =
       readonly ifDue: boolean;
       readonly rekey: boolean;
     }
+  | { readonly command: 'schedule'; readonly configurationPath: string; readonly remove: boolean }
+  | { readonly command: 'doctor'; readonly configurationPath: string; readonly json: boolean }
+  | { readonly command: 'uninstall'; readonly configurationPath: string }
   | { readonly command: 'status'; readonly configurationPath: string; readonly json: boolean };
 
-const commands = ['enroll', 'renew', 'status', 'native-messaging'] as const;
+const commands = [
+  'enroll',
+  'renew',
+  'schedule',
+  'status',
+  'doctor',
+  'uninstall',
+  'native-messaging',
+] as const;
 type Command = (typeof commands)[number];
 
 type Options = {
@@ -36,10 +47,11 @@ const valueOptions: Readonly<Record<string, readonly Command[]>> = {
   '--token-file': ['enroll'],
 };
 const flagOptions: Readonly<Record<string, readonly Command[]>> = {
-  '--json': ['status'],
+  '--json': ['status', 'doctor'],
   '--replace': ['enroll'],
   '--if-due': ['renew'],
   '--rekey': ['renew'],
+  '--remove': ['schedule'],
 };
 
 /**
@@ -119,8 +131,13 @@ function buildInvocation(
   if (!isAbsolute(configurationPath)) {
     return fail('usage_invalid', '--config must be an absolute path');
   }
-  if (command === 'native-messaging') return succeed({ command, configurationPath });
-  if (command === 'status') {
+  if (command === 'native-messaging' || command === 'uninstall') {
+    return succeed({ command, configurationPath });
+  }
+  if (command === 'schedule') {
+    return succeed({ command, configurationPath, remove: flags.has('--remove') });
+  }
+  if (command === 'status' || command === 'doctor') {
     return succeed({ command, configurationPath, json: flags.has('--json') });
   }
   if (command === 'renew') {

@@ -1,11 +1,14 @@
 import { hostVersion } from '../host-version.ts';
 import type { Result } from '../result.ts';
+import { doctorCommand } from './doctor-command.ts';
 import { enrollCommand } from './enroll-command.ts';
 import { helpText } from './help-text.ts';
 import type { Invocation } from './parse-command-line.ts';
 import { exitCodes, type Output, printFailure } from './print.ts';
 import { renewCommand } from './renew-command.ts';
+import { scheduleCommand } from './schedule-command.ts';
 import { statusCommand } from './status-command.ts';
+import { uninstallCommand } from './uninstall-command.ts';
 
 const output: Output = {
   out: (text) => process.stdout.write(text),
@@ -25,6 +28,12 @@ export async function runCommand(invocation: Result<Invocation, 'usage_invalid'>
       return exitCodes.done;
     case 'status':
       return statusCommand(value, output);
+    case 'doctor':
+      return doctorCommand({ ...value, nowSeconds: Math.floor(Date.now() / 1000) }, output);
+    case 'schedule':
+      return scheduleCommand(value, output);
+    case 'uninstall':
+      return uninstallCommand(value, output);
     case 'renew':
       return renewCommand({ ...value, nowSeconds: Math.floor(Date.now() / 1000) }, output);
     case 'enroll': {

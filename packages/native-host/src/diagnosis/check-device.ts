@@ -1,0 +1,209 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { keySetAnswer } from '@countersign/protocol/key-set';
+import { nativeHostName } from '@countersign/protocol/native-messages';
+import { parseFields } from '@countersign/protocol/schemas';
+import { parseCertificate } from '@countersign/x509';
+import type { Configuration } from '../configuration/configuration.ts';
+import { type Enrollment, readEnrollment } from '../enrollment/enrollment-record.ts';
+import { readHardwareId } from '../hardware-id/read-hardware-id.ts';
+import { callBroker } from '../http/call-broker.ts';
+import { hostManifestBrowsers, hostManifestPlace } from '../installation/host-manifest-place.ts';
+import { readStoredKeySet } from '../key-set/stored-key-set.ts';
+import { verifyKeySet } from '../key-set/verify-key-set.ts';
+import { openKeyStores } from '../keystore/open-keystores.ts';
+import { readAttempts } from '../renewal/renewal-attempts.ts';
+import { renewAfterSeconds } from '../renewal/renewal-due.ts';
+import { hasSchedule, type SchedulePlace } from '../schedule/keep-schedule.ts';
+
+export type Verdict = 'ok' | 'warning' | 'failure';
+
+/** One line of the doctor. */
+export type Finding = {
+  readonly check: string;
+  readonly verdict: Verdict;
+  readonly detail: string;
+  /** What to do; absent where nothing is to be done. */
+  readonly remedy?: string;
+};
+
+export type DoctorInput = {
+  readonly configuration: Configuration;
+  readonly place: SchedulePlace;
+  readonly nowSeconds: number;
+  readonly timeoutMs?: number;
+};
+
+const ok = (check: string, detail: string): Finding => ({ check, verdict: 'ok', detail });
+const warning = (check: string, detail: string, remedy: string): Finding => ({
+  check,
+  verdict: 'warning',
+  detail,
+  remedy,
+});
+const failure = (check: string, detail: string, remedy: string): Finding => ({
+  check,
+  verdict: 'failure',
+  detail,
+  remedy,
+});
+
+/** Everything that a sign-in and a renewal of this device need, each looked at by itself. Changes nothing. */
+export async function checkDevice(input: DoctorInput): Promise<Finding[]> {
+  const { configuration } = input;
+  const findings = [
+    checkConfiguration(configuration),
+    await checkHardwareId(configuration),
+    checkHostManifests(input.place),
+  ];
+  const enrollment = readEnrollment(configuration.stateDirectory);
+  if (!enrollment.ok) {
+    return [
+      ...findings,
+      failure('enrollment', enrollment.detail, 'enroll again: `countersign enroll`'),
+    ];
+  }
+  if (enrollment.value === undefined) {
+    const remedy = 'run `countersign enroll` with an enrollment token or the organization secret';
+    return [...findings, failure('enrollment', 'there is none', remedy)];
+  }
+  return [
+    ...findings,
+    ok('enrollment', `device ${enrollment.value.deviceId} at ${enrollment.value.brokerUrl}`),
+    checkCertificate(enrollment.value, input.nowSeconds),
+    await checkKey(configuration, enrollment.value),
+    checkKeySet(configuration, enrollment.value),
+    checkRenewal(configuration, enrollment.value, input),
+    ...(await checkBroker(enrollment.value, input)),
+  ];
+}
+
+function checkConfiguration({ path, origins, development }: Configuration): Finding {
+  const detail = `${path}, for ${origins.length} sign-in page${origins.length === 1 ? '' : 's'}`;
+  return development
+    ? warning(
+        'configuration',
+        `${detail}; for development: others than root may change it`,
+        'have root own it, and take "development" out',
+      )
+    : ok('configuration', detail);
+}
+
+async function checkHardwareId({ hardwareId }: Configuration): Promise<Finding> {
+  if (hardwareId !== undefined) return ok('hardware id', 'from the configuration');
+  const read = await readHardwareId();
+  return read.ok
+    ? ok('hardware id', 'the machine says it')
+    : warning('hardware id', read.detail, 'write hardware_id into the configuration');
+}
+
+function checkHostManifests({ homeDirectory, platform }: SchedulePlace): Finding {
+  const places = hostManifestBrowsers.flatMap((browser) =>
+    [{ scope: 'system' } as const, { scope: 'user', homeDirectory } as const].map((of) => ({
+      browser,
+      place: hostManifestPlace(browser, of, platform),
+    })),
+  );
+  const folders = places.filter(({ place }) => place.kind === 'folder');
+  if (folders.length === 0) return ok('browsers', 'not looked at on this system');
+  const found = folders.filter(({ place }) =>
+    existsSync(join(place.path, `${nativeHostName}.json`)),
+  );
+  const names = [...new Set(found.map(({ browser }) => browser))];
+  return names.length > 0
+    ? ok('browsers', `the host is registered for ${names.join(', ')}`)
+    : failure('browsers', 'no browser knows this host', 'install the host manifests');
+}
+
+function checkCertificate({ leafCertificate }: Enrollment, nowSeconds: number): Finding {
+  const certificate = parseCertificate(leafCertificate);
+  const again = 'enroll again: `countersign enroll --replace`';
+  if (!certificate.ok) return failure('certificate', certificate.detail, again);
+  const { notBeforeMs, notAfterMs } = certificate.value;
+  const until = new Date(notAfterMs).toISOString();
+  if (nowSeconds * 1000 > notAfterMs) return failure('certificate', `expired ${until}`, again);
+  return nowSeconds * 1000 < notBeforeMs
+    ? failure('certificate', 'is not valid yet', 'set the clock of this computer')
+    : ok('certificate', `valid until ${until}`);
+}
+
+async function checkKey(configuration: Configuration, enrollment: Enrollment): Promise<Finding> {
+  const keyStore = (await openKeyStores(configuration)).open(enrollment.keyId);
+  const key = await keyStore.publicKeySpki();
+  const again = 'enroll again: `countersign enroll --replace`';
+  if (!key.ok) return failure('key', `${key.detail} (${key.reason})`, again);
+  const certificate = parseCertificate(enrollment.leafCertificate);
+  const isOfCertificate =
+    certificate.ok && Buffer.from(key.value).equals(certificate.value.subjectPublicKey.spki);
+  if (!isOfCertificate) return failure('key', 'is not the one that the certificate is for', again);
+  const signed = await keyStore.sign(Buffer.from('countersign doctor'));
+  return signed.ok
+    ? ok('key', `signs; kept as: ${keyStore.protection}`)
+    : failure('key', `does not sign: ${signed.detail}`, again);
+}
+
+function checkKeySet({ stateDirectory }: Configuration, enrollment: Enrollment): Finding {
+  const stored = readStoredKeySet(stateDirectory, enrollment);
+  return stored === undefined
+    ? warning('key set', 'there is none that holds', 'it is fetched at the next sign-in')
+    : ok(
+        'key set',
+        `version ${stored.claims.version}, of ${new Date(stored.fetchedAtSeconds * 1000).toISOString()}`,
+      );
+}
+
+function checkRenewal(
+  { stateDirectory }: Configuration,
+  enrollment: Enrollment,
+  { place, nowSeconds }: DoctorInput,
+): Finding {
+  const attempts = readAttempts(stateDirectory);
+  if (attempts !== undefined) {
+    const last = new Date(attempts.lastAtSeconds * 1000).toISOString();
+    const detail = `failed ${attempts.failures} times, last ${last}: ${attempts.lastCode}`;
+    return warning('renewal', detail, 'run `countersign renew` and see what it says');
+  }
+  const afterSeconds = renewAfterSeconds(enrollment);
+  const due = new Date(afterSeconds * 1000).toISOString();
+  if (nowSeconds > afterSeconds + 2 * 86_400) {
+    return warning('renewal', `was due ${due}`, 'run `countersign renew`');
+  }
+  return hasSchedule(place) === false
+    ? warning('renewal', `due ${due}; no task of yours renews`, 'run `countersign schedule`')
+    : ok('renewal', `due ${due}`);
+}
+
+async function checkBroker(
+  enrollment: Enrollment,
+  { nowSeconds, timeoutMs = 10_000 }: DoctorInput,
+): Promise<Finding[]> {
+  const called = await callBroker({
+    brokerUrl: enrollment.brokerUrl,
+    method: 'GET',
+    path: '/v1/key-set',
+    timeoutMs,
+  });
+  if (!called.ok) {
+    const remedy = 'look at network, proxy and the broker; its host names must not be inspected';
+    return [failure('broker', called.detail, remedy)];
+  }
+  const answer = parseFields(keySetAnswer, called.value);
+  const verified = answer.ok
+    ? verifyKeySet(answer.value.key_set, {
+        rootCertificate: enrollment.rootCertificate,
+        organizationId: enrollment.organizationId,
+        brokerUrl: enrollment.brokerUrl,
+        lowestVersion: enrollment.keySetVersion,
+        signerValidAtSeconds: nowSeconds,
+      })
+    : answer;
+  return verified.ok
+    ? [ok('broker', `answers at ${enrollment.brokerUrl}, under the root that this device knows`)]
+    : [
+        failure(
+          'broker',
+          `answers, but not as the broker of this device: ${verified.detail}`,
+          'tell whoever runs the broker; until then nobody signs in from here',
+        ),
+      ];
+}
