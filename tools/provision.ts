@@ -47,6 +47,8 @@ const packageGroups: Record<PackageGroup, readonly SystemPackage[]> = {
       evidence: '/usr/lib/ipsec/plugins/libstrongswan-curl.so',
     },
     { name: 'haproxy', evidence: '/usr/sbin/haproxy' },
+    { name: 'rsyslog', evidence: '/usr/sbin/rsyslogd' },
+    { name: 'rsyslog-openssl', evidence: '/usr/share/doc/rsyslog-openssl/copyright' },
   ],
   bench: [
     { name: 'golang-cfssl', evidence: 'cfssl' },

@@ -15,7 +15,7 @@ import { builtProgram } from './built-program.ts';
 import { findFreePort } from './free-port.ts';
 
 /** What the tests look at in a decision's record; `worker/docs/storage-schema.md` has all of it. */
-export const recordedDecision = z.object({
+const recordedDecision = z.object({
   shard: z.int(),
   sequence: z.int(),
   id: z.string(),
@@ -33,6 +33,13 @@ export const recordedDecision = z.object({
 });
 export type RecordedDecision = z.infer<typeof recordedDecision>;
 
+/** @returns `undefined` for an event that is none, since they share a chain */
+export function readDecision(record: string): RecordedDecision | undefined {
+  const parsed: unknown = JSON.parse(record);
+  const isEvent = typeof parsed === 'object' && parsed !== null && 'kind' in parsed;
+  return isEvent ? undefined : recordedDecision.parse(parsed);
+}
+
 /** A host name for client certificates, which tests call without asking anybody for its address. */
 export const mtlsName = 'mtls.corp.test';
 
@@ -42,6 +49,8 @@ export type TestBrokerOptions = {
   readonly workerBundle?: string;
   /** Gives mTLS evidence at `mtlsUrl`. */
   readonly mtls?: boolean;
+  /** Publishes revocation by plain HTTP at a port of its own. */
+  readonly publication?: boolean;
   /** Where another TLS front brings its clients; the mTLS URL is that front's then. */
   readonly front?: { readonly socket: string; readonly mtlsUrl: string };
   /** How often the newest state is noted beside the data. */
@@ -51,6 +60,8 @@ export type TestBrokerOptions = {
   readonly keyRotation?: NonNullable<EdgeServerOptions['keyRotation']>;
   /** Where it may open connections to beside public addresses. */
   readonly outbound?: NonNullable<EdgeServerOptions['outbound']>;
+  /** Where the system log is sent to. */
+  readonly syslog?: NonNullable<EdgeServerOptions['syslog']>;
 };
 
 type Addresses = {
@@ -58,15 +69,24 @@ type Addresses = {
   readonly tlsPort: number;
   readonly mtlsUrl?: string;
   readonly frontSocket?: string;
+  readonly pkiUrl?: string;
+  readonly pkiListen?: { readonly host: string; readonly port: number };
   readonly tlsFiles?: TlsFiles;
 };
 
 async function findAddresses(options: TestBrokerOptions): Promise<Addresses> {
-  const { mtls = false, front, tlsFiles } = options;
+  const { mtls = false, publication = false, front, tlsFiles } = options;
+  const pkiPort = publication ? await findFreePort() : undefined;
   const ports = {
     httpPort: await findFreePort(),
     tlsPort: await findFreePort(),
     ...(tlsFiles === undefined ? {} : { tlsFiles }),
+    ...(pkiPort === undefined
+      ? {}
+      : {
+          pkiUrl: `http://127.0.0.1:${pkiPort}`,
+          pkiListen: { host: '127.0.0.1', port: pkiPort },
+        }),
   };
   if (front !== undefined) return { ...ports, mtlsUrl: front.mtlsUrl, frontSocket: front.socket };
   return mtls ? { ...ports, mtlsUrl: `https://${mtlsName}:${ports.tlsPort}` } : ports;
@@ -126,6 +146,7 @@ export class TestBroker {
             ? {}
             : { highWaterMarkIntervalMs: options.highWaterMarkIntervalMs }),
           ...(options.outbound === undefined ? {} : { outbound: options.outbound }),
+          ...(options.syslog === undefined ? {} : { syslog: options.syslog }),
           ...(options.keyRotation === undefined ? {} : { keyRotation: options.keyRotation }),
         });
         return new TestBroker(server, shardCount, addresses, logLines, workerBundle);
@@ -151,6 +172,10 @@ export class TestBroker {
 
   get tlsPort(): number {
     return this.#addresses.tlsPort;
+  }
+
+  get pkiUrl(): string {
+    return this.#addresses.pkiUrl ?? this.url;
   }
 
   get mtlsUrl(): string {
@@ -198,7 +223,10 @@ export class TestBroker {
     const decisions: RecordedDecision[] = [];
     for (let shard = 0; shard < this.shardCount; shard++) {
       const { rows } = await this.client.decisions(shard);
-      decisions.push(...rows.map((row) => recordedDecision.parse(JSON.parse(row.record))));
+      for (const { record } of rows) {
+        const decision = readDecision(record);
+        if (decision !== undefined) decisions.push(decision);
+      }
     }
     return decisions;
   }

@@ -80,6 +80,12 @@ export const logPage = z.object({
   more: z.boolean(),
 });
 
+/** `GET /v1/admin/organization/events?after={sequence}&limit={1…1000}`: the organization's own chain, oldest first. */
+export const organizationEventPage = z.object({
+  events: z.array(z.object({ sequence: z.int(), record: z.string(), hash: sha256Text })),
+  head: z.object({ count: z.int(), hash: sha256Text }),
+});
+
 /** `PUT /v1/admin/log/settings`. The chains themselves are kept for ever. */
 export const logSettings = z.strictObject({
   /** For how long events can be searched. */
@@ -175,3 +181,4 @@ export const logDelivery = z.object({
   ...checkpointSet.shape,
   events: z.array(logEvent),
 });
+export type LogDelivery = z.infer<typeof logDelivery>;

@@ -67,6 +67,7 @@ import {
   getCheckpoints,
   getLog,
   getLogSettings,
+  getOrganizationEvents,
   postLogRebuild,
   putLogSettings,
 } from './routes/system-log.ts';
@@ -122,6 +123,7 @@ export const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['PUT', '/v1/admin/users/:id', putUser],
   ['POST', '/v1/admin/users/:id/revoke', postUserRevocation],
   ['GET', '/v1/admin/jobs/:id', getJob],
+  ['GET', '/v1/admin/organization/events', getOrganizationEvents],
   ['GET', '/v1/admin/log', getLog],
   ['GET', '/v1/admin/log/settings', getLogSettings],
   ['PUT', '/v1/admin/log/settings', putLogSettings],

@@ -1,3 +1,4 @@
+import { encodeBase64url } from '@countersign/protocol';
 import { parseFields } from '@countersign/protocol/schemas';
 import {
   defaultLogPage,
@@ -97,6 +98,26 @@ export const getLog = forAdmin('log.read', async (broker, context) => {
       headers: { 'Content-Type': 'application/json' },
     },
   );
+});
+
+/** `GET /v1/admin/organization/events?after=…&limit=…`: what administrators did, as its chain has it. */
+export const getOrganizationEvents = forAdmin('log.read', async (broker, context) => {
+  const query = new URL(context.request.url).searchParams;
+  const after = readWhole(query.get('after') ?? '0', 0, Number.MAX_SAFE_INTEGER);
+  if (after === undefined) return context.refuse({ code: 'field_invalid', field: 'after' });
+  const limit = readWhole(query.get('limit') ?? String(defaultLogPage), 1, maxLogPage);
+  if (limit === undefined) return context.refuse({ code: 'field_invalid', field: 'limit' });
+  const answer = await askObject(() => broker.organization().adminEvents(after, limit));
+  if (!answer.ok) return context.refuse({ code: answer.code });
+  const { rows, head } = answer;
+  return Response.json({
+    events: rows.map(({ sequence, record, hash }) => ({
+      sequence,
+      record,
+      hash: encodeBase64url(new Uint8Array(hash)),
+    })),
+    head: { count: head.count, hash: encodeBase64url(head.hash) },
+  });
 });
 
 async function describeSettings(broker: Broker, context: AdminContext): Promise<Response> {
