@@ -1,6 +1,6 @@
 // SCEP as clients speak it, over the network of a running broker.
 import { execFile } from 'node:child_process';
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -170,6 +170,56 @@ describe('a client', () => {
     );
     expect(answer.status).toBe(200);
     expect(openCertRep(new Uint8Array(await answer.arrayBuffer()), identity).status).toBe('0');
+  });
+});
+
+describe('openssl', () => {
+  it('makes a request and an envelope that are opened, in BER too, and opens the answer', async () => {
+    const [, , , , serialNumber = ''] = serialNumbers;
+    const challenge = await world.token({ serial_number: serialNumber });
+    const file = (name: string) => join(folder, `openssl-${name}`);
+    const openssl = (...words: string[]) => run('openssl', words, { timeout: 10_000 });
+    writeFileSync(
+      file('cnf'),
+      [
+        ...['[req]', 'prompt = no', 'distinguished_name = dn', 'attributes = attributes'],
+        ...['[dn]', 'CN = mac', `serialNumber = ${serialNumber}`],
+        ...['[attributes]', `challengePassword = ${challenge}`],
+      ].join('\n'),
+    );
+    await openssl('genrsa', '-out', file('key'), '2048');
+    const request = ['req', '-new', '-key', file('key'), '-config', file('cnf'), '-outform', 'DER'];
+    await openssl(...request, '-out', file('csr'));
+    await openssl(
+      ...['req', '-x509', '-key', file('key'), '-subj', '/CN=mac', '-outform', 'DER'],
+      ...['-out', file('self')],
+    );
+    const recipient = new X509Certificate(world.authorityCertificate).toString();
+    writeFileSync(file('authority.pem'), recipient);
+    const encrypt = ['cms', '-encrypt', '-binary', '-aes128', '-stream', '-outform', 'DER'];
+    await openssl(...encrypt, '-in', file('csr'), '-out', file('envelope'), file('authority.pem'));
+    const privateKey = createPrivateKey(readFileSync(file('key')));
+    const certificate = Uint8Array.from(readFileSync(file('self')));
+    const identity = { privateKey, publicKey: createPublicKey(privateKey), certificate };
+    const envelope = readFileSync(file('envelope'));
+    // Indefinite lengths: openssl streams.
+    expect(envelope.subarray(0, 2).toString('hex')).toBe('3080');
+    const message = makePkiMessage(identity, world.authorityCertificate, new Uint8Array(), {
+      envelope,
+    });
+    const answer = await world.post(message);
+    writeFileSync(file('answer'), Buffer.from(await answer.arrayBuffer()));
+    const verify = ['cms', '-verify', '-noverify', '-binary', '-inform', 'DER'];
+    await openssl(...verify, '-in', file('answer'), '-out', file('answer.envelope'));
+    await openssl(
+      ...['cms', '-decrypt', '-binary', '-inform', 'DER', '-in', file('answer.envelope')],
+      ...['-inkey', file('key'), '-out', file('degenerate')],
+    );
+    const { stdout } = await openssl(
+      ...['pkcs7', '-inform', 'DER', '-in', file('degenerate'), '-print_certs'],
+    );
+    writeFileSync(file('issued.pem'), stdout);
+    expect(await verifyByOpenssl(file('issued.pem'))).toBe(`${file('issued.pem')}: OK`);
   });
 });
 

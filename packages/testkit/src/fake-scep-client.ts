@@ -86,6 +86,8 @@ export type MessageOptions = {
   readonly cipher?: keyof typeof ciphers;
   /** What to be the encrypted content key, in place of the right one. */
   readonly encryptedKey?: Uint8Array;
+  /** The whole EnvelopedData, made elsewhere. */
+  readonly envelope?: Uint8Array;
   /** What to encrypt, in place of the request. */
   readonly content?: Uint8Array;
   /** Whose key signs; the key of the request by default. */
@@ -220,7 +222,7 @@ export function makePkiMessage(
   options: MessageOptions = {},
 ): DerValue {
   const { messageType = '19', digest = 'sha256', signer = identity, ber = false } = options;
-  const content = makeEnvelope(recipient, options.content ?? csr, options);
+  const content = options.envelope ?? makeEnvelope(recipient, options.content ?? csr, options);
   const transactionId =
     options.transactionId ?? createHash('sha256').update(spkiOf(identity.publicKey)).digest('hex');
   const attribute = (type: string, value: Uint8Array) =>
