@@ -1,5 +1,6 @@
-// Random lives of one device, against a model of what must come of them: enrollments, sign-ins, completions, retries,
-// replays, revocations, users who leave and come back, objects that drop out of memory and kill -9 in between.
+// Random lives of one device, against a model of what must come of them: enrollments, renewals, changes of keys, sign-ins,
+// completions, retries, replays, revocations, holds, a device that is lost and found, users who leave and come back,
+// objects that drop out of memory and kill -9 in between.
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { FaultBroker } from '../support/faults/fault-broker.ts';
@@ -92,6 +93,7 @@ const expectedReasons = [
   'authentication_required',
   'certificate_revoked',
   'certificate_suspended',
+  'device_blocked',
   'certificate_bound_to_other_user',
   'user_revoked',
   'subject_inactive',

@@ -1,6 +1,8 @@
 // The broker as built, able to stop dead at named points inside of its objects, and to drop its objects from memory.
 // A point that is armed says so in the log and never goes on, so that whoever reads the line can kill the process
 // there. Nothing of this is in the bundle that ships.
+
+import { DurableObject } from 'cloudflare:workers';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import broker, * as classes from 'broker.js';
 
@@ -57,11 +59,12 @@ function watch(className) {
       liveObjects.add(state);
     }
   }
-  for (const name of Object.getOwnPropertyNames(Original.prototype)) {
-    if (name === 'constructor') continue;
+  for (const name of methodsOf(Original.prototype)) {
     const method = `${className}.${name}`;
     Watched.prototype[name] = function (...values) {
-      return calls.run({ method, flushes: 0 }, async () => {
+      // What an object calls of its own is a part of what it was called for.
+      if (calls.getStore()?.object === this) return Original.prototype[name].apply(this, values);
+      return calls.run({ method, flushes: 0, object: this }, async () => {
         const result = await Original.prototype[name].apply(this, values);
         reach(`${method}: done`);
         return result;
@@ -71,9 +74,26 @@ function watch(className) {
   return Watched;
 }
 
+/** The methods of an object's class and of those that it extends, but for the runtime's own. */
+function methodsOf(prototype) {
+  const names = new Set();
+  for (let each = prototype; !isRuntimes(each); each = Object.getPrototypeOf(each)) {
+    for (const name of Object.getOwnPropertyNames(each)) {
+      if (typeof Object.getOwnPropertyDescriptor(each, name).value === 'function') names.add(name);
+    }
+  }
+  names.delete('constructor');
+  return names;
+}
+
+const isRuntimes = (prototype) => prototype === DurableObject.prototype || prototype === null;
+
 export const DeviceObject = watch('DeviceObject');
 export const KeyObject = watch('KeyObject');
 export const OrganizationObject = watch('OrganizationObject');
+export const RevocationObject = watch('RevocationObject');
+export const ReportObject = watch('ReportObject');
+export const IntegrationObject = watch('IntegrationObject');
 
 const commands = {
   '/fault/record': () => {

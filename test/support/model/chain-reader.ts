@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { decisionPage } from '@countersign/protocol/admin';
-import type { RecordedDecision, TestBroker } from '../test-broker.ts';
-import { recordedDecision } from '../test-broker.ts';
+import { type RecordedDecision, readDecision, type TestBroker } from '../test-broker.ts';
 
 const pageSize = 1000;
 
@@ -14,7 +13,7 @@ export class ChainReader {
     this.#broker = broker;
   }
 
-  /** The rows that came since the last call, shard by shard. Throws on one that does not follow from those before. */
+  /** The decisions that came since the last call, shard by shard. Throws on one that does not follow from those before. */
   async readNew(): Promise<RecordedDecision[]> {
     const records: RecordedDecision[] = [];
     for (let shard = 0; shard < this.#broker.shardCount; shard++) {
@@ -30,7 +29,8 @@ export class ChainReader {
           if (sequence !== head.count || hash !== head.hash.toString('base64url')) {
             throw new Error(`row ${shard}.${sequence} does not follow from row ${head.count - 1}`);
           }
-          records.push(recordedDecision.parse(JSON.parse(record)));
+          const decision = readDecision(record);
+          if (decision !== undefined) records.push(decision);
         }
         if (page.decisions.length < pageSize) break;
       }

@@ -68,6 +68,37 @@ const enroll = (args: EnrollArguments) =>
     expect(new Set(system.fingerprints).size).toBe(system.fingerprints.length);
   });
 
+type RenewArguments = {
+  readonly certificate: number;
+  /** `new`: one that nobody has. Left out: the certificate's own. */
+  readonly key: 'new' | number | undefined;
+  readonly interruption: Interruption;
+};
+
+const renew = (args: RenewArguments) =>
+  command(
+    'renew',
+    args,
+    async (model, system) => {
+      const certificate = pick(args.certificate, model.certificates.length) ?? 0;
+      const known = args.key === 'new' ? undefined : pick(args.key ?? -1, system.keys.length);
+      const wanted = args.key === undefined ? undefined : known;
+      const newKey = args.key === 'new' ? await system.newKey() : wanted;
+      const expected = model.renew(certificate, newKey);
+      const ownKey = keyOf(model)(certificate) ?? -1;
+      const answer = await system.renew(ownKey, newKey, args.interruption);
+      if (typeof expected === 'string') {
+        expect(answer).toEqual({ code: expected });
+        return;
+      }
+      if (!('fingerprint' in answer)) throw new Error(`refused with ${answer.code}`);
+      system.fingerprints[expected] ??= answer.fingerprint;
+      expect(answer.fingerprint).toBe(system.fingerprints[expected]);
+      expect(new Set(system.fingerprints).size).toBe(system.fingerprints.length);
+    },
+    hasCertificates,
+  );
+
 /** Sends an attempt to the model and to the broker, and compares what they make of it. */
 async function signIn(
   model: DeviceModel,
@@ -102,6 +133,8 @@ function answerOf(expected: Expected) {
   const { decision, reason, trusted, untrustedReason, demand } = expected.row;
   return { decision, reason, trusted, untrustedReason, demand, hasToken: demand === undefined };
 }
+
+const hasCertificates = (model: Pick<DeviceModel, 'certificates'>) => model.certificates.length > 0;
 
 const keyOf = (model: DeviceModel) => (certificate: number) => model.certificates[certificate]?.key;
 
@@ -222,7 +255,49 @@ const revoke = (args: { readonly certificate: number }) =>
       model.revoke(certificate);
       await system.revoke(certificate);
     },
-    (model) => model.certificates.length > 0,
+    hasCertificates,
+  );
+
+type StandingArguments = { readonly certificate: number; readonly how: 'hold' | 'release' };
+
+const changeStanding = (args: StandingArguments) =>
+  command(
+    'changeStanding',
+    args,
+    async (model, system) => {
+      const held = model.certificates.flatMap(({ status }, index) =>
+        status === 'suspended' ? [index] : [],
+      );
+      // There is little to release; what is on hold is the one to try.
+      const from =
+        args.how === 'release' && held.length > 0 ? held : [...model.certificates.keys()];
+      const certificate = from[pick(args.certificate, from.length) ?? 0] ?? 0;
+      model[args.how](certificate);
+      await system.change(certificate, args.how);
+    },
+    hasCertificates,
+  );
+
+const lose = () =>
+  command(
+    'loseDevice',
+    {},
+    async (model, system) => {
+      model.lose();
+      await system.lose();
+    },
+    hasCertificates,
+  );
+
+const find = () =>
+  command(
+    'findDevice',
+    {},
+    async (model, system) => {
+      model.find();
+      await system.find();
+    },
+    hasCertificates,
   );
 
 type UserArguments = {
@@ -247,8 +322,7 @@ const evict = () => command('evict', {}, (_, system) => system.evict());
 const kill = () => command('kill', {}, (_, system) => system.kill());
 
 /**
- * Everything that can happen to a device, each as often as it helps. A renewal will be one more command here, and one
- * more method of the model.
+ * Everything that can happen to a device, each as often as it helps.
  *
  * @param clients one for each application, none of them near its limit of refusals
  * @param killShare how many of a thousand requests meet a kill -9 on their way
@@ -314,6 +388,31 @@ export function deviceCommands(
         .map(complete),
     ],
     [2, fc.record({ certificate: index }).map(revoke)],
+    [
+      4,
+      fc
+        .record({
+          certificate: index,
+          key: fc.oneof(
+            fc.constant<'new'>('new'),
+            fc.constant<'new'>('new'),
+            index,
+            fc.constant(undefined),
+          ),
+          interruption,
+        })
+        .map(renew),
+    ],
+    [
+      3,
+      fc
+        .record({
+          certificate: index,
+          how: fc.constantFrom<StandingArguments['how']>('hold', 'release', 'release'),
+        })
+        .map(changeStanding),
+    ],
+    [1, fc.nat(2).map((number) => (number === 0 ? lose() : find()))],
     [
       3,
       fc

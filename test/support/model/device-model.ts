@@ -11,7 +11,11 @@ export type ModelApplication = {
 export type ModelCertificate = {
   /** Number of the key that it certifies. */
   readonly key: number;
-  status: 'issued' | 'bound' | 'suspended' | 'revoked';
+  /** Number of the certificate that the renewals began with. */
+  readonly lineage: number;
+  status: 'issued' | 'bound' | 'superseded' | 'suspended' | 'revoked';
+  /** A newer one of the lineage has taken its place; the overlap does not end within a test. */
+  isReplaced: boolean;
   boundUser?: string;
   boundEpoch?: number;
 };
@@ -68,6 +72,7 @@ type Effect =
   | { readonly effect: 'wait'; readonly reason: string; readonly demand: Demand };
 
 export const unboundLimit = 5;
+export const usableLimit = 5;
 
 /** First what the device is, then what the application makes of that. */
 function applyPolicy(application: ModelApplication, trust: Trust): Effect {
@@ -95,6 +100,7 @@ export class DeviceModel {
   readonly certificates: ModelCertificate[] = [];
   /** By number of the token: the key that it was spent by. */
   readonly spentTokens = new Map<number, number>();
+  isBlocked = false;
   readonly #users = new Map<string, ModelUser>();
   readonly #rows = new Map<string, ModelRow>();
 
@@ -103,8 +109,10 @@ export class DeviceModel {
   }
 
   get unboundCertificates(): number {
-    return this.certificates.filter(({ status }) => status === 'issued' || status === 'suspended')
-      .length;
+    const unbound = this.certificates.filter(
+      ({ status, boundUser }) => status !== 'revoked' && boundUser === undefined,
+    );
+    return new Set(unbound.map(({ lineage }) => lineage)).size;
   }
 
   user(id: string): ModelUser {
@@ -117,17 +125,83 @@ export class DeviceModel {
   enroll(token: number, key: number): number | string {
     const spentBy = this.spentTokens.get(token);
     if (spentBy !== undefined && spentBy !== key) return 'enrollment_token_spent';
-    const existing = this.certificates.findIndex((certificate) => certificate.key === key);
+    if (this.isBlocked) return 'device_blocked';
+    const existing = this.certificates.findLastIndex((certificate) => certificate.key === key);
     if (this.certificates[existing]?.status === 'revoked') return 'key_blocked';
     if (existing < 0 && this.unboundCertificates >= unboundLimit) return 'enrollment_limit_reached';
     this.spentTokens.set(token, key);
     if (existing >= 0) return existing;
-    return this.certificates.push({ key, status: 'issued' }) - 1;
+    const lineage = this.certificates.length;
+    return this.certificates.push({ key, lineage, status: 'issued', isReplaced: false }) - 1;
+  }
+
+  /** A certificate with all that it renewed and that renewed it. */
+  #lineageOf(certificate: number): ModelCertificate[] {
+    const lineage = this.certificates[certificate]?.lineage;
+    return this.certificates.filter((each) => each.lineage === lineage);
+  }
+
+  /**
+   * @param newKey the key that is to follow; left out, the renewal is asked for although it is not due
+   * @returns the number of the certificate that is the answer, or the code of the refusal
+   */
+  renew(certificate: number, newKey: number | undefined): number | string {
+    const presented = this.certificates[certificate];
+    if (presented === undefined) return 'renewal_certificate_unknown';
+    if (presented.status === 'revoked') return 'renewal_certificate_revoked';
+    if (presented.status === 'suspended') return 'renewal_certificate_suspended';
+    const newest = this.certificates.findLastIndex(
+      ({ lineage, status }) => lineage === presented.lineage && status !== 'revoked',
+    );
+    if (newKey === undefined || newKey === presented.key) {
+      return newest === certificate ? newest : 'renewal_certificate_superseded';
+    }
+    const ofKey = this.certificates.findLastIndex(({ key }) => key === newKey);
+    const existing = this.certificates[ofKey];
+    if (existing?.status === 'revoked') return 'key_blocked';
+    if (existing !== undefined) {
+      return existing.lineage === presented.lineage ? ofKey : 'renewal_key_in_use';
+    }
+    const line = this.#lineageOf(certificate).filter(({ status }) => status !== 'revoked');
+    if (line.length >= usableLimit) return 'renewal_limit_reached';
+    for (const each of line) {
+      each.isReplaced = true;
+      if (each.status !== 'suspended') each.status = 'superseded';
+    }
+    const { lineage, boundUser, boundEpoch } = presented;
+    const status = boundUser === undefined ? 'issued' : 'bound';
+    const binding =
+      boundUser === undefined || boundEpoch === undefined ? {} : { boundUser, boundEpoch };
+    return (
+      this.certificates.push({ key: newKey, lineage, status, isReplaced: false, ...binding }) - 1
+    );
   }
 
   revoke(certificate: number): void {
-    const row = this.certificates[certificate];
-    if (row !== undefined) row.status = 'revoked';
+    for (const each of this.#lineageOf(certificate)) each.status = 'revoked';
+  }
+
+  hold(certificate: number): void {
+    for (const each of this.#lineageOf(certificate)) {
+      if (each.status !== 'revoked') each.status = 'suspended';
+    }
+  }
+
+  release(certificate: number): void {
+    for (const each of this.#lineageOf(certificate)) {
+      if (each.status !== 'suspended') continue;
+      const current = each.boundUser === undefined ? 'issued' : 'bound';
+      each.status = each.isReplaced ? 'superseded' : current;
+    }
+  }
+
+  lose(): void {
+    for (const each of this.certificates) each.status = 'revoked';
+    this.isBlocked = true;
+  }
+
+  find(): void {
+    this.isBlocked = false;
   }
 
   deactivate(id: string): void {
@@ -140,14 +214,16 @@ export class DeviceModel {
     this.user(id).active = true;
   }
 
-  /** The user's epoch is over: bindings of it are void, and the device's unbound certificates rest with them. */
+  /** The user's epoch is over: bindings of it are revoked, and the device's unbound certificates rest with them. */
   endBindings(id: string): void {
     const user = this.user(id);
     user.tombstone = user.epoch;
     user.epoch += 1;
     const wasHere = this.certificates.some(({ boundUser }) => boundUser === id);
     for (const certificate of this.certificates) {
-      if (wasHere && certificate.status === 'issued') certificate.status = 'suspended';
+      if (certificate.boundUser === id) certificate.status = 'revoked';
+      const isUnbound = certificate.boundUser === undefined && certificate.status !== 'revoked';
+      if (wasHere && isUnbound) certificate.status = 'suspended';
     }
   }
 
@@ -156,14 +232,18 @@ export class DeviceModel {
     if (evidenceFailure !== undefined) return no(evidenceFailure);
     const certificate = this.certificates[asked.certificate ?? -1];
     if (certificate === undefined) return no('certificate_unknown');
-    if (certificate.status === 'revoked') return no('certificate_revoked');
-    if (certificate.status === 'suspended') return no('certificate_suspended');
+    if (this.isBlocked) return no('device_blocked');
     const { active, tombstone } = this.user(asked.user);
+    if (certificate.status === 'revoked') {
+      const ended =
+        certificate.boundUser === asked.user && (certificate.boundEpoch ?? 0) <= tombstone;
+      return no(ended ? 'user_revoked' : 'certificate_revoked');
+    }
+    if (certificate.status === 'suspended') return no('certificate_suspended');
     const isUnbound = certificate.boundUser === undefined;
     if (!isUnbound && certificate.boundUser !== asked.user) {
       return no('certificate_bound_to_other_user');
     }
-    if (!isUnbound && (certificate.boundEpoch ?? 0) <= tombstone) return no('user_revoked');
     if (isUnbound && !asked.authenticated) return no('subject_not_authenticated');
     return active ? { trusted: true } : no('subject_inactive');
   }
@@ -174,7 +254,11 @@ export class DeviceModel {
     if (!active) return false;
     if (!trusted) return true;
     const certificate = this.certificates[asked.certificate ?? -1];
-    return certificate?.status === 'bound' && certificate.boundEpoch === epoch && epoch > tombstone;
+    const isGood = certificate?.status === 'bound' || certificate?.status === 'superseded';
+    if (!isGood || this.isBlocked) return false;
+    return (
+      certificate.boundUser !== undefined && certificate.boundEpoch === epoch && epoch > tombstone
+    );
   }
 
   /** What the broker has to answer, with all that comes of it. */
@@ -224,10 +308,10 @@ export class DeviceModel {
       return refuse('step_up_insufficient');
     }
     const boundNow = wouldBind();
-    if (boundNow && certificate !== undefined) {
-      certificate.status = 'bound';
-      certificate.boundUser = asked.user;
-      certificate.boundEpoch = user.epoch;
+    for (const each of boundNow ? this.#lineageOf(asked.certificate ?? -1) : []) {
+      if (each.status === 'issued') each.status = 'bound';
+      each.boundUser = asked.user;
+      each.boundEpoch = user.epoch;
     }
     const row: ModelRow = {
       asked,

@@ -125,6 +125,28 @@ export class DeviceSystem {
     if (device === undefined) throw new RangeError(`there is no key ${key}`);
     const body = device.enrollmentRequest(this.tokens[token] ?? '');
     const text = await this.#ask(() => this.#broker.post('/v1/enrollments', body), interruption);
+    return await this.#keep(text, device);
+  }
+
+  /** Asks by a certificate's key for the one that follows, for the same key or another. */
+  async renew(
+    keyOfCertificate: number,
+    newKey: number | undefined,
+    interruption: Interruption,
+  ): Promise<{ readonly fingerprint: string } | { readonly code: string }> {
+    const device = this.keys[keyOfCertificate];
+    if (device === undefined) throw new RangeError(`there is no key ${keyOfCertificate}`);
+    const next = newKey === undefined ? undefined : this.keys[newKey];
+    const claims = next === undefined ? {} : { rekey_csr: encodeBase64url(next.csr) };
+    const body = {
+      renewal_request: await device.renewalRequest(this.#broker.brokerUrl, { claims }),
+    };
+    const text = await this.#ask(() => this.#broker.post('/v1/renewals', body), interruption);
+    return await this.#keep(text, next ?? device);
+  }
+
+  /** What the broker answered, and the device with the certificate that it was given. */
+  async #keep(text: string, device: FakeDevice) {
     const answer: unknown = JSON.parse(text);
     const problem = problemDocument.safeParse(answer);
     if (problem.success) return { code: problem.data.code };
@@ -215,6 +237,25 @@ export class DeviceSystem {
 
   async revoke(certificate: number): Promise<void> {
     await this.#broker.revoke(this.deviceId ?? '', this.fingerprints[certificate] ?? '');
+  }
+
+  async change(certificate: number, how: 'hold' | 'release'): Promise<void> {
+    const fingerprint = this.fingerprints[certificate] ?? '';
+    await this.#changeDevice(`certificates/${fingerprint}/${how}`, undefined);
+  }
+
+  async lose(): Promise<void> {
+    await this.#changeDevice('revoke', { reason: 'keyCompromise', block: 'stolen' });
+  }
+
+  async find(): Promise<void> {
+    await this.#changeDevice('unblock', undefined);
+  }
+
+  async #changeDevice(what: string, body: unknown): Promise<void> {
+    const path = `/v1/admin/devices/${this.deviceId}/${what}`;
+    const response = await this.#broker.admin('POST', path, body);
+    if (!response.ok) throw new Error(`${what}: ${response.status} ${await response.text()}`);
   }
 
   /** Returns when every shard has what the change brings; it is reported complete a few seconds later. */
