@@ -71,6 +71,15 @@ export class BrokerClient {
     });
   }
 
+  /** Puts a CSV file, as an administrator. */
+  sendCsv(path: string, text: string): Promise<Response> {
+    return this.request(path, {
+      method: 'PUT',
+      headers: { Authorization: `Bearer ${this.#ownerToken}`, 'Content-Type': 'text/csv' },
+      body: text,
+    });
+  }
+
   async putApplication(id: string, input: ApplicationRequest) {
     return await read(await this.admin('PUT', `/v1/admin/applications/${id}`, input), changeAnswer);
   }
