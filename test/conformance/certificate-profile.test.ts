@@ -1,11 +1,27 @@
 // Each row of worker/docs/certificate-profile.md, asserted from what openssl prints of real certificates.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { keySetSigningOid, type ParsedCertificate } from '@countersign/x509';
+import {
+  buildOcspResponderToBeSigned,
+  createLeafTemplate,
+  keySetSigningOid,
+  type ParsedCertificate,
+} from '@countersign/x509';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type CertificateView, viewCertificate } from './x509/certificate-view.ts';
 import { Judge } from './x509/judge.ts';
-import { crlUri, deviceId, makeChain, makeLocalServer, ocspUri, pemOf } from './x509/make-chain.ts';
+import {
+  crlUri,
+  deviceId,
+  makeChain,
+  makeKey,
+  makeLocalServer,
+  must,
+  newSerialNumber,
+  ocspUri,
+  pemOf,
+  signWith,
+} from './x509/make-chain.ts';
 
 const judge = new Judge();
 afterAll(() => judge.remove());
@@ -104,7 +120,20 @@ const only =
   ({ extensions }) =>
     expect([...extensions.keys()].toSorted()).toEqual(names.toSorted());
 
-const { root, issuingCa, leaf, signer } = chain;
+const { root, issuingCa, issuingKey, leafFields, signer } = chain;
+const issuerUri = 'http://broker.example/certificates/7';
+const leafTemplate = must(createLeafTemplate(issuingCa, { ocspUri, issuerUri }));
+const leaf = await signWith(issuingKey, leafTemplate(leafFields));
+const responderFields = {
+  ...leafFields,
+  serialNumber: newSerialNumber(),
+  commonName: 'OCSP responder',
+  subjectPublicKey: (await makeKey()).publicKey,
+};
+const responder = await signWith(
+  issuingKey,
+  buildOcspResponderToBeSigned(responderFields, issuingCa),
+);
 const rootName = 'CN=Example Device Root';
 const issuingName = 'CN=MTLS Certificate Authority';
 const isEndEntity = has(constraintsName, true, 'CA:FALSE');
@@ -127,7 +156,11 @@ const kinds: Record<string, { certificate: ParsedCertificate; rows: Record<strin
         false,
         `Full Name: URI:${crlUri}`,
       ),
-      'OCSP access': has('Authority Information Access', false, `OCSP - URI:${ocspUri}`),
+      'authority information access': has(
+        'Authority Information Access',
+        false,
+        `OCSP - URI:${ocspUri} CA Issuers - URI:${issuerUri}`,
+      ),
       'nothing else': only(
         constraintsName,
         keyUsageName,
@@ -183,6 +216,27 @@ const kinds: Record<string, { certificate: ParsedCertificate; rows: Record<strin
         constraintsName,
         keyUsageName,
         purposesName,
+        subjectKeyName,
+        issuerKeyName,
+      ),
+    },
+  },
+  'OCSP responder': {
+    certificate: responder,
+    rows: {
+      ...commonRows(responder, issuingCa, { subject: 'CN=OCSP responder', issuer: issuingName }),
+      // openssl asn1parse does not look into extensions, where the NULL is.
+      'basic constraints': isEndEntity,
+      'key usage': signsOnly,
+      'extended key usage': has(purposesName, false, 'OCSP Signing'),
+      'no check': has('OCSP No Check', false, ''),
+      'subject alternative name': hasNot(namesName),
+      'authority key identifier': authorityKey(issuingCa),
+      'nothing else': only(
+        constraintsName,
+        keyUsageName,
+        purposesName,
+        'OCSP No Check',
         subjectKeyName,
         issuerKeyName,
       ),

@@ -46,7 +46,7 @@ function parseExtensions(text: string): Map<string, ExtensionView> {
       extensions.set(current, { isCritical: name[2] === 'critical', value: '' });
     } else if (/^ {13}/.test(line) && value !== undefined && current !== undefined) {
       extensions.set(current, { ...value, value: `${value.value} ${line.trim()}`.trim() });
-    } else {
+    } else if (line.trim() !== '') {
       break;
     }
   }
