@@ -1,27 +1,23 @@
 // The `countersign` program as it is shipped, with its key in a software TPM, against the real broker.
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  certifyKey,
-  identifyTpm,
-  type KeyStore,
-  type TpmIdentity,
-  TpmKeyStores,
-} from '@countersign/native-host';
+import { FileKeyStores, type TpmIdentity } from '@countersign/native-host';
 import {
   type IntegrationRequest,
   integrationSecretAnswer,
 } from '@countersign/protocol/admin-integrations';
-import { type AttestationAnswer, attestationAnswer } from '@countersign/protocol/attestation';
+import { attestationAnswer } from '@countersign/protocol/attestation';
 import type { TestClient } from '@countersign/testkit/broker-client';
-import { expectOk } from '@countersign/testkit/fake-authorities';
-import {
-  assembleCertificationRequest,
-  buildCertificationRequestInfo,
-  parseSubjectPublicKeyInfo,
-} from '@countersign/x509';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import {
+  attestationRequestOf,
+  certifyIn,
+  identityOf,
+  requestOf,
+  type SerialNumber,
+  text,
+} from '../support/attested-key.ts';
 import { expectTrusted } from '../support/expect-answer.ts';
 import { NativeHost } from '../support/native-host.ts';
 import { evidenceOf, openTransaction } from '../support/sign-in-attempt.ts';
@@ -29,9 +25,6 @@ import { type SoftwareTpm, TpmMaker } from '../support/software-tpm.ts';
 import { TestBroker } from '../support/test-broker.ts';
 
 const origin = 'https://sso.example.com';
-const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64url');
-const bytes = (value: string) => Buffer.from(value, 'base64url');
-
 let broker: TestBroker;
 let client: TestClient;
 let maker: TpmMaker;
@@ -42,14 +35,6 @@ let listed: string;
 let organizationSecret: string;
 /** Takes any TPM of the maker, with the organization secret. */
 let withSecret: string;
-
-const settingsOf = (of: SoftwareTpm) => ({ device: '/dev/null', simulatorPort: of.port });
-
-async function identityOf(of: SoftwareTpm): Promise<TpmIdentity> {
-  const identity = await identifyTpm(settingsOf(of));
-  if (!identity.ok) throw new Error(identity.detail);
-  return identity.value;
-}
 
 /** What the broker says the endorsement key's SHA-256 is, which an administrator would put on the list. */
 async function keySha256(of: SoftwareTpm): Promise<string> {
@@ -146,66 +131,34 @@ async function enroll(attestTo: string, of = tpm, input = '', more: readonly str
 function begin(
   identity: TpmIdentity,
   integrationId: string,
-  hardwareId: { readonly serial_number: string } = { serial_number: 'TPM-BY-HAND' },
+  hardwareId: SerialNumber = { serial_number: 'TPM-BY-HAND' },
   changes: Readonly<Record<string, unknown>> = {},
 ) {
-  return broker.client.post('/v1/attestations', {
-    integration_id: integrationId,
-    hardware_id: hardwareId,
-    endorsement_certificate: text(identity.endorsementCertificate),
-    endorsement_public: text(identity.endorsementPublic),
-    attestation_public: text(identity.attestationKey.publicArea),
-    ...changes,
-  });
+  const request = attestationRequestOf(identity, integrationId, hardwareId);
+  return broker.client.post('/v1/attestations', { ...request, ...changes });
 }
 
-async function begun(identity: TpmIdentity, hardwareId: { readonly serial_number: string }) {
+async function begun(identity: TpmIdentity, hardwareId: SerialNumber) {
   const answer = await begin(identity, listed, hardwareId);
   if (answer.status !== 200) throw new Error(await answer.text());
   return attestationAnswer.parse(await answer.json());
 }
 
-const credentialOf = ({ credential_blob, encrypted_secret }: AttestationAnswer) => ({
-  blob: bytes(credential_blob),
-  encryptedSecret: bytes(encrypted_secret),
-});
-
-async function requestOf(keyStore: KeyStore): Promise<Uint8Array> {
-  const spki = await keyStore.ensureKey();
-  if (!spki.ok) throw new Error(spki.detail);
-  const key = expectOk(parseSubjectPublicKeyInfo(spki.value));
-  const info = expectOk(buildCertificationRequestInfo(key, 'A device'));
-  const signature = await keyStore.sign(info);
-  if (!signature.ok) throw new Error(signature.detail);
-  return expectOk(assembleCertificationRequest(info, signature.value, key));
-}
-
-/** A key in the TPM that is the test's own, with its request and its certification. */
-async function attested(of: SoftwareTpm, hardwareId: { readonly serial_number: string }) {
-  const folder = join(host.folder, `keys-${of.port}`);
-  const keyStore = new TpmKeyStores(settingsOf(of), folder).open();
-  const csr = await requestOf(keyStore);
+/** Both steps, with a key of the test's own. */
+async function attested(of: SoftwareTpm, hardwareId: SerialNumber, otherCsr?: Uint8Array) {
   const identity = await identityOf(of);
-  const answer = await begun(identity, hardwareId);
-  const qualifyingData = createHash('sha256').update(csr).digest();
-  const credential = credentialOf(answer);
-  const made = await certifyKey(settingsOf(of), keyStore, identity, credential, qualifyingData);
+  const folder = join(host.folder, `keys-${of.port}`);
+  const made = await certifyIn(of, folder, identity, await begun(identity, hardwareId), otherCsr);
   if (!made.ok) throw new Error(made.detail);
-  const { secret, keyPublic, certifyInfo, signature } = made.value;
-  const authority = {
-    type: 'hardware_attested',
-    attestation: answer.attestation,
-    secret: text(secret),
-    key_public: text(keyPublic),
-    certify_info: text(certifyInfo),
-    certify_signature: text(signature),
-  };
-  return { authority, csr: text(csr) };
+  const { authority, csr } = made;
+  return { authority, csr };
 }
+
+const softwareRequest = () => requestOf(new FileKeyStores(join(host.folder, 'software')).open());
 
 async function refusalOf(
   body: { readonly authority: Readonly<Record<string, unknown>>; readonly csr: string },
-  hardwareId: { readonly serial_number: string },
+  hardwareId: SerialNumber,
 ): Promise<unknown> {
   const answer = await broker.client.post('/v1/enrollments', { ...body, hardware_id: hardwareId });
   const { code } = await answer.json();
@@ -303,10 +256,8 @@ describe('refused by the broker', () => {
 
   it('#34 a credential for another attestation key: the TPM itself does not open it', async () => {
     const [mine, other] = [await identityOf(tpm), await identityOf(tpm)];
-    const credential = credentialOf(await begun(other, hardwareId));
-    const keyStore = new TpmKeyStores(settingsOf(tpm), host.stateDirectory).open();
-    await keyStore.ensureKey();
-    const made = await certifyKey(settingsOf(tpm), keyStore, mine, credential, randomBytes(32));
+    const answer = await begun(other, hardwareId);
+    const made = await certifyIn(tpm, join(host.folder, 'keys'), mine, answer);
     expect(made).toMatchObject({ ok: false, reason: 'keystore_tpm_failed' });
     expect(!made.ok && made.detail).toContain('ActivateCredential');
   });
@@ -332,7 +283,7 @@ describe('refused by the broker', () => {
         },
         hardwareId,
       ],
-      attestation_wrong_request: [{ authority, csr: await softwareRequest() }, hardwareId],
+      attestation_wrong_request: [{ authority, csr: text(await softwareRequest()) }, hardwareId],
       attestation_malformed: [
         { authority: { ...authority, certify_info: text(randomBytes(90)) }, csr },
         hardwareId,
@@ -352,26 +303,9 @@ describe('refused by the broker', () => {
   });
 
   it('#34 a software key that an attestation of another key comes with', async () => {
-    const identity = await identityOf(tpm);
-    const answer = await begun(identity, hardwareId);
-    const keyStore = new TpmKeyStores(settingsOf(tpm), host.stateDirectory).open();
-    await keyStore.ensureKey();
-    const csr = await softwareRequest();
     // The TPM certifies its own key for a request that holds another one.
-    const qualifyingData = createHash('sha256').update(bytes(csr)).digest();
-    const credential = credentialOf(answer);
-    const made = await certifyKey(settingsOf(tpm), keyStore, identity, credential, qualifyingData);
-    if (!made.ok) throw new Error(made.detail);
-    const { secret, keyPublic, certifyInfo, signature } = made.value;
-    const authority = {
-      type: 'hardware_attested',
-      attestation: answer.attestation,
-      secret: text(secret),
-      key_public: text(keyPublic),
-      certify_info: text(certifyInfo),
-      certify_signature: text(signature),
-    };
-    expect(await refusalOf({ authority, csr }, hardwareId)).toBe('attested_key_mismatch');
+    const mixed = await attested(tpm, hardwareId, await softwareRequest());
+    expect(await refusalOf(mixed, hardwareId)).toBe('attested_key_mismatch');
   });
 
   it.each([
@@ -406,8 +340,3 @@ describe('refused by the broker', () => {
     expect(await answer.json()).toMatchObject({ code });
   });
 });
-
-async function softwareRequest(): Promise<string> {
-  const { FileKeyStores } = await import('@countersign/native-host');
-  return text(await requestOf(new FileKeyStores(join(host.folder, 'software')).open()));
-}

@@ -93,7 +93,7 @@ async function agreedSeed(
 async function agree(publicKey: CryptoKey, privateKey: CryptoKey, bits: number) {
   const shared = await crypto.subtle.deriveBits(
     // workers-types spells this member `$public`; the runtime takes WebCrypto's `public`.
-    { name: 'ECDH', public: publicKey } as SubtleCryptoDeriveKeyAlgorithm,
+    { name: 'ECDH', public: publicKey } as Parameters<typeof crypto.subtle.deriveBits>[0],
     privateKey,
     bits,
   );
