@@ -46,7 +46,7 @@ export const refusalTexts: Readonly<
   },
   admin_authentication_failed: {
     administrator:
-      'The admin API needs `Authorization: Bearer` with the owner token from the data folder.',
+      'The admin API needs `Authorization: Bearer` with the owner token from the data folder, or with the token of an administrator that is neither revoked nor expired.',
     person: askSupport,
   },
   client_unknown: {
