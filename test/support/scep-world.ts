@@ -65,9 +65,14 @@ export class ScepWorld {
       ].join('\n'),
     });
     await expectOk(inventory);
-    const answer = await client.request(`/scep/${id}?operation=GetCACert`);
+    return await ScepWorld.of(broker, id);
+  }
+
+  /** Of an integration that was made elsewhere. */
+  static async of(broker: TestBroker, integrationId: string): Promise<ScepWorld> {
+    const answer = await broker.client.request(`/scep/${integrationId}?operation=GetCACert`);
     const bytes = new Uint8Array(await (await expectOk(answer)).arrayBuffer());
-    return new ScepWorld(broker, id, certificatesIn(bytes));
+    return new ScepWorld(broker, integrationId, certificatesIn(bytes));
   }
 
   get path(): string {
