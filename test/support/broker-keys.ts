@@ -38,7 +38,7 @@ export function readBrokerKey(dataDirectory: string, name: BrokerKeyName): KeyOb
 
 export function readBrokerCertificate(
   dataDirectory: string,
-  name: 'root' | 'issuer' | 'key-set-signer',
+  name: 'root' | 'issuer' | `issuer-${number}` | 'key-set-signer',
 ): X509Certificate {
   return new X509Certificate(readFileSync(join(dataDirectory, 'certificates', `${name}.pem`)));
 }

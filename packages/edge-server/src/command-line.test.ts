@@ -15,7 +15,7 @@ describe('parseCommandLine', () => {
   it('takes every flag', () => {
     const args =
       '--data /d --host ::1 --http-port 1 --tls-port 2 --broker-url https://b.example --shards 8 ' +
-      '--mtls-url https://m.example --front-socket /s ' +
+      '--mtls-url https://m.example --front-socket /s --pki-url http://p.example --pki-listen [::]:80 ' +
       '--tls-certificate c.pem --tls-key k.pem --tls-name a.example --tls-name b.example --worker w.js --log text';
     expect(optionsOf(args.split(' '))).toEqual({
       dataDirectory: '/d',
@@ -24,6 +24,8 @@ describe('parseCommandLine', () => {
       tlsPort: 2,
       brokerUrl: 'https://b.example',
       mtlsUrl: 'https://m.example',
+      pkiUrl: 'http://p.example',
+      pkiListen: { host: '::', port: 80 },
       frontSocket: '/s',
       shardCount: 8,
       tlsFiles: { certificateFile: 'c.pem', keyFile: 'k.pem' },
@@ -134,5 +136,21 @@ describe('parseCommandLine', () => {
     expect(read.length).toBeGreaterThan(8);
     expect(read.filter((name) => !usage.includes(name))).toEqual([]);
     expect(parseCommandLine(['--help'], {})).toEqual({ action: 'help' });
+  });
+
+  it.each([
+    ['80', { host: '127.0.0.1', port: 80 }],
+    ['0.0.0.0:80', { host: '0.0.0.0', port: 80 }],
+    ['pki.corp:8080', { host: 'pki.corp', port: 8080 }],
+  ])('listens for publication at %s', (value, pkiListen) => {
+    const args = ['--pki-url', 'http://p.example', '--pki-listen', value];
+    expect(parseCommandLine(args, {})).toMatchObject({ options: { pkiListen } });
+  });
+
+  it.each(['http', ':80', '::1:80', '[::1]', 'a:b:80'])('refuses to listen at %s', (value) => {
+    expect(parseCommandLine(['--pki-listen', value], {})).toMatchObject({
+      action: 'refuse',
+      message: expect.stringContaining('--pki-listen must be PORT, or ADDRESS:PORT'),
+    });
   });
 });

@@ -16,6 +16,8 @@ describe('assertOptions', () => {
     { mtlsUrl: 'https://mtls.example.com' },
     { mtlsUrl: 'https://localhost:8743', brokerUrl: 'https://broker.example.com' },
     { frontSocket: '/run/countersign/front.sock' },
+    { pkiUrl: 'https://broker.example.com' },
+    { pkiUrl: 'http://pki.example.com', pkiListen: { host: '0.0.0.0', port: 80 } },
   ])('accepts %j', (changes) => {
     expect(() => assertOptions(options(changes))).not.toThrow();
   });
@@ -42,6 +44,12 @@ describe('assertOptions', () => {
     [{ mtlsUrl: 'https://*.example.com' }, 'host name'],
     [{ mtlsUrl: 'https://b.example:8743', brokerUrl: 'https://b.example' }, 'another host name'],
     [{ frontSocket: 'front.sock' }, 'absolute'],
+    [{ pkiUrl: 'http://pki.example.com/' }, 'PKI URL'],
+    [{ pkiUrl: 'http://PKI.example.com' }, 'PKI URL'],
+    [{ pkiUrl: 'ldap://pki.example.com' }, 'PKI URL'],
+    [{ pkiListen: { host: '::', port: 80 } }, 'needs a --pki-url'],
+    [{ pkiUrl: 'https://a.example', pkiListen: { host: '::', port: 80 } }, 'needs a --pki-url'],
+    [{ pkiUrl: 'http://a.example', pkiListen: { host: '::', port: 70_000 } }, '--pki-listen'],
   ])('refuses %j', (changes, part) => {
     expect(() => assertOptions(options(changes))).toThrow(
       expect.objectContaining({

@@ -62,15 +62,20 @@ async function ask<Value>(
   return await withBroker(data, { workerBundle, log, nowMs }, use);
 }
 
-/** Until the broker's word on its issuers is this; it may be reading new settings just now. */
+/** Until the broker's word on its issuers is this. Meanwhile it may be started anew, with other settings. */
 async function waitFor(
   access: BrokerAccess,
   isSo: (issuers: readonly BrokerIssuer[]) => boolean,
 ): Promise<boolean> {
   const askedAt = performance.now();
   for (;;) {
-    if (isSo(await listIssuers(access))) return true;
-    if (performance.now() - askedAt > servedWithinMs) return false;
+    const isOverdue = performance.now() - askedAt > servedWithinMs;
+    try {
+      if (isSo(await listIssuers(access))) return true;
+    } catch (error) {
+      if (isOverdue) throw error;
+    }
+    if (isOverdue) return false;
     await sleep(200);
   }
 }
