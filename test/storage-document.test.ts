@@ -22,6 +22,7 @@ const schemas = {
   KeyObject: 'worker/src/enrollment/key-schema.ts keyMigrations',
   IntegrationObject: 'worker/src/integrations/integration-schema.ts integrationMigrations',
   RevocationObject: 'worker/src/revocation/revocation-schema.ts revocationMigrations',
+  ReportObject: 'worker/src/audit/report-schema.ts reportMigrations',
 } as const;
 
 /** Made anew from what the others hold: nothing of them is exported, and no mark counts their changes. */
