@@ -117,7 +117,10 @@ async function answerMessage(
     await noteRefusal(broker, context, integration.integration_id, outcome);
     await refusalDue;
   } else {
-    logEvent('enrolled', { request_id: context.requestId, device_id: outcome.deviceId });
+    const { deviceId, isRenewal } = outcome;
+    const known = { request_id: context.requestId, device_id: deviceId };
+    if (isRenewal) logEvent('renewed', known);
+    else logEvent('enrolled', known);
   }
   return new Response(body, { headers: { 'Content-Type': 'application/x-pki-message' } });
 }
