@@ -183,7 +183,7 @@ describe('an inventory file', () => {
       400,
       'content_type_unsupported',
     );
-    await expectProblem(await put(file.id, 'x'.repeat(1_000_001)), 413, 'body_too_large');
+    await expectProblem(await put(file.id, 'x'.repeat(1024 * 1024 + 1)), 413, 'body_too_large');
     const device = await newDevice(kept);
     expect((await sendEnrollment(broker, file, device)).status).toBe(201);
     const jamfPro = await createIntegration(broker, {

@@ -1,10 +1,9 @@
 import { DurableObject } from 'cloudflare:workers';
 import { currentTimeMs } from '../clock.ts';
 import type { Environment } from '../config/environment.ts';
-import { readSettings, type SettingsResult } from '../config/settings.ts';
+import { readSettings } from '../config/settings.ts';
 import { AlarmClock } from '../device/alarm-clock.ts';
 import { deviceObjectName, shardOfId } from '../device/placement.ts';
-import type { IntegrationRecord } from '../directory/integration-records.ts';
 import {
   keepScepTransaction,
   type ScepTransaction,
@@ -16,6 +15,7 @@ import {
   type StorageUnavailable,
   storageUnavailable,
 } from '../storage/durable-store.ts';
+import { CurrentManagement, type Management } from './current-management.ts';
 import { integrationMigrations } from './integration-schema.ts';
 import type {
   ScepFailed,
@@ -23,18 +23,11 @@ import type {
   ScepRequest,
   ScepValidation,
 } from './intune/scep-validation.ts';
-import { scepValidation } from './intune/scep-validation.ts';
 import type { InventoryRow } from './inventory-file.ts';
 import { countInventory, inventoryClient, replaceInventory } from './inventory-records.ts';
-import {
-  type ManagementAccess,
-  type ManagementRefusal,
-  openManagement,
-  refusalOfManagement,
-} from './load-management.ts';
+import { type ManagementRefusal, refusalOfManagement } from './load-management.ts';
 import { type DeviceIdentity, judgeDevice, type ManagedDevice } from './managed-device.ts';
-import { createMdmClient, type MdmClient } from './mdm-client.ts';
-import { MdmQueue } from './mdm-queue.ts';
+import type { MdmClient } from './mdm-client.ts';
 import { type MdmResult, mdmFailure } from './mdm-request.ts';
 import {
   beginPolling,
@@ -47,16 +40,9 @@ import { addScepChallenge } from './scep-challenges.ts';
 import { countWatched, findWatched, forgetDevice, watchDevice } from './watched-devices.ts';
 
 const organizationObjectName = 'organization';
-/** As old as a snapshot may be. */
-const managementKeptMs = 5_000;
 const retryAlarmMs = 60_000;
 /** Records of devices that were checked a moment ago, for `watch`. */
 const mostPicked = 1_000;
-
-type Management = ManagementAccess & {
-  readonly client: MdmClient;
-  readonly scep: ScepValidation | undefined;
-};
 
 export type CheckedDevice =
   | { readonly ok: true; readonly device: ManagedDevice }
@@ -72,8 +58,6 @@ function log(event: string, fields: Readonly<Record<string, unknown>>): void {
   console.log(JSON.stringify({ event, ...fields }));
 }
 
-const fetchOutbound = (url: string, init: RequestInit) => fetch(url, init);
-
 /**
  * One integration's dealings with its device management: looks devices up when they enroll and renew, asks about them
  * from time to time afterwards, and holds what its webhooks were given.
@@ -81,11 +65,8 @@ const fetchOutbound = (url: string, init: RequestInit) => fetch(url, init);
 export class IntegrationObject extends DurableObject<Environment> {
   readonly #store: DurableStore;
   readonly #alarm: AlarmClock;
-  #queue = new MdmQueue(currentTimeMs);
-  #management: { readonly atMs: number; readonly value: Management } | undefined;
-  #settings: (SettingsResult & { readonly ok: true }) | undefined;
+  readonly #management: CurrentManagement;
   readonly #picked = new Map<string, ManagedDevice>();
-  readonly #looking = new Map<string, Promise<MdmResult<readonly ManagedDevice[]>>>();
 
   constructor(state: DurableObjectState, environment: Environment) {
     super(state, environment);
@@ -93,6 +74,13 @@ export class IntegrationObject extends DurableObject<Environment> {
     this.#store = new DurableStore(state.storage, integrationMigrations, () =>
       this.#alarm.forget(),
     );
+    this.#management = new CurrentManagement({
+      readSettings: () => readSettings(environment),
+      findIntegration: (integrationId) => this.#findIntegration(integrationId),
+      inventory: this.#inventory(),
+      fetch: (url, init) => fetch(url, init),
+      now: currentTimeMs,
+    });
     void state.blockConcurrencyWhile(async () => {
       await this.#alarm.readPending().catch(() => undefined);
       const due = this.#store.read(nextPollMs);
@@ -107,10 +95,10 @@ export class IntegrationObject extends DurableObject<Environment> {
     device: DeviceIdentity & { readonly deviceId: string },
     purpose: 'enrollment' | 'renewal' | 'poll',
   ): Promise<CheckedDevice> {
-    const management = await this.#load(integrationId);
+    const management = await this.#management.load(integrationId);
     if (!management.ok) return management;
     const { integration, client } = management;
-    const found = await this.#findOnce(client, device);
+    const found = await this.#management.findDevices(client, device);
     if (!found.ok) {
       log('device_not_checked', {
         integration_id: integrationId,
@@ -143,7 +131,7 @@ export class IntegrationObject extends DurableObject<Environment> {
 
   /** Asks about this device from time to time from now on. It is managed, as `checkDevice` has just said. */
   async watch(integrationId: string, device: DeviceIdentity & { readonly deviceId: string }) {
-    const management = await this.#load(integrationId);
+    const management = await this.#management.load(integrationId);
     if (!management.ok) return management;
     const pollIntervalMs = management.integration.poll_interval_seconds * 1000;
     const asked = this.#picked.get(device.deviceId) ?? device;
@@ -165,7 +153,7 @@ export class IntegrationObject extends DurableObject<Environment> {
 
   /** An event named a device: has it looked up soon, which is all that an event can do. */
   async noteEvent(integrationId: string, identity: DeviceIdentity) {
-    const management = await this.#load(integrationId);
+    const management = await this.#management.load(integrationId);
     if (!management.ok) return management;
     const pollIntervalMs = management.integration.poll_interval_seconds * 1000;
     return await this.#store.write((sql) => {
@@ -178,9 +166,8 @@ export class IntegrationObject extends DurableObject<Environment> {
 
   /** Asks the management for a page of its devices, with a new token, whatever happened before. */
   async testCredentials(integrationId: string): Promise<TestedCredentials> {
-    this.#management = undefined;
-    this.#queue = new MdmQueue(currentTimeMs);
-    const management = await this.#load(integrationId);
+    this.#management.forget();
+    const management = await this.#management.load(integrationId);
     if (!management.ok) return management;
     const { integration, client } = management;
     const listed = await client.listDevices();
@@ -257,7 +244,7 @@ export class IntegrationObject extends DurableObject<Environment> {
     if (state === undefined) return;
     if (isUnavailable(state)) return this.#alarm.ringBy(currentTimeMs() + retryAlarmMs);
     const { integration_id } = state;
-    const management = await this.#load(integration_id);
+    const management = await this.#management.load(integration_id);
     if (management.ok) await this.#poll(integration_id, management);
     else if (management.code === 'integration_not_found') return await this.#end();
     else log('management_not_polled', { integration_id, code: management.code });
@@ -271,7 +258,7 @@ export class IntegrationObject extends DurableObject<Environment> {
     await pollManagement({
       store: this.#store,
       client,
-      ask: (ask) => this.#queue.run(ask),
+      ask: (ask) => this.#management.ask(ask),
       pollIntervalMs: integration.poll_interval_seconds * 1000,
       now: currentTimeMs,
       endManagement: (deviceId) => this.#endManagement(deviceId, integrationId),
@@ -317,30 +304,14 @@ export class IntegrationObject extends DurableObject<Environment> {
   ): Promise<
     { readonly ok: true; readonly value: Value } | ManagementRefusal | StorageUnavailable
   > {
-    const management = await this.#load(integrationId);
+    const management = await this.#management.load(integrationId);
     if (!management.ok) return management;
     const { scep } = management;
     const answer =
       scep === undefined
         ? mdmFailure('refused', 'the integration is not of the kind intune')
-        : await this.#queue.run(() => ask(scep));
+        : await this.#management.ask(() => ask(scep));
     return answer.ok ? answer : refusalOfManagement(answer);
-  }
-
-  /** Devices that are asked about at the same moment are asked about once. */
-  #findOnce(client: MdmClient, { serialNumber, hardwareUuid }: DeviceIdentity) {
-    const key = JSON.stringify([serialNumber, hardwareUuid]);
-    const running = this.#looking.get(key);
-    if (running !== undefined) return running;
-    const identity: DeviceIdentity = {
-      ...(serialNumber === undefined ? {} : { serialNumber }),
-      ...(hardwareUuid === undefined ? {} : { hardwareUuid }),
-    };
-    const asked = this.#queue
-      .run(() => client.findDevices(identity))
-      .finally(() => this.#looking.delete(key));
-    this.#looking.set(key, asked);
-    return asked;
   }
 
   #keepPicked(deviceId: string, device: ManagedDevice): void {
@@ -352,50 +323,6 @@ export class IntegrationObject extends DurableObject<Environment> {
   #scheduleIn(sql: SqlStorage): void {
     const due = nextPollMs(sql);
     if (due !== undefined) this.#alarm.ringBy(Math.max(due, currentTimeMs()));
-  }
-
-  /** The integration as the organization has it now, and the client of its management. */
-  async #load(integrationId: string): Promise<Management | ManagementRefusal | StorageUnavailable> {
-    const nowMs = currentTimeMs();
-    const known = this.#management;
-    if (known !== undefined && Math.abs(nowMs - known.atMs) < managementKeptMs) return known.value;
-    const settings = this.#settings ?? (await readSettings(this.env));
-    if (!settings.ok) {
-      return {
-        ok: false,
-        code: 'configuration_invalid',
-        detail: `${settings.setting} ${settings.detail}`,
-      };
-    }
-    this.#settings = settings;
-    const found = await this.#findIntegration(integrationId);
-    if (!found.ok) {
-      return found.code === 'storage_unavailable'
-        ? storageUnavailable
-        : { ok: false, code: found.code, detail: 'the integration was deleted' };
-    }
-    if (known !== undefined && isSame(known.value.integration, found.integration)) {
-      this.#management = { atMs: nowMs, value: known.value };
-      return known.value;
-    }
-    const opened = await openManagement(found, settings.settings);
-    if (!opened.ok) return opened;
-    // What the management of before refused says nothing about this one.
-    this.#queue = new MdmQueue(currentTimeMs);
-    const { integration, urls, secret } = opened;
-    const { connection } = integration;
-    const context = { fetch: fetchOutbound, urls, secret, now: currentTimeMs };
-    const networks = settings.settings.outboundNetworks;
-    const value: Management = {
-      ...opened,
-      client: createMdmClient(connection, context) ?? this.#inventory(),
-      scep:
-        connection.kind === 'intune'
-          ? scepValidation(connection, { ...context, networks })
-          : undefined,
-    };
-    this.#management = { atMs: nowMs, value };
-    return value;
   }
 
   async #findIntegration(integrationId: string) {
@@ -418,6 +345,3 @@ export class IntegrationObject extends DurableObject<Environment> {
     }, currentTimeMs);
   }
 }
-
-const isSame = (one: IntegrationRecord, other: IntegrationRecord) =>
-  one.integration_id === other.integration_id && one.version === other.version;

@@ -26,13 +26,15 @@ export type ManagementAccess = {
   readonly secret: string;
 };
 
+export type ManagementSettings = {
+  readonly storedSecretsKey: CryptoKey;
+  readonly outboundNetworks: readonly OutboundNetwork[];
+};
+
 /** Opens the credentials of an integration and derives where it asks. */
 export async function openManagement(
   { integration, sealedCredentials }: IntegrationWithCredentials,
-  settings: {
-    readonly storedSecretsKey: CryptoKey;
-    readonly outboundNetworks: readonly OutboundNetwork[];
-  },
+  settings: ManagementSettings,
 ): Promise<ManagementAccess | ManagementRefusal> {
   const { connection, integration_id } = integration;
   const derived = deriveConnectionUrls(connection, settings.outboundNetworks);
