@@ -52,7 +52,6 @@ export const testedCredentials = z.object({
   detail: z.string(),
 });
 
-/** `PUT /v1/admin/integrations/{id}/inventory`, whose body is `text/csv`. */
-/** The front of a self-hosted broker takes no more for any address. */
+/** `PUT /v1/admin/integrations/{id}/inventory`, whose body is `text/csv`; the front takes no more for any address. */
 export const maxInventoryBytes = 1024 * 1024;
 export const inventoryAnswer = z.object({ devices: z.int(), devices_before: z.int() });
