@@ -191,13 +191,19 @@ describe('a device with its key in a TPM', () => {
     const { certificates } = await broker.client.device(shown.device_id);
     expect(certificates).toMatchObject([{ enrollment_strength: 'hardware_attested' }]);
     expect(objectsIn(tpm)).toBe(before);
+    expect(await host.command(['renew'])).toMatchObject({ exitCode: 0 });
     const names = Object.keys(host.stateFiles()).sort();
     expect(names).toEqual(['enrollment.json', 'key-set.json', 'tpm-key.json']);
   });
 
-  it('goes on with its TPM alone: not with another, not without', async () => {
+  it('goes on with its TPM and key alone: not with another, not without', async () => {
     await takeIn(host.hardwareId.serial_number);
     expect(await enroll(withSecret, otherTpm, organizationSecret)).toMatchObject({ exitCode: 0 });
+    const before = host.stateFiles()['enrollment.json'];
+    // The new key could be anywhere.
+    const rekeyed = await host.command(['renew', '--rekey']);
+    expect(rekeyed.errors).toContain('renewal_needs_attestation');
+    expect(host.stateFiles()['enrollment.json']).toBe(before);
     const statusWith = async (keystore: object) => {
       host.configure({ keystore });
       return (await host.command(['status'])).output.toString();
