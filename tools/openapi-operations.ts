@@ -220,6 +220,11 @@ export const operations: Readonly<Record<string, Operation>> = {
     answer: users.jobAnswer,
     status: [200, 202],
   },
+  'GET /v1/admin/organization/events': {
+    summary: "The organization's own chain of events",
+    answer: log.organizationEventPage,
+    query: page,
+  },
   'GET /v1/admin/log': {
     summary: 'Search the system log',
     answer: log.logPage,
