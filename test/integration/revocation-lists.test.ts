@@ -1,6 +1,7 @@
 import { evictDurableObject, SELF } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { brokerWith } from './test-app.ts';
 import {
   brokerUrl,
   crlUrl,
@@ -246,6 +247,21 @@ describe('the address of a list', () => {
     expect(response.headers.get('Content-Type')).toBe('application/pkix-cert');
     expect(hexOf(await response.bytes())).toBe(hexOf(issuer.der));
     expect(response.headers.get('Cache-Control')).toBe('public, max-age=86400');
+  });
+
+  it('is alone at a host name of its own', async () => {
+    const pkiUrl = 'http://pki.test';
+    const elsewhere = await brokerWith({ PKI_URL: pkiUrl });
+    const ask = async (path: string) => {
+      const response = await elsewhere.fetch(`${pkiUrl}${path}`);
+      return response.status;
+    };
+    expect(await ask(`/crl/${issuerId}/1.crl`)).toBe(200);
+    expect(await ask(`/certificates/${issuerId}`)).toBe(200);
+    expect(await ask('/ocsp/MAA=')).toBe(200);
+    for (const path of ['/healthz', '/v1/key-set', '/v1/admin/log', '/crl', '/ocspx']) {
+      expect([path, await ask(path)]).toEqual([path, 404]);
+    }
   });
 
   it('is not one at the host name for client certificates', async () => {

@@ -1,21 +1,11 @@
-import {
-  createExecutionContext,
-  env,
-  evictDurableObject,
-  runInDurableObject,
-} from 'cloudflare:test';
+import { env, evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { problemDocument } from '@countersign/protocol/problem';
-import { BrokerClient, randomText, type TestClient } from '@countersign/testkit/broker-client';
+import { randomText, type TestClient } from '@countersign/testkit/broker-client';
 import { evidenceWithoutResponse, FakeDevice } from '@countersign/testkit/fake-device';
 import { firstBrokenRow } from '@countersign/testkit/verify-chain';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { IssuedChallenges } from '../../worker/src/challenge/issued-challenges.ts';
-import { PresentedCertificates } from '../../worker/src/challenge/presented-certificate.ts';
-import { readSettings } from '../../worker/src/config/settings.ts';
-import { SnapshotCache } from '../../worker/src/directory/snapshot-cache.ts';
-import { createApp } from '../../worker/src/http/app.ts';
-import { ClientCertificates } from '../../worker/src/mtls/client-certificate.ts';
 import { GroupCommit } from '../../worker/src/storage/group-commit.ts';
+import { brokerWith } from './test-app.ts';
 import { broker } from './test-broker.ts';
 import {
   inShard,
@@ -312,28 +302,7 @@ describe('a deployment', () => {
 
 describe('a broker that was started for another number of shards', () => {
   it('answers deployment_mismatch to everybody, and writes nothing', async () => {
-    const read = await readSettings({ ...env, SHARD_COUNT: String(shardCount + 1) });
-    if (!read.ok) throw new Error(`${read.setting} ${read.detail}`);
-    const { settings } = read;
-    const { deviceIdKeyFingerprint } = settings;
-    const app = createApp({
-      ...settings,
-      organization: organizationObject,
-      snapshots: new SnapshotCache(
-        (deployment, knownVersion) => organizationObject().snapshot(deployment, knownVersion),
-        { shardCount: settings.shardCount, deviceIdKeyFingerprint },
-      ),
-      presentedCertificates: new PresentedCertificates(),
-      clientCertificates: new ClientCertificates([settings.issuerCertificate]),
-      issuedChallenges: new IssuedChallenges(),
-      devices: env.DEVICE,
-      keys: env.KEY,
-    });
-    const misplaced = new BrokerClient({
-      fetch: async (url, init) => app.fetch(new Request(url, init), env, createExecutionContext()),
-      brokerUrl: env.BROKER_URL,
-      ownerToken: env.TEST_OWNER_TOKEN,
-    });
+    const misplaced = await brokerWith({ SHARD_COUNT: String(shardCount + 1) });
     const device = await FakeDevice.create();
     const transaction = randomText();
     const body = misplaced.evaluationBody(client, { transaction });

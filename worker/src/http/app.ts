@@ -20,12 +20,22 @@ export function requestIdOf(request: Request): string {
 /** The broker's HTTP interface. Whatever fails in a way without a code of its own is answered as `internal_error`. */
 export function createApp(broker: Broker): Hono {
   const app = new Hono();
-  const { mtlsUrl } = broker;
+  const { mtlsUrl, pkiUrl, brokerUrl } = broker;
   if (mtlsUrl !== undefined) {
     // Where browsers present certificates to whatever page asks, there is nothing but the one address that expects it.
     app.use(async (hono, next) => {
       const { url } = hono.req.raw;
       if (url.startsWith(`${mtlsUrl}/`) && hono.req.path !== mtlsEvidencePath) {
+        return refuseWithLog(hono.req.raw, requestIdOf(hono.req.raw))({ code: 'not_found' });
+      }
+      return await next();
+    });
+  }
+  if (pkiUrl !== brokerUrl) {
+    // An address for plain http: a token that somebody sends there by mistake is not answered as if that were right.
+    app.use(async (hono, next) => {
+      const { url } = hono.req.raw;
+      if (url.startsWith(`${pkiUrl}/`) && !/^\/(crl|ocsp|certificates)(\/|$)/.test(hono.req.path)) {
         return refuseWithLog(hono.req.raw, requestIdOf(hono.req.raw))({ code: 'not_found' });
       }
       return await next();
