@@ -261,6 +261,30 @@ describe('#33 over the network', () => {
     expect(renewal).toMatchObject({ status: '2', failInfo: '2', certificate: undefined });
   });
 
+  it('a certificate that was revoked is not renewed, nor its key enrolled again', async () => {
+    const serialNumber = 'C02SCEP0004';
+    const identity = makeScepIdentity();
+    const names = { challenge: await world.token({ serial_number: serialNumber }), serialNumber };
+    const { certificate } = await world.send(identity, names);
+    if (certificate === undefined) throw new Error('not enrolled');
+    const { subjectAltName = '', fingerprint256 } = new X509Certificate(certificate);
+    const deviceId = subjectAltName.replace(/^URI:urn:countersign:device:/, '');
+    const sha256 = Buffer.from(fingerprint256.replaceAll(':', ''), 'hex').toString('base64url');
+    await broker.client.revoke(deviceId, sha256);
+    const signer = { ...identity, certificate };
+    const other = makeScepIdentity();
+    for (const renewed of [identity, other]) {
+      const renewal = await world.send(renewed, {}, { messageType: '17', signer });
+      expect(renewal).toMatchObject({ status: '2', certificate: undefined });
+    }
+    const again = { challenge: await world.token({ serial_number: serialNumber }), serialNumber };
+    expect(await world.send(identity, again)).toMatchObject({
+      status: '2',
+      certificate: undefined,
+    });
+    expect(await world.send(other, again)).toMatchObject({ status: '0' });
+  });
+
   it('every refusal is an event, and whoever is wrong too often is not listened to', async () => {
     const identity = makeScepIdentity();
     const [serialNumber = ''] = serialNumbers.slice(4);

@@ -133,7 +133,7 @@ async function noteRefusal(
 ): Promise<void> {
   if (refusal === undefined) return;
   const { code, detail } = refusal;
-  logEvent('refused', {
+  logEvent('scep_refused', {
     request_id: requestId,
     integration_id: integrationId,
     transaction_id: transactionId,
