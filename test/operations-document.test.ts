@@ -112,7 +112,7 @@ describe('events of the broker', () => {
 
   it('are logged in no way that this test does not see', () => {
     const calls = texts.join('\n').match(/\bconsole\.\w+\(/g) ?? [];
-    expect(calls).toHaveLength(5);
+    expect(calls).toHaveLength(11);
   });
 });
 
