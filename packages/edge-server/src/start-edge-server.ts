@@ -1,5 +1,6 @@
 import { replaceFile } from './data-directory/durable-files.ts';
 import { readIssuers } from './data-directory/issuers.ts';
+import { signerAwaitsRoot } from './data-directory/keep-key-set-signer.ts';
 import { type DataDirectory, ensureDataDirectory } from './data-directory/open-data-directory.ts';
 import { readServedSettings, writeServedSettings } from './data-directory/served-settings.ts';
 import { EdgeServerError, errorText, systemErrorCode } from './edge-server-error.ts';
@@ -173,6 +174,13 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
       return { text, changedFrom };
     };
     keepServedSettings(data, options.pkiUrl, brokerUrl, log);
+    if (signerAwaitsRoot(data, nowMs)) {
+      log.write(
+        'warning',
+        'key_set_signer_ends',
+        `the key-set signer ends within a year: put ${data.paths.privateKey('root')} back for one start, which renews it`,
+      );
+    }
     // Read once more: now nobody else may change them.
     const tokenKeys = readTokenKeys(data.paths);
     const { text: configuration, changedFrom } = await configurationWith(tokenKeys, nowMs);

@@ -6,6 +6,12 @@ import type { DataDirectory } from './open-data-directory.ts';
 
 const renewBeforeMs = 365 * 86_400_000;
 
+/** Whether the certificate should be made again, and cannot be: the root's key is kept elsewhere. */
+export function signerAwaitsRoot(data: DataDirectory, nowMs: number): boolean {
+  const { notAfterMs } = parseOwnCertificate(data.certificatePem('key-set-signer'));
+  return nowMs >= notAfterMs - renewBeforeMs && !existsSync(data.paths.privateKey('root'));
+}
+
 /**
  * The key set's signer; its certificate is made again, with the same key, in the last year of its validity. Only the
  * root can do that: where its key is kept elsewhere, the certificate stays as it is.

@@ -1,12 +1,12 @@
 import { createPublicKey, verify, X509Certificate } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeBase64url } from '@countersign/protocol';
 import { keySetClaims } from '@countersign/protocol/key-set';
 import { describe, expect, it } from 'vitest';
 import { readPublicKeys } from '../rotation/token-key-files.ts';
 import { temporaryDirectory } from '../testing/temporary-directory.ts';
-import { keepKeySetSigner } from './keep-key-set-signer.ts';
+import { keepKeySetSigner, signerAwaitsRoot } from './keep-key-set-signer.ts';
 import { jwkThumbprint, keepKeySet } from './key-set.ts';
 import { ensureDataDirectory } from './open-data-directory.ts';
 
@@ -110,6 +110,18 @@ describe('the key set', () => {
     expect(changedFrom).toBeUndefined();
     expect(isSigned).toBe(true);
     expect(Date.parse(certificate.validTo)).toBeGreaterThan(later + 9 * yearMs);
+  });
+
+  it('keeps its signer as it is where the root is kept elsewhere, and says in its last year that it waits', async () => {
+    const { data } = await setUp();
+    const rootKey = data.paths.privateKey('root');
+    const later = nowMs + 9.5 * yearMs;
+    expect(signerAwaitsRoot(data, later)).toBe(false);
+    rmSync(rootKey);
+    expect(signerAwaitsRoot(data, nowMs)).toBe(false);
+    expect(signerAwaitsRoot(data, later)).toBe(true);
+    const stored = data.certificatePem('key-set-signer');
+    expect((await keepKeySetSigner(data, later)).certificatePem).toBe(stored);
   });
 
   it('cannot be numbered without the older one', async () => {
