@@ -36,6 +36,7 @@ import {
   pollManagement,
   readPollState,
 } from './poll-management.ts';
+import { beginResumption, readResumption, resumeWatching } from './resume-watching.ts';
 import { addScepChallenge } from './scep-challenges.ts';
 import { countWatched, findWatched, forgetDevice, watchDevice } from './watched-devices.ts';
 
@@ -83,7 +84,9 @@ export class IntegrationObject extends DurableObject<Environment> {
     });
     void state.blockConcurrencyWhile(async () => {
       await this.#alarm.readPending().catch(() => undefined);
-      const due = this.#store.read(nextPollMs);
+      const due = this.#store.read((sql) =>
+        readResumption(sql) === undefined ? nextPollMs(sql) : currentTimeMs(),
+      );
       if (due !== undefined && !isUnavailable(due))
         this.#alarm.ringBy(Math.max(due, currentTimeMs()));
     });
@@ -140,6 +143,18 @@ export class IntegrationObject extends DurableObject<Environment> {
       // A round that is under way may have passed the device's place already.
       watchDevice(sql, device.deviceId, device, asked, page === null ? round - 1 : round);
       this.#scheduleIn(sql);
+      return { ok: true } as const;
+    });
+  }
+
+  /** After an import: finds the devices that are to be watched, and watches them again. */
+  async resumeWatching(integrationId: string) {
+    const management = await this.#management.load(integrationId);
+    if (!management.ok) return management;
+    const pollIntervalMs = management.integration.poll_interval_seconds * 1000;
+    return await this.#store.write((sql) => {
+      beginResumption(sql, integrationId, currentTimeMs(), pollIntervalMs);
+      this.#alarm.ringBy(currentTimeMs());
       return { ok: true } as const;
     });
   }
@@ -245,13 +260,38 @@ export class IntegrationObject extends DurableObject<Environment> {
     if (isUnavailable(state)) return this.#alarm.ringBy(currentTimeMs() + retryAlarmMs);
     const { integration_id } = state;
     const management = await this.#management.load(integration_id);
-    if (management.ok) await this.#poll(integration_id, management);
-    else if (management.code === 'integration_not_found') return await this.#end();
+    if (management.ok) {
+      const resumed = await this.#resume(integration_id, management);
+      await this.#poll(integration_id, management);
+      if (resumed !== 'done') {
+        this.#alarm.ringBy(currentTimeMs() + (resumed === 'more' ? 500 : retryAlarmMs));
+      }
+    } else if (management.code === 'integration_not_found') return await this.#end();
     else log('management_not_polled', { integration_id, code: management.code });
     const due = this.#store.read(nextPollMs);
     if (due === undefined) return;
     const earliestMs = currentTimeMs() + (management.ok ? 500 : retryAlarmMs);
     this.#alarm.ringBy(isUnavailable(due) ? earliestMs : Math.max(due, earliestMs));
+  }
+
+  async #resume(integrationId: string, { integration }: Management) {
+    const { DEVICE, SHARD_COUNT } = this.env;
+    return await resumeWatching({
+      store: this.#store,
+      integrationId,
+      shardCount: Number(SHARD_COUNT),
+      pollIntervalMs: integration.poll_interval_seconds * 1000,
+      now: currentTimeMs,
+      listDevices: async (shard, after, limit) => {
+        try {
+          const device = DEVICE.get(DEVICE.idFromName(deviceObjectName(shard)));
+          return await device.listDevices(after, limit);
+        } catch (error) {
+          log('object_failed', { integration_id: integrationId, error: String(error) });
+          return { ok: false };
+        }
+      },
+    });
   }
 
   async #poll(integrationId: string, { integration, client }: Management): Promise<void> {
@@ -292,6 +332,7 @@ export class IntegrationObject extends DurableObject<Environment> {
         'inventory',
         'scep_challenges',
         'scep_transactions',
+        'resumption',
       ]) {
         sql.exec(`DELETE FROM ${table}`);
       }
@@ -331,7 +372,7 @@ export class IntegrationObject extends DurableObject<Environment> {
       const organization = ORGANIZATION.get(ORGANIZATION.idFromName(organizationObjectName));
       return await organization.findIntegration(integrationId);
     } catch (error) {
-      log('object_failed', { integration_id: integrationId, detail: String(error) });
+      log('object_failed', { integration_id: integrationId, error: String(error) });
       return storageUnavailable;
     }
   }

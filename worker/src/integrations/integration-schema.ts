@@ -56,4 +56,14 @@ export const integrationMigrations: readonly Migration[] = [
       CREATE INDEX scep_transactions_age ON scep_transactions (kept_at_ms);
     `,
   },
+  {
+    id: '003_resumption',
+    sql: `
+      CREATE TABLE resumption (
+        id INTEGER PRIMARY KEY,
+        shard INTEGER NOT NULL,
+        after TEXT NOT NULL
+      );
+    `,
+  },
 ];

@@ -1,10 +1,10 @@
 import { importBeginning, importEnd, importPage } from '@countersign/protocol/state';
 import { currentTimeMs } from '../../clock.ts';
 import { importStatePage } from '../../storage/import-page.ts';
-import { askObject, type Broker, deviceShard, keyShard } from '../broker.ts';
+import { askObject, type Broker, deviceShard, integrationObject, keyShard } from '../broker.ts';
 import { forAdmin } from '../for-admin.ts';
 import { readBody } from '../read-body.ts';
-import { logEvent } from '../route-context.ts';
+import { logEvent, type RouteContext } from '../route-context.ts';
 
 /**
  * Import of an export, into an organization in which nothing is stored yet. From its begin to its end no snapshot is
@@ -109,6 +109,17 @@ export const postImportEnd = forAdmin(importing, async (broker, context) => {
   );
   if (!ended.ok) return context.refuse(ended);
   await broker.snapshots.refresh(currentTimeMs());
+  await watchAgain(broker, context);
   logEvent('import_finished', { request_id: context.requestId, import_id: importId });
   return Response.json({ status: 'complete' });
 });
+
+/** Which devices a management is asked about is found out anew; one that cannot be begun now is in the log. */
+async function watchAgain(broker: Broker, { waitUntil }: RouteContext): Promise<void> {
+  const read = await broker.snapshots.read(currentTimeMs(), waitUntil);
+  if (!read.ok) return;
+  for (const id of read.snapshot.integrations.keys()) {
+    const resumed = await askObject(() => integrationObject(broker, id).resumeWatching(id));
+    if (!resumed.ok) logEvent('management_not_polled', { integration_id: id, code: resumed.code });
+  }
+}
