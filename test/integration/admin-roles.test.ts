@@ -39,6 +39,7 @@ const expected: Readonly<Record<string, string>> = {
   'POST /v1/admin/log-streams/:id/test': 'o a',
   'POST /v1/admin/log-streams/:id/resume': 'o a',
   'GET /v1/admin/checkpoints': everybody,
+  'GET /v1/admin/organization/events': everybody,
   'GET /v1/admin/self': everybody,
   'GET /v1/admin/admins': 'o a',
   'POST /v1/admin/admins': 'o',

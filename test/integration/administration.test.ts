@@ -1,24 +1,35 @@
-import { encodeBase64url } from '@countersign/protocol';
 import { adminTokenAnswer, issuerList, modeAnswer } from '@countersign/protocol/admin-access';
 import { integrationSecretAnswer } from '@countersign/protocol/admin-integrations';
 import { problemDocument } from '@countersign/protocol/problem';
-import { randomText, sha256Base64url, type TestClient } from '@countersign/testkit/broker-client';
+import { randomText, type TestClient } from '@countersign/testkit/broker-client';
 import { FakeDevice } from '@countersign/testkit/fake-device';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import * as z from 'zod/mini';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AdminRoute } from '../../worker/src/http/for-admin.ts';
 import { routes } from '../../worker/src/http/route-table.ts';
 import {
   asAdmin,
   createAdmin,
-  createIntegration,
   eventCount,
   eventsAfter,
   inventoryFile,
 } from './test-administration.ts';
 import { broker } from './test-broker.ts';
+import {
+  application,
+  certificatePathOf,
+  changes,
+  enrolledDevice,
+  letIssue,
+  newGroup,
+  newIntegration,
+  onlyIssuer,
+  post,
+  put,
+  remove,
+  someId,
+} from './test-changes.ts';
 import { sqlInOrganization } from './test-jobs.ts';
-import { organizationObject, shardOf, sqlInShard } from './test-objects.ts';
+import { organizationObject } from './test-objects.ts';
 import { newUser } from './test-users.ts';
 
 // What holds for all that administrators change: it is in the log, it happens once, and not while nothing may change.
@@ -26,192 +37,10 @@ import { newUser } from './test-users.ts';
 let client: TestClient;
 beforeAll(async () => {
   client = await broker.registerClient();
-  // What a stream would be sent to is nowhere.
-  vi.spyOn(globalThis, 'fetch').mockRejectedValue(new Error('no network'));
-});
-afterAll(() => {
-  vi.restoreAllMocks();
 });
 
 const codeOf = async (response: Response) =>
   response.ok ? 'ok' : problemDocument.parse(await response.json()).code;
-
-const someId = () =>
-  `t${randomText(8)
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]/g, '')}`;
-const application = { name: 'CRM', enforcement: 'enforce' };
-const put = (path: string, body: unknown) => broker.admin('PUT', path, body);
-const post = (path: string, body?: unknown) => broker.admin('POST', path, body);
-const remove = (path: string) => broker.admin('DELETE', path);
-
-const newIntegration = async () => (await createIntegration()).integration.integration_id;
-
-async function newGroup(): Promise<string> {
-  const id = someId();
-  await put(`/v1/admin/groups/${id}`, { name: 'Pilot', members: ['ada'] });
-  return id;
-}
-
-async function enrolledDevice(): Promise<FakeDevice> {
-  const device = await FakeDevice.create();
-  await broker.enroll(device);
-  return device;
-}
-
-async function certificatePathOf(device: FakeDevice): Promise<string> {
-  const sha256 = await crypto.subtle.digest('SHA-256', Uint8Array.from(device.certificate ?? []));
-  const fingerprint = encodeBase64url(new Uint8Array(sha256));
-  return `/v1/admin/devices/${device.deviceId}/certificates/${fingerprint}`;
-}
-
-const certificatePath = async () => await certificatePathOf(await enrolledDevice());
-
-async function newStream(): Promise<string> {
-  const input = { name: 'SIEM', url: 'https://siem.example.com/in', from: 'now' };
-  const response = await post('/v1/admin/log-streams', input);
-  const { stream } = z
-    .object({ stream: z.object({ stream_id: z.string() }) })
-    .parse(await response.json());
-  return stream.stream_id;
-}
-
-async function onlyIssuer(): Promise<string> {
-  const response = await broker.admin('GET', '/v1/admin/issuers');
-  const [issuer] = issuerList.parse(await response.json()).issuers;
-  return issuer?.issuer_id ?? '';
-}
-
-/** Has another issuer issue, as after a rollover; `undefined` takes it back. */
-const letIssue = (issuerId: string | undefined) =>
-  issuerId === undefined
-    ? sqlInOrganization("DELETE FROM settings WHERE name = 'issuers'")
-    : sqlInOrganization(
-        "INSERT OR REPLACE INTO settings (name, value) VALUES ('issuers', ?)",
-        JSON.stringify({ issuing: issuerId, retired: [] }),
-      );
-
-/** Makes the change of each route once. */
-const changes: Readonly<Record<string, () => Promise<Response>>> = {
-  'PUT /v1/admin/applications/:id': () => put(`/v1/admin/applications/${someId()}`, application),
-  'PUT /v1/admin/clients/:id': async () =>
-    put(`/v1/admin/clients/${someId()}`, {
-      name: 'SSO',
-      origins: ['https://sso.example.com'],
-      applications: [client.application],
-      authentication: {
-        method: 'client_secret',
-        secret_sha256: await sha256Base64url('secret'),
-      },
-    }),
-  'POST /v1/admin/enrollment-tokens': async () =>
-    post('/v1/admin/enrollment-tokens', {
-      hardware_id: (await FakeDevice.create()).hardwareId,
-      ttl_seconds: 60,
-    }),
-  'POST /v1/admin/devices/:id/revoke': async () => {
-    const { deviceId } = await enrolledDevice();
-    return await post(`/v1/admin/devices/${deviceId}/revoke`, {
-      reason: 'unspecified',
-      block: 'lost',
-    });
-  },
-  'POST /v1/admin/devices/:id/unblock': async () => {
-    const { deviceId } = await enrolledDevice();
-    const blocked = { reason: 'unspecified', block: 'lost' };
-    await post(`/v1/admin/devices/${deviceId}/revoke`, blocked);
-    return await post(`/v1/admin/devices/${deviceId}/unblock`);
-  },
-  'POST /v1/admin/devices/:id/certificates/:sha256/revoke': async () =>
-    post(`${await certificatePath()}/revoke`, { reason: 'keyCompromise' }),
-  'POST /v1/admin/devices/:id/certificates/:sha256/hold': async () =>
-    post(`${await certificatePath()}/hold`),
-  'POST /v1/admin/devices/:id/certificates/:sha256/release': async () => {
-    const path = await certificatePath();
-    await post(`${path}/hold`);
-    return await post(`${path}/release`);
-  },
-  'POST /v1/admin/devices/:id/enrollment-approvals/:sha256': async () => {
-    const { deviceId = '' } = await enrolledDevice();
-    const spki = crypto.getRandomValues(new Uint8Array(32));
-    await sqlInShard(
-      shardOf(deviceId),
-      'INSERT INTO enrollment_approvals (device_id, spki_sha256, requested_at_ms) VALUES (?, ?, ?)',
-      deviceId,
-      spki,
-      Date.now(),
-    );
-    return await post(
-      `/v1/admin/devices/${deviceId}/enrollment-approvals/${encodeBase64url(spki)}`,
-    );
-  },
-  'PUT /v1/admin/users/:id': () => put(`/v1/admin/users/${newUser()}`, { active: false }),
-  'POST /v1/admin/users/:id/revoke': () =>
-    post(`/v1/admin/users/${newUser()}/revoke`, { reason: 'unspecified' }),
-  'PUT /v1/admin/log/settings': () => put('/v1/admin/log/settings', { retention_days: 400 }),
-  'POST /v1/admin/log/rebuild': () => post('/v1/admin/log/rebuild'),
-  'POST /v1/admin/log-streams': () =>
-    post('/v1/admin/log-streams', {
-      name: 'SIEM',
-      url: 'https://siem.example.com/in',
-      from: 'now',
-    }),
-  'DELETE /v1/admin/log-streams/:id': async () =>
-    remove(`/v1/admin/log-streams/${await newStream()}`),
-  'POST /v1/admin/log-streams/:id/resume': async () =>
-    post(`/v1/admin/log-streams/${await newStream()}/resume`),
-  'POST /v1/admin/admins': () => post('/v1/admin/admins', { name: 'Ada', role: 'help_desk' }),
-  'PUT /v1/admin/admins/:id': async () => {
-    const { id } = await createAdmin('help_desk');
-    return await put(`/v1/admin/admins/${id}`, { name: 'Ada', role: 'read_only' });
-  },
-  'DELETE /v1/admin/admins/:id': async () => {
-    const { id } = await createAdmin('help_desk');
-    return await remove(`/v1/admin/admins/${id}`);
-  },
-  'POST /v1/admin/admins/:id/token': async () => {
-    const { id } = await createAdmin('help_desk');
-    return await post(`/v1/admin/admins/${id}/token`, {});
-  },
-  'PUT /v1/admin/mode': async () => {
-    await put('/v1/admin/mode', { read_only: true });
-    return await put('/v1/admin/mode', { read_only: false });
-  },
-  'POST /v1/admin/integrations': () => post('/v1/admin/integrations', inventoryFile),
-  'PUT /v1/admin/integrations/:id': async () =>
-    put(`/v1/admin/integrations/${await newIntegration()}`, { ...inventoryFile, name: 'Renamed' }),
-  'DELETE /v1/admin/integrations/:id': async () =>
-    remove(`/v1/admin/integrations/${await newIntegration()}`),
-  'POST /v1/admin/integrations/:id/secret': async () =>
-    post(`/v1/admin/integrations/${await newIntegration()}/secret`),
-  'PUT /v1/admin/integrations/:id/state': async () =>
-    put(`/v1/admin/integrations/${await newIntegration()}/state`, { state: { mode: 'all_users' } }),
-  'POST /v1/admin/integrations/:id/webhook-secret': async () =>
-    post(`/v1/admin/integrations/${await newIntegration()}/webhook-secret`),
-  'POST /v1/admin/integrations/:id/test-credentials': async () =>
-    post(`/v1/admin/integrations/${await newIntegration()}/test-credentials`),
-  'PUT /v1/admin/integrations/:id/inventory': async () =>
-    broker.request(`/v1/admin/integrations/${await newIntegration()}/inventory`, {
-      method: 'PUT',
-      headers: {
-        Authorization: `Bearer ${(await createAdmin('administrator')).token}`,
-        'Content-Type': 'text/csv',
-      },
-      body: 'serial_number,hardware_uuid,user\nC02ABC123,,\n',
-    }),
-  'PUT /v1/admin/groups/:id': () =>
-    put(`/v1/admin/groups/${someId()}`, { name: 'Pilot', members: ['ada'] }),
-  'DELETE /v1/admin/groups/:id': async () => remove(`/v1/admin/groups/${await newGroup()}`),
-  'POST /v1/admin/issuers/:id/activate': async () =>
-    post(`/v1/admin/issuers/${await onlyIssuer()}/activate`, {}),
-  'POST /v1/admin/issuers/:id/retire': async () => {
-    const id = await onlyIssuer();
-    await letIssue('A'.repeat(43));
-    const retired = await post(`/v1/admin/issuers/${id}/retire`, { override: true });
-    await letIssue(undefined);
-    return retired;
-  },
-};
 
 /** Tried where there is a whole state to import: in the conformance tests. */
 const elsewhere = [

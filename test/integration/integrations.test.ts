@@ -3,27 +3,27 @@ import {
   type IntegrationRequest,
   integrationAnswer,
   integrationChangeAnswer,
-  integrationDeletion,
   integrationImpact,
   inUseProblem,
   webhookSecretAnswer,
 } from '@countersign/protocol/admin-integrations';
-import { problemDocument } from '@countersign/protocol/problem';
 import { sha256Base64url, type TestClient } from '@countersign/testkit/broker-client';
 import type { FakeDevice } from '@countersign/testkit/fake-device';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import type * as z from 'zod/mini';
-import { DeviceObject } from '../../worker/src/device/device-object.ts';
 import { openSecret } from '../../worker/src/storage/sealed-secret.ts';
 import {
+  answerOf,
   createIntegration,
   eventCount,
   eventsAfter,
+  expectRefusal,
   inventoryFile,
+  issuedThrough,
+  setState,
 } from './test-administration.ts';
 import { broker } from './test-broker.ts';
-import { afterAlarm, jobWhen, sqlInOrganization } from './test-jobs.ts';
-import { organizationObject, shardCount, shardOf, sqlInShard } from './test-objects.ts';
+import { sqlInOrganization } from './test-jobs.ts';
+import { organizationObject } from './test-objects.ts';
 import { enrolledInShard, newUser } from './test-users.ts';
 
 // The life of a management integration: disabled, on trial, for all, deleted.
@@ -37,10 +37,6 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const travel = (seconds: number) => {
-  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 });
-};
-
 const jamf: IntegrationRequest = {
   name: 'Jamf',
   connection: {
@@ -49,39 +45,6 @@ const jamf: IntegrationRequest = {
     authentication: { method: 'client_credentials', client_id: 'countersign' },
   },
   credentials: { secret: 'correct horse battery staple' },
-};
-
-async function expectRefusal(response: Response, status: number, code: string) {
-  const text = await response.text();
-  const problem: unknown = JSON.parse(text);
-  expect([response.status, problemDocument.parse(problem).code, text]).toEqual([
-    status,
-    code,
-    text,
-  ]);
-  return { document: problemDocument.parse(problem), problem };
-}
-
-async function answerOf<Schema extends z.ZodMiniType>(response: Response, schema: Schema) {
-  if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
-  return schema.parse(await response.json());
-}
-
-const setState = (id: string, state: object, override?: boolean) =>
-  broker.admin('PUT', `/v1/admin/integrations/${id}/state`, {
-    state,
-    ...(override === undefined ? {} : { override }),
-  });
-
-/** The device's certificates, as if they had been issued through the integration. */
-const issuedThrough = async (device: FakeDevice, integrationId: string) => {
-  const shard = shardOf(device.deviceId);
-  await sqlInShard(
-    shard,
-    'UPDATE certificates SET integration_id = ? WHERE device_id = ?',
-    integrationId,
-    device.deviceId ?? '',
-  );
 };
 
 const decisionOf = async (device: FakeDevice, user: string) => {
@@ -352,73 +315,6 @@ describe('states', () => {
       integrationChangeAnswer,
     );
     expect(changed).toMatchObject({ changed: true, integration: { state: { mode: 'disabled' } } });
-  });
-});
-
-describe('deletion', () => {
-  const remove = (id: string) =>
-    broker.admin('DELETE', `/v1/admin/integrations/${id}?override=true`);
-
-  it('reaches every shard, and is complete when all have it on disk', async () => {
-    const { integration } = await createIntegration();
-    const id = integration.integration_id;
-    const devices = [await enrolledInShard(0), await enrolledInShard(6)];
-    for (const device of devices) await issuedThrough(device, id);
-    await setState(id, { mode: 'all_users' });
-
-    const { buryIntegration } = DeviceObject.prototype;
-    let isHeld = true;
-    vi.spyOn(DeviceObject.prototype, 'buryIntegration').mockImplementation(async function (
-      this: DeviceObject,
-      integrationId,
-    ) {
-      if (isHeld) throw new Error('the shard does not answer');
-      return await buryIntegration.call(this, integrationId);
-    });
-    const response = await remove(id);
-    expect(response.status).toBe(202);
-    const deletion = await answerOf(response, integrationDeletion);
-    expect(deletion).toMatchObject({ integration_id: id, status: 'pending' });
-    // Before any shard knows of it.
-    for (const device of devices) {
-      expect(await decisionOf(device, newUser())).toEqual([false, 'integration_deleted']);
-    }
-    expect(await broker.job(deletion.job_id)).toMatchObject({
-      kind: 'integration',
-      integration_id: id,
-      reason: 'deleted',
-      shards: { total: shardCount, reached: 0 },
-    });
-    isHeld = false;
-    travel(120);
-    await jobWhen(deletion.job_id, ({ shards }) => shards.reached === shards.total);
-    const done = await afterAlarm(deletion.job_id);
-    expect(done).toMatchObject({ status: 'complete' });
-    for (const device of devices) {
-      const rows = await sqlInShard(
-        shardOf(device.deviceId),
-        'SELECT DISTINCT status FROM certificates WHERE integration_id = ?',
-        id,
-      );
-      expect(rows).toEqual([{ status: 'revoked' }]);
-    }
-    const again = await remove(id);
-    expect(again.status).toBe(200);
-    expect(await again.json()).toEqual({ ...deletion, status: 'complete' });
-    const shown = await broker.admin('GET', `/v1/admin/integrations/${id}`);
-    await expectRefusal(shown, 404, 'integration_not_found');
-  });
-
-  it('asked for twenty times at once is one', async () => {
-    const { integration } = await createIntegration();
-    const before = await eventCount();
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, () => remove(integration.integration_id)),
-    );
-    const jobs = await Promise.all(answers.map((answer) => answerOf(answer, integrationDeletion)));
-    expect(new Set(jobs.map(({ job_id }) => job_id)).size).toBe(1);
-    const events = await eventsAfter(before);
-    expect(events.map(({ event_type }) => event_type)).toEqual(['admin.integration.delete']);
   });
 });
 

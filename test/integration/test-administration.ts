@@ -3,9 +3,12 @@ import {
   type IntegrationRequest,
   integrationSecretAnswer,
 } from '@countersign/protocol/admin-integrations';
+import { problemDocument } from '@countersign/protocol/problem';
+import type { FakeDevice } from '@countersign/testkit/fake-device';
+import { expect } from 'vitest';
 import * as z from 'zod/mini';
 import { broker } from './test-broker.ts';
-import { organizationObject } from './test-objects.ts';
+import { organizationObject, shardOf, sqlInShard } from './test-objects.ts';
 
 /** Administrators of each role, integrations, and the organization's log, as tests need them. */
 
@@ -70,3 +73,36 @@ export async function eventCount(): Promise<number> {
   if (!page.ok) throw new Error(page.code);
   return page.head.count;
 }
+
+export async function expectRefusal(response: Response, status: number, code: string) {
+  const text = await response.text();
+  const problem: unknown = JSON.parse(text);
+  expect([response.status, problemDocument.parse(problem).code, text]).toEqual([
+    status,
+    code,
+    text,
+  ]);
+  return { document: problemDocument.parse(problem), problem };
+}
+
+export async function answerOf<Schema extends z.ZodMiniType>(response: Response, schema: Schema) {
+  if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
+  return schema.parse(await response.json());
+}
+
+export const setState = (id: string, state: object, override?: boolean) =>
+  broker.admin('PUT', `/v1/admin/integrations/${id}/state`, {
+    state,
+    ...(override === undefined ? {} : { override }),
+  });
+
+/** The device's certificates, as if they had been issued through the integration. */
+export const issuedThrough = async (device: FakeDevice, integrationId: string) => {
+  const shard = shardOf(device.deviceId);
+  await sqlInShard(
+    shard,
+    'UPDATE certificates SET integration_id = ? WHERE device_id = ?',
+    integrationId,
+    device.deviceId ?? '',
+  );
+};

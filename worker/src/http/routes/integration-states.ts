@@ -5,10 +5,9 @@ import type { OrganizationSnapshot } from '../../directory/organization-snapshot
 import { completeAt, currentSnapshot, showChange } from '../answer-change.ts';
 import { askObject, type Broker } from '../broker.ts';
 import { countCertificates } from '../count-certificates.ts';
-import { type AdminContext, forAdmin } from '../for-admin.ts';
+import { forAdmin } from '../for-admin.ts';
 import type { Problem } from '../problem.ts';
 import { readBody } from '../read-body.ts';
-import { logEvent } from '../route-context.ts';
 import { integrationProblem } from './integrations.ts';
 
 /** The states of an integration, and its end: whoever would be locked out is named before it happens. */
@@ -92,11 +91,7 @@ export const putIntegrationState = forAdmin(
   },
 );
 
-async function refuseWhileInUse(
-  broker: Broker,
-  context: AdminContext,
-  id: string,
-): Promise<Problem | undefined> {
+async function refuseWhileInUse(broker: Broker, id: string): Promise<Problem | undefined> {
   const snapshot = await currentSnapshot(broker);
   if (snapshot === undefined) return { code: 'snapshot_unavailable' };
   const integration = snapshot.integrations.get(id);
@@ -104,11 +99,6 @@ async function refuseWhileInUse(
   if (integration === undefined || integration.state.mode === 'disabled') return undefined;
   const found = await findImpact(broker, snapshot, id);
   if (!found.ok) return { code: found.code };
-  logEvent('integration_deletion_examined', {
-    request_id: context.requestId,
-    integration_id: id,
-    live_certificates: found.impact.live_certificates,
-  });
   return isInUse(found.impact) ? inUse(found.impact) : undefined;
 }
 
@@ -134,7 +124,7 @@ export const deleteIntegration = forAdmin(
       });
     }
     const isOverride = override === 'true';
-    const problem = isOverride ? undefined : await refuseWhileInUse(broker, context, id);
+    const problem = isOverride ? undefined : await refuseWhileInUse(broker, id);
     if (problem !== undefined) return context.refuse(problem);
     const deleted = await askObject(() =>
       broker
