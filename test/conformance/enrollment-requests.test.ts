@@ -192,7 +192,13 @@ certificatePolicies = 1.2.3.4
     const [a, b] = [view('wished.pem', wished), view('plain.pem', plain)];
     const keyIdentifier = 'X509v3 Subject Key Identifier';
     const comparable = ({ extensions }: typeof a) =>
-      [...extensions].filter(([name]) => name !== keyIdentifier);
+      [...extensions]
+        .filter(([name]) => name !== keyIdentifier)
+        // Which list a certificate would be on follows from its serial number.
+        .map(([name, { value, ...rest }]) => [
+          name,
+          { ...rest, value: value.replace(/\/\d+\.crl$/, '/shard.crl') },
+        ]);
     expect(comparable(a)).toEqual(comparable(b));
     expect(a.field('Subject:')).toBe(b.field('Subject:'));
     expect(a.field('Issuer:')).toBe(b.field('Issuer:'));

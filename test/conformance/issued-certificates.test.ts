@@ -65,6 +65,8 @@ const purposes = 'X509v3 Extended Key Usage';
 const names = 'X509v3 Subject Alternative Name';
 const subjectKey = 'X509v3 Subject Key Identifier';
 const issuerKey = 'X509v3 Authority Key Identifier';
+const distributionPoints = 'X509v3 CRL Distribution Points';
+const informationAccess = 'Authority Information Access';
 const critical = (value: string) => ({ isCritical: true, value });
 const plain = (value: string) => ({ isCritical: false, value });
 const dayMs = 86_400_000;
@@ -102,6 +104,7 @@ describe.each(kinds)('a device certificate for %s', (kind) => {
 
   it('has the extensions of the profile and no others', () => {
     const allowed = [constraints, keyUsage, purposes, names, subjectKey, issuerKey];
+    allowed.push(distributionPoints, informationAccess);
     expect([...view(kind).extensions.keys()].sort()).toEqual(allowed.sort());
     expect(extension(kind, constraints)).toEqual(critical('CA:FALSE'));
     expect(extension(kind, keyUsage)).toEqual(critical('Digital Signature'));
@@ -111,6 +114,21 @@ describe.each(kinds)('a device certificate for %s', (kind) => {
     const authority = extension(kind, issuerKey);
     expect(authority?.isCritical).toBe(false);
     expect(authority?.value.replace(/^keyid:/, '')).toBe(keyIdentifier('issuer'));
+    const places = extension(kind, distributionPoints);
+    expect(places?.isCritical).toBe(false);
+    // One list of sixteen, by the last octet of the serial number.
+    const serialNumber = Buffer.from(
+      new X509Certificate(certificates.get(kind) ?? '').serialNumber,
+      'hex',
+    );
+    const shard = (serialNumber.at(-1) ?? 0) % 16;
+    expect(places?.value).toMatch(
+      new RegExp(`URI:${broker.client.brokerUrl}/crl/[\\w-]{43}/${shard}\\.crl$`),
+    );
+    const access = extension(kind, informationAccess);
+    expect(access?.isCritical).toBe(false);
+    expect(access?.value).toContain(`OCSP - URI:${broker.client.brokerUrl}/ocsp`);
+    expect(access?.value).toContain(`CA Issuers - URI:${broker.client.brokerUrl}/certificates/`);
   });
 
   it('is accepted by openssl as a TLS client, and for no other purpose', () => {
