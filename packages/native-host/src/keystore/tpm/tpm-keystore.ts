@@ -78,6 +78,16 @@ export class TpmKeyStore implements KeyStore {
   }
 }
 
+/** What a TPM says of a key that another has made, or that was changed since. */
+const notItsKey: readonly (number | undefined)[] = [
+  responseCodes.integrity,
+  responseCodes.size,
+  responseCodes.value,
+  responseCodes.type,
+  responseCodes.attributes,
+  responseCodes.insufficient,
+];
+
 /** @param from what to name when the TPM does not know the key */
 export async function loadUnderStorageKey(
   tpm: Tpm,
@@ -88,10 +98,10 @@ export async function loadUnderStorageKey(
   try {
     return await tpm.load(storage, blob);
   } catch (error) {
-    if (!(error instanceof TpmError) || error.responseCode !== responseCodes.integrity) throw error;
+    if (!(error instanceof TpmError) || !notItsKey.includes(error.responseCode)) throw error;
     throw new TpmError(
       'key_damaged',
-      `${from} holds a key of another TPM, or this one was cleared since`,
+      `${from} holds a key of another TPM, this one was cleared since, or the file is damaged`,
     );
   } finally {
     await tpm.flush(storage);

@@ -7,6 +7,7 @@ import {
 } from '../../testing/fake-transport.ts';
 import { hierarchy, type Tpm } from './tpm.ts';
 import { TpmError } from './tpm-error.ts';
+import { loadUnderStorageKey } from './tpm-keystore.ts';
 import { storageKey } from './tpm-templates.ts';
 import { useTpm } from './use-tpm.ts';
 
@@ -119,6 +120,33 @@ describe('what a TPM refuses with', () => {
   it('is an answer that is cut off, too', async () => {
     const { result } = await use(primary, onPrimary(Buffer.from('80000001', 'hex')));
     expect(result).toMatchObject({ ok: false, reason: 'keystore_tpm_failed' });
+  });
+});
+
+describe('a key that the TPM does not take', () => {
+  const use = (responseCode: number) => {
+    const transport = new FakeTransport(({ code }) => {
+      if (code === createPrimary) return answerOf(publicArea, handle);
+      return code === load ? responseCode : undefined;
+    });
+    const blob = { publicArea, privatePart: publicArea };
+    return useTpm(
+      settings,
+      (tpm) => loadUnderStorageKey(tpm, blob, 'FILE'),
+      async () => transport,
+    );
+  };
+
+  it.each([0x1df, 0x1d5, 0x2c4, 0x2c2, 0x2ca, 0x1da])('is damaged, by response code %i', async (responseCode) => {
+    expect(await use(responseCode)).toMatchObject({
+      reason: 'key_damaged',
+      detail: expect.stringContaining('FILE holds a key of another TPM'),
+    });
+  });
+
+  it('is not to blame when the TPM is locked or has no room', async () => {
+    expect(await use(0x921)).toMatchObject({ reason: 'keystore_tpm_locked' });
+    expect(await use(0x902)).toMatchObject({ reason: 'keystore_tpm_failed' });
   });
 });
 
