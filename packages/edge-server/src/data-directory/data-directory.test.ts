@@ -145,7 +145,7 @@ describe('an existing data folder', () => {
     expect(contents()).toEqual(before);
   });
 
-  it.each(necessary.filter((name) => name !== 'issuers.json'))(
+  it.each(necessary.filter((name) => !['issuers.json', 'keys/scep-ra.pem'].includes(name)))(
     'is refused without %s, which is not made again',
     async (name) => {
       const { directory } = await created();
@@ -214,6 +214,9 @@ describe('an existing data folder', () => {
     expect(await after(9 * 365 + 200)).toBe(last);
     writeFileSync(path, 'damaged');
     expect(parsed(await after(1)).subjectPublicKey.kind).toBe('rsa');
+    // A key that may have leaked is removed; another one takes its place.
+    rmSync(data.paths.scepRaKey);
+    expect(new X509Certificate(await after(1)).publicKey.equals(key)).toBe(false);
   });
 
   it('has every open file named, with the command that closes it', async () => {

@@ -1,5 +1,5 @@
 import { createHash, type KeyObject } from 'node:crypto';
-import { readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { decodeBase64url } from '@countersign/protocol';
 import { EdgeServerError } from '../edge-server-error.ts';
@@ -13,7 +13,7 @@ import { type Issuers, readIssuers } from './issuers.ts';
 import { type CertificateName, type DataPaths, dataPaths, type PrivateKeyName } from './layout.ts';
 import { parseOwnCertificate } from './make-certificates.ts';
 import { readP256Key } from './private-key.ts';
-import { keepScepRaCertificates } from './scep-ra.ts';
+import { keepScepRaCertificates, makeScepRaKey } from './scep-ra.ts';
 
 /** A data folder that was found complete and consistent. */
 export type DataDirectory = {
@@ -115,6 +115,8 @@ export async function ensureDataDirectory(
   const paths = dataPaths(absolute);
   adoptOlderTokenKeys(paths, nowMs);
   adoptOlderFolder(paths);
+  // Whoever fears that it has leaked removes it.
+  if (existsSync(paths.issuers)) makeScepRaKey(paths);
   checkDataDirectory(absolute);
   const deployment = parseDeployment(readFileSync(paths.deployment, 'utf8'), paths.deployment);
   assertDeploymentFits(paths, deployment, settings.shardCount);
