@@ -76,6 +76,8 @@ export class ReportObject extends DurableObject<Environment> {
     const taken = await this.#store.write((sql) => {
       const nowMs = currentTimeMs();
       const result = takeInRows(sql, batch, nowMs, keepFromMs(sql, nowMs));
+      // Here too: an object that is always begun anew for its next rows may never come to its alarm.
+      removeOldEvents(sql, nowMs);
       this.#schedule(sql, nowMs);
       return result;
     });

@@ -83,6 +83,27 @@ describe('searchLog', () => {
     expect(pages).toEqual(whole);
   });
 
+  it.each<[string, Partial<LogSearch>, RegExp]>([
+    ['a user', { user: 'ada', order: 'newest' }, /events_by_user/],
+    ['a user by arrival', { user: 'ada' }, /events_by_user/],
+    ['a device', { device_id: 'd1', order: 'oldest' }, /events_by_device/],
+    ['a serial number', { serial_number: '0a' }, /events_by_serial/],
+    ['a rare type', { event_type: 'pki.cert.revoke', order: 'newest' }, /events_beside_decisions/],
+    ['a time', { sinceMs: 5, untilMs: 9, order: 'newest' }, /events_by_time/],
+    ['what came since, by arrival', { sinceMs: 5 }, /SCAN events$/],
+  ])('finds %s without sorting all that fits', (_, search, plan) => {
+    const plans: string[] = [];
+    const exec: SqlStorage['exec'] = (query, ...bindings) => {
+      const rows = sql.exec<{ detail: string }>(`EXPLAIN QUERY PLAN ${query}`, ...bindings);
+      plans.push(...rows.toArray().map(({ detail }) => detail));
+      return sql.exec(query, ...bindings);
+    };
+    searchLog({ exec } as SqlStorage, 'g', { ...all, ...search });
+    expect(plans[0]).toMatch(plan);
+    const isSorted = plans.some((detail) => detail.includes('TEMP B-TREE'));
+    expect(isSorted).toBe(search.order === undefined && search.sinceMs === undefined);
+  });
+
   it('misses nothing that comes late, by arrival', () => {
     const late = reportOf([{ at: 100 }, { at: 200 }]);
     const first = searchLog(late, 'g', all);
