@@ -34,7 +34,7 @@ export const scepTexts = {
   },
   scep_signer_mismatch: {
     administrator:
-      'The SCEP message was signed by a key that it may not be signed by: a request for a new certificate by the key in it, a renewal by the key of a certificate of this broker.',
+      'The SCEP message was signed by a key that it may not be signed by: a request for a new certificate by the key in it, a renewal by the key of a certificate of the same device.',
     person: askSupport,
   },
   scep_request_invalid: {

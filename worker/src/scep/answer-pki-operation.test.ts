@@ -272,6 +272,23 @@ describe('a RenewalReq', () => {
     expect(world.renewed).toMatchObject([{ rekey: undefined }, { via: 'scep' }]);
   });
 
+  it('may come as a PKCSReq with a challenge, for the device whose certificate signs it alone', async () => {
+    const signer = await enrolled();
+    await world.giveChallenge('again', { serialNumber: 'C02ABC' });
+    await world.giveChallenge('of another', { serialNumber: 'C02XYZ' });
+    const request = (text: string) => messageOf({ challenge: text }, { signer }, other);
+    const foreign = await outcomeOf(request('of another'));
+    expect(foreign).toMatchObject({ code: 'scep_signer_mismatch', issued: 1 });
+    const { body } = await world.certRep(request('again'));
+    expect(keyIn(openCertRep(body, device).certificate)).toBe(spkiOf(other));
+    world.onRecord.clear();
+    await world.giveChallenge('later', { serialNumber: 'C02ABC' });
+    expect(await outcomeOf(request('later'))).toMatchObject({
+      code: 'certificate_not_found',
+      issued: 2,
+    });
+  });
+
   it('#33 signed under a certificate of its own making, of another authority, or none on record, is refused', async () => {
     const foreign = await FakeScepWorld.create();
     await foreign.giveChallenge(challenge, { serialNumber: 'C02ABC' });

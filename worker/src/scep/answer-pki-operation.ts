@@ -1,14 +1,12 @@
 import { decodeBase64url, type ProblemCode } from '@countersign/protocol';
-import { parseCertificate, readDeviceUri } from '@countersign/x509';
-import { shardOfId } from '../device/placement.ts';
 import { enrollDevice } from '../enrollment/enroll-device.ts';
-import { sha256 } from '../enrollment/proven-key.ts';
 import { renewDevice } from '../enrollment/renew-device.ts';
 import { authorizeRequest, transactionOf } from './authorize-request.ts';
 import { buildFailure, buildSuccess, type FailInfo, failInfo } from './cert-rep.ts';
 import { type MessageIdentity, type PkiMessage, parsePkiMessage } from './pki-message.ts';
 import { readScepRequest, type ScepRequest } from './read-request.ts';
 import type { ScepContext, ScepRefusal } from './scep-context.ts';
+import { examineSigner, placeOfSigner } from './signer-certificate.ts';
 
 /** RFC 8894 section 3.2.1.2. Every other type is refused: what is not served here is not parsed any further. */
 const messageType = { renewalReq: '17', pkcsReq: '19' } as const;
@@ -104,16 +102,18 @@ function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
   return one.length === other.length && one.every((byte, i) => byte === other[i]);
 }
 
-/** PKCSReq: signed by the very key that is to be certified; permitted by its challenge. */
+/**
+ * PKCSReq: permitted by its challenge, and signed by the very key that is to be certified; or, as some clients renew, by
+ * that of a certificate in good standing of the same device.
+ */
 async function enroll(
   context: ScepContext,
   message: PkiMessage,
   request: ScepRequest,
 ): Promise<Issued> {
-  if (!sameBytes(message.signer.subjectPublicKey.spki, request.spki)) {
-    const detail = 'signed by another key than the one in the request';
-    return { ok: false, code: 'scep_signer_mismatch', detail };
-  }
+  const isOwnSigner = sameBytes(message.signer.subjectPublicKey.spki, request.spki);
+  const signer = isOwnSigner ? undefined : await placeOfSigner(context, message.signer);
+  if (signer?.ok === false) return signer;
   const transaction = await transactionOf(message, request);
   const taken = await context.take(transaction);
   if (!taken.ok) return taken;
@@ -121,6 +121,14 @@ async function enroll(
   if (!authorized.ok) return authorized;
   const { device, permit } = authorized;
   const { deviceId } = device;
+  if (signer !== undefined) {
+    const examined = await examineSigner(context, signer);
+    if (!examined.ok) return examined;
+    if (signer.deviceId !== deviceId) {
+      const detail = 'signed under the certificate of another device';
+      return { ok: false, code: 'scep_signer_mismatch', detail };
+    }
+  }
   const asked = { transactionId: message.transactionId, csr: request.csr };
   const issue = async (): Promise<Issued> => {
     const enrolled = await enrollDevice(context.enrollment, {
@@ -152,46 +160,37 @@ async function renew(
   request: ScepRequest,
 ): Promise<Issued> {
   const { signer } = message;
-  const parsed = parseCertificate(signer.der);
-  const deviceId = parsed.ok ? readDeviceUri(parsed.value) : parsed;
-  const { enrollment, integration } = context;
-  const shard = deviceId.ok ? shardOfId(deviceId.value, enrollment.shardCount) : undefined;
-  if (!deviceId.ok || shard === undefined) {
-    const detail = 'signed under a certificate that is not of this broker';
-    return { ok: false, code: 'scep_signer_mismatch', detail };
-  }
+  const place = await placeOfSigner(context, signer);
+  if (!place.ok) return place;
   const transaction = {
     ...(await transactionOf(message, request)),
     challengeSha256: undefined,
   };
   const taken = await context.take(transaction);
   if (!taken.ok) return taken;
+  const { deviceId, shard, certificateSha256 } = place;
   let isOnRecord = false;
   const renewed = await renewDevice(
     {
-      ...enrollment,
-      examineRenewal: async (place, asked) => {
-        const examined = await enrollment.examineRenewal(place, asked);
-        if (examined.ok && examined.integrationId !== integration.integration_id) {
-          const detail = 'the certificate is of another integration';
-          return { ok: false, code: 'enrollment_not_allowed', detail };
-        }
+      ...context.enrollment,
+      examineRenewal: async () => {
+        const examined = await examineSigner(context, place);
         isOnRecord = examined.ok;
         return examined;
       },
     },
     {
-      deviceId: deviceId.value,
+      deviceId,
       shard,
-      certificateSha256: await sha256(signer.der),
+      certificateSha256,
       rekey: sameBytes(signer.subjectPublicKey.spki, request.spki)
         ? undefined
         : { subjectPublicKeyInfo: request.spki, spkiSha256: request.spkiSha256 },
       via: 'scep',
     },
   );
-  if (!renewed.ok) return isOnRecord ? { ...renewed, deviceId: deviceId.value } : renewed;
-  return await keepAndAnswer(context, transaction, renewed.answer.certificate, deviceId.value);
+  if (!renewed.ok) return isOnRecord ? { ...renewed, deviceId } : renewed;
+  return await keepAndAnswer(context, transaction, renewed.answer.certificate, deviceId);
 }
 
 async function keepAndAnswer(
