@@ -1,8 +1,8 @@
 import type { ProblemCode } from './reason-codes.ts';
-import type { ReasonText } from './reason-text.ts';
+import { askSupport, type ReasonText } from './reason-text.ts';
 
 const notManaged =
-  'This device is not managed by your company. Enroll it in device management, or contact your administrator.';
+  'This device is not managed by your company. Ask your IT support to add it to device management, and try again.';
 const later = 'Your device could not be checked right now. Try again in a few minutes.';
 
 /** What a device management says, or that it says nothing. */
@@ -40,6 +40,6 @@ export const integrationTexts = {
   webhook_authentication_failed: {
     administrator:
       "The request does not have the integration's webhook secret, or the integration has none.",
-    person: 'This address is for device management alone.',
+    person: askSupport,
   },
 } satisfies Partial<Record<ProblemCode, ReasonText>>;
