@@ -193,7 +193,8 @@ async function lookUp(context: PollContext, device: WatchedDevice): Promise<void
     return 'ended';
   });
   if (isUnavailable(verdict) || verdict === 'met') return;
-  log(verdict === 'held' ? 'management_loss_held' : 'device_missed', { device_id, verdict });
+  if (verdict === 'held') log('management_loss_held', { device_id });
+  else log('device_missed', { device_id, verdict });
   if (verdict === 'ended') await end(context, device_id);
 }
 
