@@ -137,12 +137,15 @@ describe('a key that the TPM does not take', () => {
     );
   };
 
-  it.each([0x1df, 0x1d5, 0x2c4, 0x2c2, 0x2ca, 0x1da])('is damaged, by response code %i', async (responseCode) => {
-    expect(await use(responseCode)).toMatchObject({
-      reason: 'key_damaged',
-      detail: expect.stringContaining('FILE holds a key of another TPM'),
-    });
-  });
+  it.each([0x1df, 0x1d5, 0x2c4, 0x2c2, 0x2ca, 0x1da])(
+    'is damaged, by response code %i',
+    async (responseCode) => {
+      expect(await use(responseCode)).toMatchObject({
+        reason: 'key_damaged',
+        detail: expect.stringContaining('FILE holds a key of another TPM'),
+      });
+    },
+  );
 
   it('is not to blame when the TPM is locked or has no room', async () => {
     expect(await use(0x921)).toMatchObject({ reason: 'keystore_tpm_locked' });
