@@ -7,6 +7,7 @@ import {
   askedIdentityOf,
   countWatched,
   dueLookUps,
+  findMissed,
   forgetDevice,
   identityOf,
   lookUpBy,
@@ -171,6 +172,8 @@ async function lookUp(context: PollContext, device: WatchedDevice): Promise<void
   }
   const record = pickRecord(found.value, identityOf(device));
   const verdict = await store.write((sql): 'met' | 'missed' | 'ended' | 'held' => {
+    // As it is now: while the management was asked, the device may have been met, or have enrolled again.
+    const { missed, missed_at_ms } = findMissed(sql, device_id) ?? device;
     if (record?.managed === true) {
       markMet(sql, record, device.round);
       // A record that spells things in another way is the device's all the same.
@@ -178,9 +181,8 @@ async function lookUp(context: PollContext, device: WatchedDevice): Promise<void
       return 'met';
     }
     const againAtMs = now() + confirmAfterMs(pollIntervalMs);
-    const isSecond =
-      device.missed >= 1 && now() >= device.missed_at_ms + confirmAfterMs(pollIntervalMs);
-    if (device.missed === 0) markMissed(sql, device_id, now(), againAtMs);
+    const isSecond = missed >= 1 && now() >= missed_at_ms + confirmAfterMs(pollIntervalMs);
+    if (missed === 0) markMissed(sql, device_id, now(), againAtMs);
     if (!isSecond) {
       postpone(sql, device_id, againAtMs);
       return 'missed';
@@ -201,7 +203,10 @@ async function lookUp(context: PollContext, device: WatchedDevice): Promise<void
 async function end({ store, endManagement, log }: PollContext, deviceId: string): Promise<void> {
   if (!(await endManagement(deviceId))) return;
   log('management_ended', { device_id: deviceId });
-  await store.write((sql) => forgetDevice(sql, deviceId));
+  // Not one that has enrolled again meanwhile.
+  await store.write((sql) => {
+    if ((findMissed(sql, deviceId)?.missed ?? 0) > 0) forgetDevice(sql, deviceId);
+  });
 }
 
 function postpone(sql: SqlStorage, deviceId: string, atMs: number | null): void {

@@ -119,6 +119,18 @@ export function markMissed(
   );
 }
 
+export function findMissed(
+  sql: SqlStorage,
+  deviceId: string,
+): Pick<WatchedDevice, 'missed' | 'missed_at_ms'> | undefined {
+  return sql
+    .exec<Pick<WatchedDevice, 'missed' | 'missed_at_ms'>>(
+      'SELECT missed, missed_at_ms FROM watched_devices WHERE device_id = ?',
+      deviceId,
+    )
+    .toArray()[0];
+}
+
 export function lookUpBy(sql: SqlStorage, deviceId: string, atMs: number): void {
   sql.exec(
     `UPDATE watched_devices SET look_up_at_ms = min(coalesce(look_up_at_ms, ?1), ?1)
