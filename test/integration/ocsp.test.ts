@@ -84,6 +84,26 @@ describe('OCSP', () => {
     expect(asked).toHaveBeenCalledTimes(3);
   });
 
+  it('#43 answers a POST from what is ready too, but not after a change anywhere', async () => {
+    const serialNumber = newSerialNumber(3);
+    await publish(3, standing(serialNumber));
+    const request = await ocspRequest([serialNumber]);
+    const asked = countAsked();
+    const first = await postOcsp(request);
+    const again = await postOcsp(request);
+    expect(hexOf(await again.bytes())).toBe(hexOf(await first.bytes()));
+    const headers = (response: Response) => ({
+      ...Object.fromEntries(response.headers),
+      'x-request-id': undefined,
+    });
+    expect(headers(again)).toEqual(headers(first));
+    expect(asked).toHaveBeenCalledTimes(1);
+    await publish(3, standing(serialNumber, isRevoked));
+    expect(await statusesOf(await postOcsp(request), [serialNumber])).toEqual(['revoked']);
+    expect(await statusesOf(await getOcsp(request), [serialNumber])).toEqual(['revoked']);
+    expect(asked).toHaveBeenCalledTimes(2);
+  });
+
   it('answers each form of a question in that form', async () => {
     const serialNumber = newSerialNumber(4);
     await publish(4, standing(serialNumber));

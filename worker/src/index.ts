@@ -8,7 +8,7 @@ import { EnrollmentThrottle } from './enrollment/enrollment-throttle.ts';
 import { createApp, requestIdOf } from './http/app.ts';
 import { finish } from './http/finish.ts';
 import { problemResponse } from './http/problem.ts';
-import { ReadyResponses } from './http/ready-responses.ts';
+import { isShortQuestion, ReadyResponses } from './http/ready-responses.ts';
 import { logEvent } from './http/route-context.ts';
 import { ClientCertificates } from './mtls/client-certificate.ts';
 import { prepareOcspIssuers } from './revocation/ocsp-issuers.ts';
@@ -82,11 +82,17 @@ async function loadApp(environment: Environment): Promise<App | Response> {
 
 export default {
   async fetch(request, environment, context): Promise<Response> {
-    const ready = readyResponses.find(request, currentTimeMs());
+    let asked: Request = request;
+    let ready = readyResponses.find(request, currentTimeMs());
+    if (ready === undefined && isShortQuestion(request)) {
+      const body = await request.bytes();
+      ready = readyResponses.findPosted(request.url, body, currentTimeMs());
+      asked = new Request(request, { body });
+    }
     if (ready !== undefined) return ready;
     const loaded = await loadApp(environment);
     const response =
-      loaded instanceof Response ? loaded : await loaded.fetch(request, environment, context);
-    return finish(response, requestIdOf(request));
+      loaded instanceof Response ? loaded : await loaded.fetch(asked, environment, context);
+    return finish(response, requestIdOf(asked));
   },
 } satisfies ExportedHandler<Environment>;

@@ -84,9 +84,13 @@ export async function postOcsp(broker: Broker, context: RouteContext): Promise<R
       detail: `at most ${maxOcspRequestBytes} bytes`,
     });
   }
+  const { changes } = broker.readyAnswers;
   const answer = await answerFor(broker, context, body);
-  // A POST's answer is kept by nobody (RFC 5019 section 6 has caches in mind that see a GET).
-  return ocspResponse(answer.kind === 'ready' ? answer.answer.response : answer.response);
+  if (answer.kind !== 'ready') return ocspResponse(answer.response);
+  // A POST's answer is kept by no cache (RFC 5019 section 6 has those in mind that see a GET).
+  const { headers } = finish(ocspResponse(new Uint8Array()));
+  broker.readyResponses.keepPosted(request.url, body, answer.answer, headers, changes);
+  return ocspResponse(answer.answer.response);
 }
 
 /**
