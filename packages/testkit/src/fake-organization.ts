@@ -7,6 +7,7 @@ import {
 import type { EnrollmentAnswer } from '@countersign/protocol/enrollment';
 import { type KeySetClaims, keySetClaims, keySetTyp } from '@countersign/protocol/key-set';
 import {
+  buildIssuingCaToBeSigned,
   buildKeySetSignerToBeSigned,
   createLeafTemplate,
   identifyPublicKey,
@@ -49,7 +50,8 @@ export class FakeOrganization {
   readonly brokerUrl: string;
   readonly organizationId: string;
   readonly root: Authority;
-  readonly issuer: Authority;
+  /** Issues device certificates. */
+  issuer: Authority;
   readonly responseKey: TestKey;
   keySetSigner: MadeCertificate;
   /** Signs challenges. */
@@ -142,6 +144,17 @@ export class FakeOrganization {
   rotateChallengeKey(): void {
     this.challengeKey = makeTestKey();
     this.keySetVersion += 1;
+  }
+
+  /** From now on certificates are issued by another authority with the same name, under the same root. */
+  async rollIssuer(nowMs: number): Promise<void> {
+    const { certificate } = this.root;
+    this.issuer = await makeCertificate(
+      'Test Issuer',
+      nowMs,
+      (fields) => buildIssuingCaToBeSigned(fields, certificate),
+      this.root,
+    );
   }
 
   /** From now on key sets are signed with another key, under the same root. */

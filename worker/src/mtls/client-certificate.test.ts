@@ -7,6 +7,7 @@ import {
   makeTestKey,
 } from '@countersign/testkit/fake-authorities';
 import {
+  buildScepRaToBeSigned,
   createLeafTemplate,
   identifyPublicKey,
   parseSubjectPublicKeyInfo,
@@ -69,6 +70,22 @@ describe('a client certificate', () => {
     const both = reader(other, ours);
     expect(await both.read(cfOf(await issue(ours)), nowMs)).toMatchObject({ ok: true });
     expect(await both.read(cfOf(await issue(other)), nowMs)).toMatchObject({ ok: true });
+  });
+
+  it('of an authority under our issuer that is no device is not ours', async () => {
+    const subjectPublicKey = await identifyPublicKey(
+      expectOk(parseSubjectPublicKeyInfo(makeTestKey().spki)),
+    );
+    const validity = { notBeforeMs: nowMs - hourMs, notAfterMs: nowMs + hourMs };
+    const der = issueUnder(ours, (serialNumber) =>
+      buildScepRaToBeSigned(
+        { serialNumber, commonName: 'SCEP', subjectPublicKey, ...validity },
+        ours.certificate,
+      ),
+    );
+    expect(await reader(ours).read(cfOf(der), nowMs)).toMatchObject({
+      code: 'mtls_certificate_foreign',
+    });
   });
 
   it('of another issuer with the same name is not, whatever the front says', async () => {

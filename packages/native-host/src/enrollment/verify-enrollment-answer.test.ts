@@ -67,6 +67,24 @@ describe('an answer is verified', () => {
     expect(await verify({}, { rootSha256 })).toMatchObject({ ok: true });
   });
 
+  it('under either of two issuers, as the one that has issued comes with it', async () => {
+    const rolled = await FakeOrganization.create(brokerUrl, nowMs);
+    const rootSha256 = createHash('sha256').update(rolled.root.certificate.der).digest('base64url');
+    const first = await rolled.enrollmentAnswer(spki, deviceId);
+    await rolled.rollIssuer(nowMs);
+    const second = await rolled.enrollmentAnswer(spki, deviceId);
+    expect(second.issuer_certificate).not.toBe(first.issuer_certificate);
+    for (const answer of [first, second]) {
+      expect(await verify(answer, { rootSha256 })).toMatchObject({ ok: true });
+    }
+    const { issuer_certificate } = first;
+    await expectRefused(
+      verify({ ...second, issuer_certificate }, { rootSha256 }),
+      'broker_answer_malformed',
+      'certificate: ',
+    );
+  });
+
   it.each([-600, 0, 600])(
     'by a clock that is %d s off, at the moment of issuance',
     async (skew) => {
