@@ -6,6 +6,7 @@ import * as z from 'zod/mini';
 const line = z.object({
   type: z.string(),
   export_id: z.optional(z.string()),
+  object: z.optional(z.string()),
   shard: z.optional(z.int()),
   tables: z.optional(stateTables),
 });
@@ -42,7 +43,7 @@ export function normalizedContent(path: string) {
   const tombstones = new Map<string, number>();
   let exportId = '';
   for (const text of readFileSync(path, 'utf8').trimEnd().split('\n')) {
-    const { export_id, tables = {}, shard } = line.parse(JSON.parse(text));
+    const { export_id, tables = {}, object, shard } = line.parse(JSON.parse(text));
     if (export_id !== undefined) exportId = export_id;
     for (const row of withoutNumbers(tables)) {
       rows.certificates ??= [];
@@ -56,8 +57,11 @@ export function normalizedContent(path: string) {
       rows[table].push(...ofTable.map(({ completed_at_ms: _, ...row }) => JSON.stringify(row)));
     }
     for (const row of tables.decisions ?? []) {
-      const chain = `${exportId}.${shard}`;
+      // The organization's chain goes on where it was; those of shards are archived under the export's name.
+      const chain = object === 'organization' ? 'organization' : `${exportId}.${shard}`;
       chains[chain] ??= [];
+      // Each import puts itself on record there.
+      if (String(row.record).includes('"event_type":"admin.state.import"')) continue;
       chains[chain].push(JSON.stringify([row.sequence, row.record, row.hash]));
     }
     for (const row of tables.archived_decisions ?? []) {

@@ -27,7 +27,8 @@ async function writeSection(
 ): Promise<void> {
   const { object, shard, section } = place;
   const query = new URLSearchParams({ object, shard: String(shard), section });
-  if (section === 'decisions') query.set('through', String(through));
+  // The head that the mark has is the shard's; the organization's own chain is read to its end.
+  if (object === 'device' && section === 'decisions') query.set('through', String(through));
   for (let next: string | null = ''; next !== null; ) {
     if (next !== '') query.set('after', next);
     const page = await askBroker(access, statePage, `/v1/admin/state/rows?${query}`);
