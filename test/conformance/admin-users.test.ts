@@ -25,7 +25,14 @@ describe('a user', () => {
       'user_not_found',
     );
     await broker.client.signIn(client, await enrollDevice(broker), user);
-    const fresh = { user_id: user, active: true, epoch: 1, bound_shards: 1, jobs: [] };
+    const fresh = {
+      user_id: user,
+      active: true,
+      provisioned: false,
+      epoch: 1,
+      bound_shards: 1,
+      jobs: [],
+    };
     expect(await broker.client.user(user)).toEqual(fresh);
 
     const response = await broker.client.admin('PUT', `/v1/admin/users/${user}`, { active: false });

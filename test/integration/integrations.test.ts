@@ -10,6 +10,10 @@ import {
 import { sha256Base64url, type TestClient } from '@countersign/testkit/broker-client';
 import type { FakeDevice } from '@countersign/testkit/fake-device';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import {
+  readIntegrations,
+  readTrialGroupsJson,
+} from '../../worker/src/directory/integration-records.ts';
 import { openSecret } from '../../worker/src/storage/sealed-secret.ts';
 import {
   answerOf,
@@ -23,7 +27,7 @@ import {
 } from './test-administration.ts';
 import { broker } from './test-broker.ts';
 import { sqlInOrganization } from './test-jobs.ts';
-import { organizationObject } from './test-objects.ts';
+import { organizationObject, runInOrganization } from './test-objects.ts';
 import { enrolledInShard, newUser } from './test-users.ts';
 
 // The life of a management integration: disabled, on trial, for all, deleted.
@@ -304,6 +308,21 @@ describe('states', () => {
     );
     expect(again.takes_effect).toMatchObject({ live_certificates: 1, bound_certificates: 1 });
     expect(await decisionOf(device, user)).toEqual([true, 'trusted_device']);
+  });
+
+  it('a snapshot has the members of groups on trial, and of no others', async () => {
+    const { integration } = await createIntegration();
+    const members = Array.from({ length: 2000 }, (_, index) => `member-${index}`);
+    const put = (id: string, users: readonly string[]) =>
+      broker.admin('PUT', `/v1/admin/groups/${id}`, { name: id, members: users });
+    expect((await put('everybody', members)).status).toBe(200);
+    expect((await put('few', ['ada'])).status).toBe(200);
+    await setState(integration.integration_id, { mode: 'test_groups', groups: ['few'] });
+    const groups = await runInOrganization(({ storage }) =>
+      readTrialGroupsJson(storage.sql, readIntegrations(storage.sql).values()),
+    );
+    expect(groups).toBe('{"few":["ada"]}');
+    await setState(integration.integration_id, { mode: 'disabled' });
   });
 
   it('switching off what nobody relies on needs no override', async () => {
