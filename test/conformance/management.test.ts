@@ -173,6 +173,28 @@ describe('an enrollment', () => {
   });
 });
 
+describe('a renewal', () => {
+  it('asks the management again', async () => {
+    const { device, computer } = await jamfDevice();
+    const enrolled = await sendEnrollment(broker, jamfIntegration, device);
+    const answer = enrollmentAnswer.parse(await enrolled.json());
+    device.certificate = Buffer.from(answer.certificate, 'base64url');
+    device.deviceId = answer.device_id;
+    const renew = async () => {
+      const { csr } = await newDevice(newSerialNumber());
+      const claims = { rekey_csr: Buffer.from(csr).toString('base64url') };
+      return await broker.client.sendRenewal(device, { claims });
+    };
+    computer.managed = false;
+    await expectProblem(await renew(), 403, 'device_not_managed');
+    jamf.setFault({ kind: 'outage' });
+    await expectProblem(await renew(), 503, 'integration_unavailable');
+    jamf.setFault(undefined);
+    computer.managed = true;
+    expect((await renew()).status).toBe(200);
+  });
+});
+
 describe('a storm of enrollments', () => {
   it('reaches the management a few requests at a time, with one token', async () => {
     const storm = await startFakeJamfPro();
@@ -242,7 +264,7 @@ describe('a webhook', () => {
     Authorization: `Basic ${Buffer.from(`jamf:${secret}`).toString('base64')}`,
   });
 
-  it('needs the secret of its integration', async () => {
+  it('#65 needs the secret of its integration', async () => {
     const url = `${jamfIntegration.webhookUrl}/jamf-webhook`;
     const noSuch = url.replace(jamfIntegration.id, `int_${'A'.repeat(22)}`);
     for (const [to, headers] of [
@@ -257,7 +279,7 @@ describe('a webhook', () => {
     }
   });
 
-  it('can only have the management asked, which has to say twice that a device is not managed', async () => {
+  it('#65 can only have the management asked, which has to say twice that a device is not managed', async () => {
     const { device, computer } = await jamfDevice();
     const enrolled = await sendEnrollment(broker, jamfIntegration, device);
     const { device_id } = enrollmentAnswer.parse(await enrolled.json());
