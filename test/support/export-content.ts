@@ -60,8 +60,6 @@ export function normalizedContent(path: string) {
       // The organization's chain goes on where it was; those of shards are archived under the export's name.
       const chain = object === 'organization' ? 'organization' : `${exportId}.${shard}`;
       chains[chain] ??= [];
-      // Each import puts itself on record there.
-      if (String(row.record).includes('"event_type":"admin.state.import"')) continue;
       chains[chain].push(JSON.stringify([row.sequence, row.record, row.hash]));
     }
     for (const row of tables.archived_decisions ?? []) {
