@@ -214,7 +214,7 @@ async function signList(
   serialNumbers: readonly Uint8Array[],
 ): Promise<Uint8Array> {
   const nowMs = Date.now();
-  const entries = new CrlEntries();
+  const entries = new CrlEntries(serialNumbers.length);
   for (const [i, serialNumber] of serialNumbers.entries()) {
     entries.append(serialNumber, nowMs - i * 1000, 'keyCompromise');
   }

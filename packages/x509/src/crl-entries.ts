@@ -21,13 +21,18 @@ const maxEntryBytes = 5 + maxSerialNumberOctets + 17 + reasonHead.length + 1;
  * milliseconds and one more entry costs nothing.
  */
 export class CrlEntries {
-  #bytes: Bytes = new Uint8Array(4096);
+  #bytes: Bytes;
   #length = 0;
   #count = 0;
   #newestMs = -Infinity;
   #day = Number.NaN;
   /** `YYYYMMDD` of `#day`. */
   readonly #date = new Uint8Array(8);
+
+  /** @param expected how many there will be, where that is known: saves copies while the buffer grows */
+  constructor(expected = 64) {
+    this.#bytes = new Uint8Array((expected + 1) * maxEntryBytes);
+  }
 
   get count(): number {
     return this.#count;
@@ -78,7 +83,7 @@ export class CrlEntries {
     bytes[start + 1] = at - start - 2;
     this.#length = at;
     this.#count += 1;
-    this.#newestMs = Math.max(this.#newestMs, revokedAtMs);
+    if (revokedAtMs > this.#newestMs) this.#newestMs = revokedAtMs;
   }
 
   #reserve(): void {

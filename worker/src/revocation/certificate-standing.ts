@@ -82,7 +82,12 @@ export function readStatus(sql: SqlStorage, serialNumber: Uint8Array): OcspStatu
 
 /** The entries of a list made at `nowMs`: no revocation is dated later than that, whoever's clock dated it. */
 export function readEntries(sql: SqlStorage, nowMs: number): CrlEntries {
-  const entries = new CrlEntries();
+  const { count } = sql
+    .exec<{ count: number }>(
+      `SELECT count(*) AS count FROM certificates INDEXED BY certificates_listed WHERE status <> 'good'`,
+    )
+    .one();
+  const entries = new CrlEntries(count);
   const rows = sql.exec<Row>(
     `SELECT serial_number, status, reason, changed_at_ms FROM certificates INDEXED BY certificates_listed
      WHERE status <> 'good' ORDER BY serial_number`,
