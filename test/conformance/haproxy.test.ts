@@ -1,4 +1,5 @@
 // HAProxy as the TLS front, with the configuration that the documentation gives.
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
@@ -17,6 +18,7 @@ import {
   type MtlsAnswer,
   onlyMtls,
 } from '../support/mtls-client.ts';
+import { runServerCommand } from '../support/server-command.ts';
 import {
   certificateOf,
   enrollDevice,
@@ -184,6 +186,19 @@ describe('through HAProxy', () => {
         sent.end(JSON.stringify({ challenge }));
       });
       expect(plain).toContain('mtls_wrong_host');
+    }
+  });
+
+  it('a device of a second issuer gets evidence, as one of the first goes on to', async () => {
+    const command = (...args: readonly string[]) =>
+      runServerCommand('issuer', ...args, '--data', broker.dataDirectory);
+    for (const step of ['new', 'activate']) expect((await command(step)).code).toBe(0);
+    const young = await enrollDevice(broker);
+    const second = readBrokerCertificate(broker.dataDirectory, 'issuer-2');
+    expect(new X509Certificate(young.certificate ?? '').verify(second.publicKey)).toBe(true);
+    for (const each of [young, device]) {
+      const answer = await ask({ pair: keyPairOf(each) });
+      expect([answer.status, answer.body]).toEqual([200, expect.stringContaining('evidence')]);
     }
   });
 });

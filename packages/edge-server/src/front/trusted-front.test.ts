@@ -81,6 +81,22 @@ it('believes the certificate of the trusted front, and says what it thinks of it
   }
 });
 
+it('knows other authorities from the moment on in which it is told of them', async () => {
+  const { front, trustedSocket, ours, foreign } = await frontWithSocket();
+  const of = async ({ certificatePem, privateKey }: typeof ours) =>
+    rfc9440(
+      (await makeClientCertificate(certificatePem('issuer'), privateKey('issuer'), current)).cert,
+    );
+  const [one, other] = [await of(ours), await of(foreign)];
+  const verdictOn = async (value: string) =>
+    String((await factsFor(trustedSocket, ['Client-Cert', value])).tlsClientAuth.certVerified);
+  front.replaceClientAuthorities([ours, foreign].map((each) => each.certificatePem('issuer')));
+  expect([await verdictOn(one), await verdictOn(other)]).toEqual(['SUCCESS', 'SUCCESS']);
+  front.replaceClientAuthorities([foreign.certificatePem('issuer')]);
+  expect(await verdictOn(one)).toBe('FAILED:unable to verify the first certificate');
+  expect(await verdictOn(other)).toBe('SUCCESS');
+});
+
 it('takes no certificate from anything but one readable Client-Cert', async () => {
   const { front, trustedSocket, ours } = await frontWithSocket();
   const { cert } = await makeClientCertificate(
