@@ -282,7 +282,8 @@ async function rotateOnce(name: string): Promise<void> {
   const toOldKey = { transaction: freshTransaction, evidence: evidenceOf(fresh, response) };
   expectDenied(await broker.client.evaluate(client, toOldKey), 'response_undecryptable');
   expect(readdirSync(join(broker.dataDirectory, 'keys'))).toHaveLength(
-    purposes.length + ['root', 'issuer', 'key-set-signer', 'device-id'].length,
+    purposes.length +
+      ['root', 'issuer', 'key-set-signer', 'scep-ra', 'stored-secrets', 'device-id'].length,
   );
 }
 
