@@ -153,6 +153,35 @@ describe('a revocation list', () => {
     expect((next ?? 0) - Date.now()).toBeLessThanOrEqual(6 * hour);
   });
 
+  it('is the last one while none can be made, unless it lacks a revocation or is over', async () => {
+    const { number } = await fetchCrl(15);
+    const forbid = (event: string) =>
+      inRevocation(15, (_, { storage }) => {
+        storage.sql.exec(`CREATE TRIGGER full BEFORE UPDATE OF ${event} ON publication
+          BEGIN SELECT RAISE(ABORT, 'disk full'); END`);
+      });
+    await forbid('last_number');
+    travel(7 * hour);
+    expect((await fetchCrl(15)).number).toBe(number);
+    await ringAlarm(15);
+    const next = await inRevocation(15, (_, { storage }) => storage.getAlarm());
+    expect((next ?? 0) - Date.now()).toBeLessThanOrEqual(60_000);
+    await publish(15, standing(newSerialNumber(15), revokedAs('superseded')));
+    expect((await SELF.fetch(crlUrl(15))).status).toBe(503);
+    await inRevocation(15, (_, { storage }) => storage.sql.exec('DROP TRIGGER full').toArray());
+    expect(await listed(15)).toHaveLength(1);
+  });
+
+  it('of an issuer that is no longer configured is not tried for ever', async () => {
+    await fetchCrl(15);
+    await inRevocation(15, (_, { storage }) => {
+      storage.sql.exec("UPDATE publication SET issuer_id = 'gone', crl_changes = -1");
+      void storage.setAlarm(Date.now());
+    });
+    await ringAlarm(15);
+    expect(await inRevocation(15, (_, { storage }) => storage.getAlarm())).toBeNull();
+  });
+
   it('keeps a certificate for four regular lists after its end', async () => {
     const serialNumber = newSerialNumber(10);
     const notAfterMs = Date.now() + hour;

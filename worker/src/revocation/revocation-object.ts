@@ -10,7 +10,7 @@ import {
 } from '@countersign/x509';
 import { crlPath, crlShardOf } from '../ca/crl-shard.ts';
 import { type Issuer, loadIssuer } from '../ca/issuer.ts';
-import { signCrl } from '../ca/sign-revocation.ts';
+import { type ResponderPlan, signCrl } from '../ca/sign-revocation.ts';
 import { currentTimeMs } from '../clock.ts';
 import type { Environment } from '../config/environment.ts';
 import { readSettings } from '../config/settings.ts';
@@ -63,9 +63,10 @@ export type OcspAnswerResult =
 export class RevocationObject extends DurableObject<Environment> {
   readonly #store: DurableStore;
   #issuer: { readonly issuer: Issuer; readonly hashes: OcspIssuerHashes } | undefined;
-  #crl: (PublishedCrl & { readonly changes: number }) | undefined;
+  #crl: PublishedCrl | undefined;
   #building: Promise<boolean> | undefined;
-  #responder: Promise<OcspResponder | undefined> | undefined;
+  #responder: OcspResponder | undefined;
+  #makingResponder: Promise<OcspResponder | undefined> | undefined;
   #soonPending = false;
 
   constructor(state: DurableObjectState, environment: Environment) {
@@ -92,7 +93,12 @@ export class RevocationObject extends DurableObject<Environment> {
     readyAnswers.forget(standings.map(({ serialNumber }) => serialNumber));
     if (changed.isChanged && !this.#soonPending) {
       this.#soonPending = true;
-      await this.ctx.storage.setAlarm(currentTimeMs() + crlCoalesceMs);
+      try {
+        await this.ctx.storage.setAlarm(currentTimeMs() + crlCoalesceMs);
+      } catch (error) {
+        this.#soonPending = false;
+        throw error;
+      }
     }
     return { ok: true };
   }
@@ -103,7 +109,11 @@ export class RevocationObject extends DurableObject<Environment> {
    * @param knownNumber of the list that the caller has; its bytes are not sent again
    */
   async crl(place: CrlPlace, knownNumber: number): Promise<CrlAnswer> {
-    const current = (await this.#currentCrl()) ?? (await this.#madeCrl(place));
+    const current =
+      this.#currentCrl(crlRenewalMs) ??
+      (await this.#madeCrl(place)) ??
+      // Older than it should be, but good, and with nothing missing: better than none while none can be made.
+      this.#currentCrl(crlValidityMs);
     if (current === undefined) return { ok: false, code: 'crl_not_found' };
     const { number, thisUpdateMs, nextUpdateMs, der } = current;
     const about = { ok: true, number, thisUpdateMs, nextUpdateMs } as const;
@@ -143,13 +153,22 @@ export class RevocationObject extends DurableObject<Environment> {
   override async alarm(): Promise<void> {
     this.#soonPending = false;
     const publication = this.#store.read((sql) => ({ found: readPublication(sql) }));
-    if (isUnavailable(publication)) return await this.#wakeIn(crlRetryMs);
+    if (isUnavailable(publication)) return await this.#wakeAt(currentTimeMs() + crlRetryMs);
     const { found } = publication;
     if (found === undefined) return;
-    const current = (await this.#currentCrl()) ?? (await this.#madeCrl(found.place));
-    if (current !== undefined) return await this.#wakeIn(crlRenewalMs);
-    console.error(JSON.stringify({ event: 'crl_not_made', issuer_id: found.place.issuerId }));
-    await this.#wakeIn(crlRetryMs);
+    let detail = 'settings or storage do not permit it';
+    try {
+      const current = this.#currentCrl(crlRenewalMs) ?? (await this.#madeCrl(found.place));
+      if (current !== undefined) return await this.#wakeAt(current.thisUpdateMs + crlRenewalMs);
+    } catch (error) {
+      // A rejected alarm is rung a few times more, and then never.
+      detail = String(error);
+    }
+    const { issuerId } = found.place;
+    // Of an issuer that is no longer configured nobody can make a list; the last one says until when it counts.
+    if (await this.#isGone(issuerId)) return;
+    console.error(JSON.stringify({ event: 'crl_not_made', issuer_id: issuerId, detail }));
+    await this.#wakeAt(currentTimeMs() + crlRetryMs);
   }
 
   async #statusOf(place: CrlPlace, id: OcspCertificateId): Promise<OcspStatus | undefined> {
@@ -161,21 +180,21 @@ export class RevocationObject extends DurableObject<Environment> {
     return await other.status(serialNumber).catch(() => undefined);
   }
 
-  /** The list that is published, if nothing has changed since and it is not old. */
-  async #currentCrl(): Promise<PublishedCrl | undefined> {
+  /** The list that is published, if nothing has changed since and it is younger than this. */
+  #currentCrl(maxAgeMs: number): PublishedCrl | undefined {
     const nowMs = currentTimeMs();
     const read = this.#store.read((sql) => {
       const publication = readPublication(sql);
       if (publication === undefined || publication.crlChanges !== publication.changes) return {};
       // One from the future is of a clock that was ahead: nobody else would take it either.
       const isFresh =
-        publication.thisUpdateMs <= nowMs && nowMs < publication.thisUpdateMs + crlRenewalMs;
+        publication.thisUpdateMs <= nowMs && nowMs < publication.thisUpdateMs + maxAgeMs;
       if (!isFresh) return {};
       if (this.#crl?.number === publication.crlNumber) return { crl: this.#crl };
-      return { crl: readCrl(sql, publication), changes: publication.changes };
+      return { crl: readCrl(sql, publication) };
     });
     if (isUnavailable(read) || read.crl === undefined) return undefined;
-    if (read.changes !== undefined) this.#crl = { ...read.crl, changes: read.changes };
+    this.#crl = read.crl;
     return read.crl;
   }
 
@@ -192,7 +211,7 @@ export class RevocationObject extends DurableObject<Environment> {
         return this.#crl;
       }
       await shared;
-      const current = await this.#currentCrl();
+      const current = this.#currentCrl(crlRenewalMs);
       if (current !== undefined) return current;
     }
     return this.#crl;
@@ -231,37 +250,47 @@ export class RevocationObject extends DurableObject<Environment> {
     });
     if (isUnavailable(stored)) return false;
     const { number, thisUpdateMs, nextUpdateMs, der } = crl;
-    this.#crl = { number, thisUpdateMs, nextUpdateMs, der, changes };
-    if (!this.#soonPending) await this.#wakeIn(crlRenewalMs);
+    this.#crl = { number, thisUpdateMs, nextUpdateMs, der };
+    await this.#wakeAt(thisUpdateMs + crlRenewalMs);
     return true;
   }
 
-  async #wakeIn(ms: number): Promise<void> {
-    await this.ctx.storage.setAlarm(currentTimeMs() + ms);
+  /** Unless the alarm rings sooner, for a change. */
+  async #wakeAt(timeMs: number): Promise<void> {
+    if (!this.#soonPending) await this.ctx.storage.setAlarm(timeMs);
   }
 
-  /** One responder at a time; one that is nearly over, or could not be made, is followed by another. */
+  async #isGone(issuerId: string): Promise<boolean> {
+    const read = await readSettings(this.env);
+    return read.ok && !read.settings.issuers.some((issuer) => issuer.issuerId === issuerId);
+  }
+
+  /** One that is nearly over, or could not be made, is followed by another. */
   async #usableResponder(issuer: Issuer): Promise<OcspResponder | undefined> {
-    const known = await this.#responder;
+    const known = this.#responder;
     if (known !== undefined && isUsable(known, currentTimeMs())) return known;
-    const making = makeOcspResponder(
-      issuer,
-      async ({ serialNumber, toBeSigned, notAfterMs }) => {
-        const recorded = await this.#store.write((sql) => {
-          sql.exec(
-            'INSERT INTO responders (serial_number, to_be_signed, not_after_ms) VALUES (?, ?, ?)',
-            serialNumber,
-            toBeSigned,
-            notAfterMs,
-          );
-          return { ok: true } as const;
-        });
-        return !isUnavailable(recorded);
-      },
-      currentTimeMs(),
-    );
-    this.#responder = making;
-    return await making;
+    this.#makingResponder ??= this.#makeResponder(issuer).finally(() => {
+      this.#makingResponder = undefined;
+    });
+    return await this.#makingResponder;
+  }
+
+  async #makeResponder(issuer: Issuer): Promise<OcspResponder | undefined> {
+    const record = async ({ serialNumber, toBeSigned, notAfterMs }: ResponderPlan) => {
+      const recorded = await this.#store.write((sql) => {
+        sql.exec(
+          'INSERT INTO responders (serial_number, to_be_signed, not_after_ms) VALUES (?, ?, ?)',
+          serialNumber,
+          toBeSigned,
+          notAfterMs,
+        );
+        return { ok: true } as const;
+      });
+      return !isUnavailable(recorded);
+    };
+    const made = await makeOcspResponder(issuer, record, currentTimeMs());
+    if (made !== undefined) this.#responder = made;
+    return made;
   }
 
   async #loadedIssuer(issuerId: string) {
