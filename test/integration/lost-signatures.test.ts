@@ -77,6 +77,7 @@ describe('an intent whose signature was lost', () => {
       ),
     );
     if (!intent.ok) throw new Error(intent.code);
+    await evictDurableObject(shardObject(shard));
     return { device, token: created.enrollment_token, deviceId, shard, planned };
   }
 
@@ -105,8 +106,7 @@ describe('an intent whose signature was lost', () => {
   });
 
   it('is finished by a retry, over the same bytes', async () => {
-    const { device, token, deviceId, shard, planned } = await interrupted();
-    await evictDurableObject(shardObject(shard));
+    const { device, token, deviceId, planned } = await interrupted();
     const certificate = await certificateOf(await post(device, token));
     expect(await recorded(deviceId)).toEqual({
       status: 'issued',

@@ -191,7 +191,11 @@ export class DeviceObject extends IssuingObject {
   async #changeStanding(change: (block: ShardBlock) => StandingAnswer): Promise<StandingAnswer> {
     const changed = await this.shard.write((block) => {
       const answer = change(block);
-      if (answer.ok && answer.changed > 0) this.shard.alarm.ringBy(block.nowMs + tellAgainAfterMs);
+      if (answer.ok && answer.changed > 0) {
+        // What is released may lack its signature.
+        this.shard.intentsMayBeLeft = true;
+        this.shard.alarm.ringBy(block.nowMs + tellAgainAfterMs);
+      }
       return answer;
     });
     if (changed.ok && changed.changed > 0) await this.#outbox.deliver();

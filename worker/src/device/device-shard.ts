@@ -28,6 +28,8 @@ export class DeviceShard {
   readonly #store: DurableStore;
   readonly #shardCount: number;
   readonly alarm: AlarmClock;
+  /** False once there are none: a look for them reads the whole table. */
+  intentsMayBeLeft = true;
   #head: ChainHead = emptyChain;
 
   constructor(storage: DurableObjectStorage, shardCount: number) {

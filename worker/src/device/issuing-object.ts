@@ -30,8 +30,6 @@ export abstract class IssuingObject extends ShardObject {
   readonly #loadIssuers = () => this.#readIssuers();
   readonly #signer = new IntentSigner(this.shard, this.#loadIssuers);
   #issuers: ReadonlyMap<string, Issuer> | undefined;
-  /** False once there are none: a look for them reads the whole table. */
-  #intentsMayBeLeft = true;
 
   /** Stores a one-time enrollment token for a device. */
   async addEnrollmentToken(
@@ -145,14 +143,14 @@ export abstract class IssuingObject extends ShardObject {
   /** Finishes what lost its signature to a crash, once that has had its time. */
   protected async finishIntents(): Promise<DutyOutcome> {
     const nowMs = currentTimeMs();
-    if (!this.#intentsMayBeLeft) return 'done';
-    this.#intentsMayBeLeft = false;
+    if (!this.shard.intentsMayBeLeft) return 'done';
+    this.shard.intentsMayBeLeft = false;
     if ((await this.#signer.finishAll(nowMs)) === 'left') this.#expectIntent(nowMs);
     return 'done';
   }
 
   #expectIntent(nowMs: number): void {
-    this.#intentsMayBeLeft = true;
+    this.shard.intentsMayBeLeft = true;
     this.shard.alarm.ringBy(nowMs + finishIntentsAfterMs);
   }
 

@@ -117,6 +117,7 @@ export abstract class ShardObject extends DurableObject<Environment> {
       this.shard.runBlock(sql, (block) => {
         startChain(sql, shard, importId);
         settleImport(block);
+        this.shard.intentsMayBeLeft = true;
         this.shard.alarm.ringBy(block.nowMs + 1000);
       }),
     );
