@@ -91,6 +91,11 @@ describe('a stream to a webhook', () => {
     const listed = await getAs(broker.client, '/v1/admin/log-streams', logStreams);
     expect(listed.streams[0]).not.toHaveProperty('secret');
     expect(JSON.stringify(listed)).not.toContain(secret);
+    const created = all.filter(({ eventType }) => eventType === 'admin.log_stream.create');
+    expect(created).toMatchObject([
+      { debugContext: { debugData: { stream_id: stream.stream_id, url: `${receiver.url}/all` } } },
+    ]);
+    expect(JSON.stringify(created)).not.toContain(secret);
   });
 
   it.each([

@@ -16,7 +16,8 @@ describe('parseCommandLine', () => {
     const args =
       '--data /d --host ::1 --http-port 1 --tls-port 2 --broker-url https://b.example --shards 8 ' +
       '--mtls-url https://m.example --front-socket /s --pki-url http://p.example --pki-listen [::]:80 ' +
-      '--tls-certificate c.pem --tls-key k.pem --tls-name a.example --tls-name b.example --worker w.js --log text';
+      '--tls-certificate c.pem --tls-key k.pem --tls-name a.example --tls-name b.example --worker w.js --log text ' +
+      '--syslog siem.example:6514 --syslog-ca s.pem';
     expect(optionsOf(args.split(' '))).toEqual({
       dataDirectory: '/d',
       host: '::1',
@@ -32,6 +33,7 @@ describe('parseCommandLine', () => {
       tlsNames: ['a.example', 'b.example'],
       workerBundle: 'w.js',
       logFormat: 'text',
+      syslog: { receiver: 'siem.example:6514', authoritiesFile: 's.pem' },
     });
   });
 
@@ -41,11 +43,13 @@ describe('parseCommandLine', () => {
       COUNTERSIGN_HTTP_PORT: '4',
       COUNTERSIGN_TLS_PORT: '5',
       COUNTERSIGN_HOST: '',
+      COUNTERSIGN_SYSLOG: 'siem:1',
     };
     expect(optionsOf(['--http-port', '6'], environment)).toEqual({
       dataDirectory: '/e',
       httpPort: 6,
       tlsPort: 5,
+      syslog: { receiver: 'siem:1' },
     });
   });
 
@@ -57,6 +61,7 @@ describe('parseCommandLine', () => {
     [['--shards', '1e3'], '--shards must be a number'],
     [['--log', 'xml'], '--log must be json or text'],
     [['--tls-key', 'k.pem'], 'together'],
+    [['--syslog-ca', 's.pem'], '--syslog-ca belongs to --syslog'],
   ])('refuses %j', (args, part) => {
     const parsed = parseCommandLine(args, {});
     expect(parsed).toMatchObject({

@@ -219,6 +219,27 @@ describe('deliverStreams', () => {
     expect(seen).toHaveLength(2);
   });
 
+  it('ends a round early where a receiver takes its time', async () => {
+    const { append, sql, state } = world();
+    append(1000);
+    let deliveries = 0;
+    await deliverStreams({
+      store: fakeStore(sql),
+      now: () => state.nowMs,
+      signCheckpoints: async () => noCheckpoints,
+      openSecret: async () => 'secret',
+      send: async () => {
+        deliveries += 1;
+        state.nowMs += 4_000;
+        return { ok: true };
+      },
+      onPaused: async () => undefined,
+    });
+    expect(deliveries).toBe(3);
+    expect(findStream(sql, 's')?.delivered_through).toBe(300);
+    expect(nextDeliveryMs(sql)).toBeLessThanOrEqual(state.nowMs);
+  });
+
   it('starts a new stream with what comes from then on, unless it is told otherwise', async () => {
     const { append, sql, round, sent } = world();
     append(3);

@@ -10,6 +10,8 @@ const eventsPerDelivery = 100;
 /** A delivery ends before the event that would make it longer, but has at least one. */
 const maxDeliveryCharacters = 512 * 1024;
 const deliveriesPerRound = 20;
+/** A stream whose receiver is slow begins no further delivery after this: the next round waits for all streams. */
+const longestRoundMs = 10_000;
 const firstRetryMs = 5_000;
 const longestRetryMs = 15 * 60_000;
 /** After failing for so long a stream is paused, and its administrators are told by an event. */
@@ -141,10 +143,12 @@ async function deliverOnce(context: StreamContext, streamId: string): Promise<bo
 export async function deliverStreams(context: StreamContext): Promise<void> {
   const streams = context.store.read(readStreams);
   if (isUnavailable(streams)) return;
+  const beganAtMs = context.now();
   await Promise.all(
     streams.map(async ({ stream_id }) => {
-      for (let round = 0; round < deliveriesPerRound; round++) {
+      for (let delivery = 0; delivery < deliveriesPerRound; delivery++) {
         if (!(await deliverOnce(context, stream_id))) return;
+        if (Math.abs(context.now() - beganAtMs) >= longestRoundMs) return;
       }
     }),
   );

@@ -16,6 +16,8 @@ function answerStream(context: AdminContext, answer: StreamAnswer): Response {
   return answer.ok ? Response.json(answer.stream) : context.refuse({ code: answer.code });
 }
 
+const createdEvent = 'admin.log_stream.create';
+
 /** `GET /v1/admin/log-streams`. */
 export const getLogStreams = forAdmin('log.read', async (broker, context) => {
   const answer = await askObject(() => broker.report().streams());
@@ -26,7 +28,7 @@ export const getLogStreams = forAdmin('log.read', async (broker, context) => {
 
 /** `POST /v1/admin/log-streams`: the secret that deliveries are signed with is in this answer alone. */
 export const postLogStream = forAdmin(
-  { permission: 'log.stream', event: 'admin.log_stream.create' },
+  { permission: 'log.stream', event: createdEvent, recorded: 'with_change' },
   async (broker, context) => {
     const body = await readBody(context.request, logStreamInput);
     if (!body.ok) return context.refuse(body.problem);
@@ -48,6 +50,17 @@ export const postLogStream = forAdmin(
       }),
     );
     if (!created.ok) return context.refuse({ code: created.code });
+    // Where the log goes from now on is what a reader of this event asks first.
+    const noted = await askObject(() =>
+      broker.organization().noteAdminEvent(context.admin.adminId, createdEvent, {
+        path: new URL(context.request.url).pathname,
+        request_id: context.requestId,
+        stream_id: streamId,
+        name,
+        url: checked.url.href,
+      }),
+    );
+    if (!noted.ok) return context.refuse({ code: noted.code });
     return Response.json({ stream: created.stream, secret }, { status: 201 });
   },
 );
