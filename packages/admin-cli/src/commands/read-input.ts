@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+import * as z from 'zod/mini';
+import { CommandError } from '../command-line/command.ts';
+
+/** An answer of which nothing but its success is shown. */
+export const anything = z.looseObject({});
+
+/** A file that a parameter names; `-` is standard input. */
+export function readTextFile(path: string): string {
+  try {
+    return readFileSync(path === '-' ? 0 : path, 'utf8');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+    throw new CommandError(`${path} cannot be read (${code})`);
+  }
+}
+
+/** The JSON object in a file; what is in it the broker checks, and names the field that is wrong. */
+export function readJsonFile(path: string): object {
+  let json: unknown;
+  try {
+    json = JSON.parse(readTextFile(path));
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    throw new CommandError(`${path} is not JSON`);
+  }
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    throw new CommandError(`${path} is not a JSON object`);
+  }
+  return json;
+}
+
+export const segment = (text: string) => encodeURIComponent(text);
