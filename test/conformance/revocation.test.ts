@@ -169,6 +169,26 @@ describe('a certificate that is in order', () => {
   });
 });
 
+describe('a certificate that is held', () => {
+  const change = async (verb: 'hold' | 'release') => {
+    const { fingerprint_sha256 } = await certificateOf(broker, good.device);
+    const path = `/v1/admin/devices/${good.device.deviceId}/certificates/${fingerprint_sha256}`;
+    const response = await broker.client.admin('POST', `${path}/${verb}`, {});
+    expect([verb, response.status]).toEqual([verb, 200]);
+  };
+
+  it('is on its list until it is released, and good again then', async () => {
+    await change('hold');
+    await vi.waitFor(async () => expect(await isListed(good)).toBe(true), { timeout: 20_000 });
+    expect(await askOpenssl(good, '-no_nonce')).toMatch(/revoked[\s\S]*Reason: certificateHold/);
+    expect((await verifyByDownload(good)).text).toContain('certificate revoked');
+    await change('release');
+    await vi.waitFor(async () => expect(await isListed(good)).toBe(false), { timeout: 20_000 });
+    expect(await askOpenssl(good, '-no_nonce')).toContain('good.pem: good');
+    expect(await verifyByDownload(good)).toMatchObject({ accepted: true });
+  });
+});
+
 describe('#43 a certificate that was revoked', () => {
   let before: ParsedCrl;
   beforeAll(async () => {
