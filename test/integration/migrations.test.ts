@@ -257,15 +257,30 @@ describe('the schema on disk', () => {
   it('of the organization is frozen', async () => {
     expect(await schemaOf(organizationObject())).toEqual(
       statements(`
+        CREATE TABLE admins ( admin_id TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL,
+          token_sha256 BLOB NOT NULL, created_at_ms INTEGER NOT NULL,
+          expires_at_ms INTEGER NOT NULL, revoked_at_ms INTEGER ) WITHOUT ROWID;
+        CREATE UNIQUE INDEX admins_by_token ON admins (token_sha256);
         CREATE TABLE applications ( application_id TEXT PRIMARY KEY, name TEXT NOT NULL,
           policy TEXT NOT NULL ) WITHOUT ROWID;
         CREATE TABLE binding_reservations ( user_id TEXT NOT NULL, shard INTEGER NOT NULL,
           epoch INTEGER NOT NULL, PRIMARY KEY (user_id, shard) ) WITHOUT ROWID;
         CREATE TABLE changes (id INTEGER PRIMARY KEY, count INTEGER NOT NULL);
         CREATE TABLE clients ( client_id TEXT PRIMARY KEY, document TEXT NOT NULL ) WITHOUT ROWID;
+        CREATE TABLE decisions ( sequence INTEGER PRIMARY KEY, challenge_id TEXT NOT NULL,
+          device_id TEXT NOT NULL, stage INTEGER NOT NULL, record TEXT NOT NULL, hash BLOB NOT NULL );
+        CREATE TABLE group_members ( group_id TEXT NOT NULL, user_id TEXT NOT NULL,
+          PRIMARY KEY (group_id, user_id) ) WITHOUT ROWID;
+        CREATE TABLE idempotency_keys ( admin_id TEXT NOT NULL, idempotency_key TEXT NOT NULL,
+          request_sha256 BLOB NOT NULL, began_at_ms INTEGER NOT NULL, sealed_answer TEXT,
+          PRIMARY KEY (admin_id, idempotency_key) ) WITHOUT ROWID;
+        CREATE INDEX idempotency_keys_by_age ON idempotency_keys (began_at_ms);
         CREATE TABLE imports ( position INTEGER PRIMARY KEY, import_id TEXT NOT NULL UNIQUE,
           created_at TEXT NOT NULL, chains TEXT NOT NULL, began_at_ms INTEGER NOT NULL,
           finished_at_ms INTEGER );
+        CREATE TABLE integrations ( integration_id TEXT PRIMARY KEY, document TEXT NOT NULL,
+          sealed_credentials TEXT ) WITHOUT ROWID;
+        CREATE TABLE outbox_cursors ( name TEXT PRIMARY KEY, sequence INTEGER NOT NULL ) WITHOUT ROWID;
         CREATE TABLE schema_migrations (position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
         CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
         CREATE TABLE tombstone_deliveries ( job_id TEXT NOT NULL, shard INTEGER NOT NULL,
@@ -275,18 +290,22 @@ describe('the schema on disk', () => {
         CREATE TABLE tombstone_jobs ( job_id TEXT PRIMARY KEY, user_id TEXT NOT NULL,
           epoch INTEGER NOT NULL, reason TEXT NOT NULL, created_at_ms INTEGER NOT NULL,
           shards INTEGER NOT NULL, completes_from_ms INTEGER NOT NULL,
-          completed_at_ms INTEGER ) WITHOUT ROWID;
+          completed_at_ms INTEGER , kind TEXT NOT NULL DEFAULT 'user',
+          integration_id TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
         CREATE INDEX tombstone_jobs_by_user ON tombstone_jobs (user_id, epoch);
         CREATE INDEX tombstone_jobs_running ON tombstone_jobs (completes_from_ms)
           WHERE completed_at_ms IS NULL;
+        CREATE TABLE user_groups ( group_id TEXT PRIMARY KEY, name TEXT NOT NULL ) WITHOUT ROWID;
         CREATE TABLE users ( user_id TEXT PRIMARY KEY, active INTEGER NOT NULL,
-          epoch INTEGER NOT NULL , epoch_since_ms INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+          epoch INTEGER NOT NULL , epoch_since_ms INTEGER NOT NULL DEFAULT 0,
+          provisioned INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
         CREATE INDEX users_inactive ON users (user_id) WHERE active = 0`),
     );
     expect(await triggersOf(organizationObject())).toEqual(
       counting(
         'binding_reservations_inserted AFTER INSERT ON binding_reservations',
         'binding_reservations_updated AFTER UPDATE ON binding_reservations',
+        'decisions_inserted AFTER INSERT ON decisions',
         'tombstone_jobs_inserted AFTER INSERT ON tombstone_jobs',
         'tombstone_jobs_updated AFTER UPDATE ON tombstone_jobs',
         'users_inserted AFTER INSERT ON users',

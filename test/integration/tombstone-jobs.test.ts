@@ -40,6 +40,7 @@ describe('a job', () => {
     expect(job).toEqual({
       job_id: change.job_id,
       status: 'pending',
+      kind: 'user',
       user_id: user,
       epoch: 1,
       reason: 'deactivated',
@@ -59,6 +60,7 @@ describe('a job', () => {
     expect(await broker.user(user)).toEqual({
       user_id: user,
       active: false,
+      provisioned: true,
       epoch: 2,
       bound_shards: 3,
       jobs: [],

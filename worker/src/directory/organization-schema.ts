@@ -148,30 +148,6 @@ export const organizationMigrations: readonly Migration[] = [
       ALTER TABLE tombstone_jobs ADD COLUMN kind TEXT NOT NULL DEFAULT 'user';
       ALTER TABLE tombstone_jobs ADD COLUMN integration_id TEXT NOT NULL DEFAULT '';
 
-      CREATE TRIGGER integrations_inserted AFTER INSERT ON integrations
-        BEGIN UPDATE changes SET count = count + 1; END;
-      CREATE TRIGGER integrations_updated AFTER UPDATE ON integrations
-        BEGIN UPDATE changes SET count = count + 1; END;
-      CREATE TRIGGER user_groups_inserted AFTER INSERT ON user_groups
-        BEGIN UPDATE changes SET count = count + 1; END;
-      CREATE TRIGGER user_groups_updated AFTER UPDATE ON user_groups
-        BEGIN UPDATE changes SET count = count + 1; END;
-      CREATE TRIGGER group_members_inserted AFTER INSERT ON group_members
-        BEGIN UPDATE changes SET count = count + 1; END;
-      CREATE TRIGGER group_members_updated AFTER UPDATE ON group_members
-        BEGIN UPDATE changes SET count = count + 1; END;
-      CREATE TRIGGER admins_inserted AFTER INSERT ON admins
-        BEGIN UPDATE changes SET count = count + 1; END;
-      CREATE TRIGGER admins_updated AFTER UPDATE ON admins
-        BEGIN UPDATE changes SET count = count + 1; END;
-      CREATE TRIGGER idempotency_keys_inserted AFTER INSERT ON idempotency_keys
-        BEGIN UPDATE changes SET count = count + 1; END;
-      CREATE TRIGGER idempotency_keys_updated AFTER UPDATE ON idempotency_keys
-        BEGIN UPDATE changes SET count = count + 1; END;
-      CREATE TRIGGER outbox_cursors_inserted AFTER INSERT ON outbox_cursors
-        BEGIN UPDATE changes SET count = count + 1; END;
-      CREATE TRIGGER outbox_cursors_updated AFTER UPDATE ON outbox_cursors
-        BEGIN UPDATE changes SET count = count + 1; END;
       CREATE TRIGGER decisions_inserted AFTER INSERT ON decisions
         BEGIN UPDATE changes SET count = count + 1; END;
     `,
