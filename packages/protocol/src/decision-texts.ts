@@ -1,8 +1,10 @@
+import { originTexts } from './origin-texts.ts';
 import type { DecisionReason } from './reason-codes.ts';
 import { askSupport, notOurPage, type ReasonText, restart, tryAgain } from './reason-text.ts';
 
 /** Texts of everything that a decision can rest on. Complete by its type. */
 export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
+  ...originTexts,
   trusted_device: {
     administrator: 'The device proved a certificate in good standing and the policy allows it.',
     person: 'This device is managed by your company.',
@@ -348,31 +350,6 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
     administrator:
       'The user was deactivated, or had all certificates revoked, after this certificate was bound to them. It stays refused also when the user is active again: run `countersign enroll --replace` with a new enrollment token on the device.',
     person: 'This computer must be set up again before you can sign in. Ask your IT support.',
-  },
-  device_blocked: {
-    administrator:
-      'The device was blocked by an administrator. Every certificate of it is revoked, and it gets none until it is unblocked.',
-    person: 'This computer may no longer be used to sign in. Ask your IT support.',
-  },
-  integration_disabled: {
-    administrator:
-      'The management integration that the certificate was issued through is disabled. Its certificates count again when it is enabled.',
-    person: askSupport,
-  },
-  integration_not_for_user: {
-    administrator:
-      'The management integration that the certificate was issued through is in use for test groups, and the user is in none of them.',
-    person: askSupport,
-  },
-  integration_deleted: {
-    administrator:
-      'The management integration that the certificate belongs to was deleted. Nothing is issued for it, and what it issued counts no longer; enroll the device through another one.',
-    person: 'This computer must be set up again before you can sign in. Ask your IT support.',
-  },
-  enrollment_strength_insufficient: {
-    administrator:
-      "The certificate was enrolled with the organization's secret, and its integration does not trust such certificates. Enroll with a one-time token or a TPM, or set `trust_shared_secret`.",
-    person: askSupport,
   },
   certificate_bound_to_other_user: {
     administrator:

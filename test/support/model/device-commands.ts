@@ -1,5 +1,14 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
+import {
+  changeStanding,
+  find,
+  lose,
+  renew,
+  revoke,
+  type StandingArguments,
+} from './certificate-commands.ts';
+import { command, type DeviceCommand, keyOf, pick, usersPerDevice } from './device-command.ts';
 import type { DeviceModel, Expected } from './device-model.ts';
 import type {
   Attempt,
@@ -8,38 +17,6 @@ import type {
   Interruption,
   ModelClient,
 } from './device-system.ts';
-
-export type DeviceCommand = fc.AsyncCommand<DeviceModel, DeviceSystem>;
-
-const usersPerDevice = 3;
-
-/** Numbers are taken modulo what there is, so that a shorter sequence still means something. */
-const pick = (index: number, count: number) => (count === 0 ? undefined : index % count);
-
-/** A command that ends with a look at the device as the administrator sees it. */
-function command(
-  name: string,
-  args: object,
-  run: (model: DeviceModel, system: DeviceSystem) => Promise<void>,
-  isPossible: (model: Pick<DeviceModel, 'rows' | 'certificates'>) => boolean = () => true,
-): DeviceCommand {
-  return {
-    check: (model) => isPossible(model),
-    run: async (model, system) => {
-      await run(model, system);
-      await compareDevice(model, system);
-    },
-    toString: () => `${name}(${JSON.stringify(args).slice(1, -1)})`,
-  };
-}
-
-async function compareDevice(model: DeviceModel, system: DeviceSystem): Promise<void> {
-  const device = await system.describe();
-  expect(
-    device?.certificates.map(({ status, bound_user }) => ({ status, boundUser: bound_user })) ?? [],
-  ).toEqual(model.certificates.map(({ status, boundUser }) => ({ status, boundUser })));
-  expect(device?.unbound_certificates ?? 0).toBe(model.unboundCertificates);
-}
 
 type EnrollArguments = {
   /** `undefined`: a new one. */
@@ -67,37 +44,6 @@ const enroll = (args: EnrollArguments) =>
     expect(answer.fingerprint).toBe(system.fingerprints[expected]);
     expect(new Set(system.fingerprints).size).toBe(system.fingerprints.length);
   });
-
-type RenewArguments = {
-  readonly certificate: number;
-  /** `new`: one that nobody has. Left out: the certificate's own. */
-  readonly key: 'new' | number | undefined;
-  readonly interruption: Interruption;
-};
-
-const renew = (args: RenewArguments) =>
-  command(
-    'renew',
-    args,
-    async (model, system) => {
-      const certificate = pick(args.certificate, model.certificates.length) ?? 0;
-      const known = args.key === 'new' ? undefined : pick(args.key ?? -1, system.keys.length);
-      const wanted = args.key === undefined ? undefined : known;
-      const newKey = args.key === 'new' ? await system.newKey() : wanted;
-      const expected = model.renew(certificate, newKey);
-      const ownKey = keyOf(model)(certificate) ?? -1;
-      const answer = await system.renew(ownKey, newKey, args.interruption);
-      if (typeof expected === 'string') {
-        expect(answer).toEqual({ code: expected });
-        return;
-      }
-      if (!('fingerprint' in answer)) throw new Error(`refused with ${answer.code}`);
-      system.fingerprints[expected] ??= answer.fingerprint;
-      expect(answer.fingerprint).toBe(system.fingerprints[expected]);
-      expect(new Set(system.fingerprints).size).toBe(system.fingerprints.length);
-    },
-    hasCertificates,
-  );
 
 /** Sends an attempt to the model and to the broker, and compares what they make of it. */
 async function signIn(
@@ -133,10 +79,6 @@ function answerOf(expected: Expected) {
   const { decision, reason, trusted, untrustedReason, demand } = expected.row;
   return { decision, reason, trusted, untrustedReason, demand, hasToken: demand === undefined };
 }
-
-const hasCertificates = (model: Pick<DeviceModel, 'certificates'>) => model.certificates.length > 0;
-
-const keyOf = (model: DeviceModel) => (certificate: number) => model.certificates[certificate]?.key;
 
 type BeginArguments = {
   readonly application: number;
@@ -244,60 +186,6 @@ const complete = (args: CompleteArguments) =>
       await signIn(model, system, completing, args.interruption);
     },
     hasAttempts,
-  );
-
-const revoke = (args: { readonly certificate: number }) =>
-  command(
-    'revoke',
-    args,
-    async (model, system) => {
-      const certificate = pick(args.certificate, model.certificates.length) ?? 0;
-      model.revoke(certificate);
-      await system.revoke(certificate);
-    },
-    hasCertificates,
-  );
-
-type StandingArguments = { readonly certificate: number; readonly how: 'hold' | 'release' };
-
-const changeStanding = (args: StandingArguments) =>
-  command(
-    'changeStanding',
-    args,
-    async (model, system) => {
-      const held = model.certificates.flatMap(({ status }, index) =>
-        status === 'suspended' ? [index] : [],
-      );
-      // There is little to release; what is on hold is the one to try.
-      const from =
-        args.how === 'release' && held.length > 0 ? held : [...model.certificates.keys()];
-      const certificate = from[pick(args.certificate, from.length) ?? 0] ?? 0;
-      model[args.how](certificate);
-      await system.change(certificate, args.how);
-    },
-    hasCertificates,
-  );
-
-const lose = () =>
-  command(
-    'loseDevice',
-    {},
-    async (model, system) => {
-      model.lose();
-      await system.lose();
-    },
-    hasCertificates,
-  );
-
-const find = () =>
-  command(
-    'findDevice',
-    {},
-    async (model, system) => {
-      model.find();
-      await system.find();
-    },
-    hasCertificates,
   );
 
 type UserArguments = {

@@ -1,0 +1,206 @@
+// How a line of certificates ends, or goes on with another key, while it is being renewed.
+import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
+import type { TestClient } from '@countersign/testkit/broker-client';
+import { FakeDevice } from '@countersign/testkit/fake-device';
+import { identifyPublicKey } from '@countersign/x509';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { certificateProfiles } from '../../worker/src/ca/certificate-profile.ts';
+import { planCertificate } from '../../worker/src/ca/issuer.ts';
+import { planRenewal } from '../../worker/src/device/renew-certificate.ts';
+import { broker } from './test-broker.ts';
+import {
+  blockIn,
+  eventsOf,
+  fingerprintOf,
+  issued,
+  issueFor,
+  keyOf,
+  renew,
+  renewalOf,
+  renewed,
+  rowsOf,
+  statusesOf,
+  testIssuer,
+} from './test-issuance.ts';
+import { shardObject, shardOf } from './test-objects.ts';
+import { newUser } from './test-users.ts';
+
+const dayMs = 86_400_000;
+let client: TestClient;
+beforeAll(async () => {
+  client = await broker.registerClient();
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+const travel = (days: number) =>
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + days * dayMs });
+
+const reasonOf = async (device: FakeDevice, user: string) => {
+  const { decision, context } = await broker.signIn(client, device, user);
+  return [decision, context.reason_code];
+};
+
+/** What a crash between the two blocks of a renewal leaves. */
+async function interrupted(device: FakeDevice) {
+  const issuer = await testIssuer();
+  const key = await identifyPublicKey(device.publicKey);
+  const request = await renewalOf(device, { forced: true });
+  const planned = await blockIn(device, (block) =>
+    planRenewal(block, request, () => ({
+      issuerId: issuer.id,
+      ...planCertificate(
+        issuer,
+        certificateProfiles['1y'],
+        device.deviceId ?? '',
+        key,
+        block.nowMs,
+      ),
+    })),
+  );
+  if (!planned.ok) throw new Error(planned.code);
+  // The object sees what was written beside it only when it begins anew.
+  await evictDurableObject(shardObject(shardOf(device.deviceId)));
+  return planned.certificateNumber;
+}
+
+const ringAlarm = (device: FakeDevice) =>
+  runDurableObjectAlarm(shardObject(shardOf(device.deviceId)));
+
+const order = { reason: 'keyCompromise', actor: { type: 'admin', id: 'adm_1' } } as const;
+
+describe('a change of keys', () => {
+  it('goes on in the lineage, once, and ends the old key with the overlap', async () => {
+    const device = await issued();
+    const user = newUser();
+    await reasonOf(device, user);
+    const next = await FakeDevice.create();
+    next.deviceId = device.deviceId;
+    const rekey = await keyOf(next);
+    const answers = await Promise.all(Array.from({ length: 5 }, () => renew(device, { rekey })));
+    const [first] = answers;
+    if (first?.ok !== true) throw new Error(first?.code);
+    for (const answer of answers) expect(answer).toMatchObject({ certificate: first.certificate });
+    next.certificate = first.certificate;
+    expect(await rowsOf(device)).toMatchObject([
+      { status: 'superseded' },
+      { status: 'bound', bound_user: user },
+    ]);
+    expect(await eventsOf(device)).toEqual([
+      'user.credential.enroll',
+      'pki.cert.issue',
+      'pki.cert.renew',
+      'pki.cert.supersede',
+    ]);
+    for (const each of [device, next]) {
+      expect(await reasonOf(each, user)).toEqual([true, 'trusted_device']);
+    }
+    // The old key is not renewed any more, but a device that lost the new one may take another.
+    expect(await renew(device)).toEqual({ ok: false, code: 'renewal_certificate_superseded' });
+    const another = await FakeDevice.create();
+    expect(await renew(device, { rekey: await keyOf(another) })).toMatchObject({ renewed: true });
+    travel(15);
+    expect(await reasonOf(device, user)).toEqual([false, 'certificate_superseded']);
+    expect(await renew(device, { rekey })).toEqual({
+      ok: false,
+      code: 'renewal_certificate_superseded',
+    });
+  });
+
+  it('is refused to a key that has a lineage of its own, and to one that was revoked', async () => {
+    const device = await issued();
+    const other = await issued({}, device.deviceId);
+    expect(await renew(device, { rekey: await keyOf(other) })).toEqual({
+      ok: false,
+      code: 'renewal_key_in_use',
+    });
+    const shard = shardObject(shardOf(device.deviceId));
+    await shard.revokeCertificate(device.deviceId ?? '', await fingerprintOf(other), order);
+    expect(await renew(device, { rekey: await keyOf(other) })).toEqual({
+      ok: false,
+      code: 'key_blocked',
+    });
+  });
+});
+
+describe('#37 a revocation', () => {
+  it('of any certificate of a lineage ends all of it', async () => {
+    const device = await issued();
+    const successor = device.withCertificate(await renewed(device));
+    const id = device.deviceId ?? '';
+    const shard = shardObject(shardOf(id));
+    expect(await shard.revokeCertificate(id, await fingerprintOf(device), order)).toEqual({
+      ok: true,
+      changed: 2,
+    });
+    for (const each of [device, successor]) {
+      expect(await reasonOf(each, 'ada')).toEqual([false, 'certificate_revoked']);
+      expect(await renew(each)).toEqual({ ok: false, code: 'renewal_certificate_revoked' });
+    }
+    expect(await issueFor(device)).toEqual({ ok: false, code: 'key_blocked' });
+    expect((await eventsOf(device)).slice(-2)).toEqual([
+      'pki.cert.revoke keyCompromise',
+      'pki.cert.revoke keyCompromise',
+    ]);
+  });
+
+  it('during a renewal ends the successor before it is signed', async () => {
+    const device = await issued();
+    const id = device.deviceId ?? '';
+    await interrupted(device);
+    const shard = shardObject(shardOf(id));
+    await shard.revokeCertificate(id, await fingerprintOf(device), order);
+    expect(await statusesOf(device)).toEqual(['revoked', 'revoked']);
+    await ringAlarm(device);
+    expect(await renew(device)).toEqual({ ok: false, code: 'renewal_certificate_revoked' });
+    expect(await statusesOf(device)).toEqual(['revoked', 'revoked']);
+  });
+
+  it('while the signature is being made keeps what is signed from getting out', async () => {
+    const device = await issued();
+    const id = device.deviceId ?? '';
+    const shard = shardObject(shardOf(id));
+    const request = await renewalOf(device, { forced: true });
+    const { subtle } = crypto;
+    const sign = subtle.sign.bind(subtle);
+    let revoked: unknown;
+    vi.spyOn(subtle, 'sign').mockImplementationOnce(async (...given) => {
+      // The object asks itself, as somebody else would.
+      const asked = shardObject(shardOf(id));
+      revoked = await asked.revokeCertificate(id, await fingerprintOf(device), order);
+      return await sign(...given);
+    });
+    expect(await shard.renew(request)).toEqual({
+      ok: false,
+      code: 'renewal_certificate_revoked',
+    });
+    expect(revoked).toMatchObject({ ok: true, changed: 2 });
+    expect(await statusesOf(device)).toEqual(['revoked', 'revoked']);
+  });
+
+  it('of a user during a renewal ends the successor, too', async () => {
+    const device = await issued();
+    const user = newUser();
+    await reasonOf(device, user);
+    await interrupted(device);
+    expect(
+      await shardObject(shardOf(device.deviceId)).buryUser(user, 1, 'privilegeWithdrawn'),
+    ).toEqual({ ok: true, revoked: 2, suspended: 0 });
+    await ringAlarm(device);
+    expect(await statusesOf(device)).toEqual(['revoked', 'revoked']);
+    expect(await reasonOf(device, user)).toEqual([false, 'user_revoked']);
+    expect(await renew(device)).toEqual({ ok: false, code: 'renewal_certificate_revoked' });
+  });
+
+  it('of a user suspends an unbound lineage of the device with its successor', async () => {
+    const device = await issued();
+    const user = newUser();
+    await reasonOf(device, user);
+    const spare = await issued({}, device.deviceId);
+    await renewed(spare);
+    await shardObject(shardOf(device.deviceId)).buryUser(user, 1);
+    expect(await statusesOf(device)).toEqual(['revoked', 'suspended', 'suspended']);
+  });
+});
