@@ -3,6 +3,7 @@ import { logPage, logStreamCreated, logStreams } from '@countersign/protocol/sys
 import type { FakeDevice } from '@countersign/testkit/fake-device';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { pauseAfterMs } from '../../worker/src/audit/deliver-streams.ts';
+import { takeInRows } from '../../worker/src/audit/take-in-rows.ts';
 import { eventsAfter } from './test-administration.ts';
 import { broker } from './test-broker.ts';
 import { enrolledDevice } from './test-changes.ts';
@@ -65,6 +66,35 @@ describe('the shard of a device', () => {
     expect(before.length).toBeGreaterThan(3);
     await expect.poll(missing).toEqual([]);
   });
+});
+
+it('costs five rows for a sign-in, and one for each batch', async () => {
+  const { rows } = await broker.decisions(shardOf(device.deviceId));
+  const decision = rows.find(({ record }) => record.includes('"subject":"ada"'));
+  if (decision === undefined) throw new Error('there is no sign-in');
+  const written = await runInDurableObject(report(), (_, { storage }) => {
+    const cursors: { readonly rowsWritten: number }[] = [];
+    const exec: SqlStorage['exec'] = (query, ...bindings) => {
+      const cursor = storage.sql.exec(query, ...bindings);
+      cursors.push(cursor);
+      return cursor as ReturnType<SqlStorage['exec']>;
+    };
+    const take = (chain: string, count: number) => {
+      cursors.length = 0;
+      const taken = Array.from({ length: count }, (_row, index) => ({
+        sequence: index + 1,
+        record: decision.record,
+        hash: new Uint8Array(32).fill(index),
+      }));
+      takeInRows({ exec } as SqlStorage, { chain, start: undefined, after: 0, rows: taken }, 0, 0);
+      return cursors.reduce((sum, cursor) => sum + cursor.rowsWritten, 0);
+    };
+    const counts = [take('cost-1', 1), take('cost-2', 2)];
+    storage.sql.exec("DELETE FROM events WHERE chain LIKE 'cost-%'");
+    storage.sql.exec("DELETE FROM chains WHERE chain LIKE 'cost-%'");
+    return counts;
+  });
+  expect(written).toEqual([6, 11]);
 });
 
 describe('a stream whose receiver is gone', () => {

@@ -35,15 +35,15 @@ export const reportMigrations: readonly Migration[] = [
       CREATE INDEX events_by_time ON events (published_at_ms);
       CREATE INDEX events_by_user ON events (user_id, published_at_ms) WHERE user_id <> '';
       CREATE INDEX events_by_device ON events (device_id, published_at_ms) WHERE device_id <> '';
-      CREATE INDEX events_by_serial ON events (serial_number, published_at_ms)
-        WHERE serial_number <> '';
       CREATE INDEX events_beside_decisions ON events (event_type, published_at_ms)
         WHERE event_type <> 'user.authentication.authenticate';
 
       CREATE TABLE certificate_serials (
         fingerprint_sha256 TEXT PRIMARY KEY,
-        serial_number TEXT NOT NULL
+        serial_number TEXT NOT NULL,
+        device_id TEXT NOT NULL
       ) WITHOUT ROWID;
+      CREATE INDEX certificate_serials_by_number ON certificate_serials (serial_number);
 
       CREATE TABLE log_streams (
         stream_id TEXT PRIMARY KEY,

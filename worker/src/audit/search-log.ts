@@ -78,8 +78,21 @@ function timeCondition(search: LogSearch, comparison: '>=' | '<', ms: number | u
   return ms === undefined ? [] : [{ text: `${column} ${comparison} ?`, bindings: [ms] }];
 }
 
+/** All that is about one certificate is about its device, too, for which there is an index. */
+function deviceOf(sql: SqlStorage, serialNumber: string | undefined): string | undefined {
+  if (serialNumber === undefined) return undefined;
+  const [first, ...others] = sql
+    .exec<{ device_id: string }>(
+      'SELECT DISTINCT device_id FROM certificate_serials WHERE serial_number = ?',
+      serialNumber,
+    )
+    .toArray();
+  return others.length > 0 || first?.device_id === '' ? undefined : first?.device_id;
+}
+
 /** Filters that an index is for, and all others, which are looked at event by event. */
-function conditionsOf(search: LogSearch) {
+function conditionsOf(sql: SqlStorage, search: LogSearch) {
+  const serialNumber = search.serial_number?.toLowerCase();
   const { event_type: eventType } = search;
   const isRareType =
     eventType !== undefined &&
@@ -88,8 +101,7 @@ function conditionsOf(search: LogSearch) {
     search.order !== 'arrival';
   const indexed: Condition[] = [
     ...equalsIndexed('user_id', search.user),
-    ...equalsIndexed('device_id', search.device_id),
-    ...equalsIndexed('serial_number', search.serial_number?.toLowerCase()),
+    ...equalsIndexed('device_id', search.device_id ?? deviceOf(sql, serialNumber)),
     ...(isRareType
       ? [
           {
@@ -103,6 +115,7 @@ function conditionsOf(search: LogSearch) {
   ];
   const others = [
     ...(isRareType ? [] : eventTypeCondition(eventType)),
+    ...equals('serial_number', serialNumber),
     ...equals('outcome', search.outcome),
     ...equals('integration_id', search.integration_id),
     ...equals('application', search.application),
@@ -146,7 +159,7 @@ export const firstCursor = (generation: string): LogCursor => ({
 
 /** One page. Looks at a limited number of events, and goes on after the last of them the next time. */
 export function searchLog(sql: SqlStorage, generation: string, search: LogSearch): LogSearchPage {
-  const { indexed, others } = conditionsOf(search);
+  const { indexed, others } = conditionsOf(sql, search);
   const ordering = orderings[search.order];
   if (search.after !== undefined) indexed.push(ordering.after(search.after));
   const where =

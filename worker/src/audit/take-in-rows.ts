@@ -43,14 +43,15 @@ function beginning(start: string | undefined): ChainState {
 const sameBytes = (a: Uint8Array, b: Uint8Array) =>
   a.length === b.length && a.every((byte, index) => byte === b[index]);
 
-function keepSerial(sql: SqlStorage, { certificate }: LogEvent): void {
+function keepSerial(sql: SqlStorage, { certificate, debugContext }: LogEvent): void {
   if (certificate?.fingerprintSha256 === undefined || certificate.serialNumber === undefined)
     return;
   sql.exec(
-    `INSERT INTO certificate_serials (fingerprint_sha256, serial_number) VALUES (?, ?)
+    `INSERT INTO certificate_serials (fingerprint_sha256, serial_number, device_id) VALUES (?, ?, ?)
      ON CONFLICT (fingerprint_sha256) DO NOTHING`,
     certificate.fingerprintSha256,
     certificate.serialNumber,
+    debugContext.debugData.device_id ?? '',
   );
 }
 
