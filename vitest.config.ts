@@ -12,6 +12,7 @@ const unit: TestProjectConfiguration = {
     include: [
       'packages/*/src/**/*.test.ts',
       'worker/src/**/*.test.ts',
+      'worker/openapi/*.test.ts',
       'extension/src/**/*.test.ts',
       'tools/**/*.test.ts',
     ],

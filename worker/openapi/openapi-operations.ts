@@ -44,7 +44,7 @@ const scep = {
 };
 const override = { override: '`true`: although something would break' };
 
-/** Every address of the broker. `tools/openapi.ts` makes the document of it, and a test holds it to the routes. */
+/** Every address of the broker. `openapi-document.ts` makes the document of it, and a test holds it to the routes. */
 export const operations: Readonly<Record<string, Operation>> = {
   'POST /v1/challenges': {
     summary: 'Begin a sign-in: a challenge for a page',

@@ -1,18 +1,14 @@
-// `node tools/openapi.ts`: writes worker/docs/openapi.json anew, from the routes and the schemas of their messages.
-// `test/openapi-document.test.ts` fails while it is out of date.
+// `node worker/openapi/openapi-document.ts`: writes worker/docs/openapi.json anew, from the routes and the schemas of
+// their messages. `openapi-document.test.ts` fails while it is out of date.
 import { writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { problemDocument } from '@countersign/protocol/problem';
 import * as z from 'zod/mini';
-import type { AdminRoute } from '../worker/src/http/for-admin.ts';
-import { routes } from '../worker/src/http/route-table.ts';
+import type { AdminRoute } from '../src/http/for-admin.ts';
+import { routes } from '../src/http/route-table.ts';
 import { type Operation, operations, schemaModules } from './openapi-operations.ts';
 
-export const openapiPath = join(
-  dirname(dirname(fileURLToPath(import.meta.url))),
-  'worker/docs/openapi.json',
-);
+export const openapiPath = join(import.meta.dirname, '../docs/openapi.json');
 
 /** Every schema by its name in the code, so that each is described once. */
 const named = z.registry<{ id: string }>();
