@@ -71,9 +71,8 @@ export const enrollmentTexts = {
   },
   read_only: {
     administrator:
-      'The broker is in read-only mode: nothing is enrolled or renewed until it ends; sign-ins go on.',
-    person:
-      'The service is being maintained. It will be tried again by itself; you can go on working.',
+      'The broker is in read-only mode: nothing is enrolled, renewed or changed until it ends; sign-ins go on.',
+    person: 'The service is being maintained. Try again later; you can go on working.',
   },
   renewal_request_malformed: {
     administrator:

@@ -1,3 +1,4 @@
+import { encodeBase64url } from '@countersign/protocol';
 import type { SystemLogEvent } from '../audit/system-log-event.ts';
 import { shardOfId } from '../device/placement.ts';
 import type { EnrollmentRefusal } from '../enrollment/enrollment-context.ts';
@@ -16,8 +17,7 @@ export type RefusedEnrollment = {
   readonly address: string | undefined;
 };
 
-const randomId = () =>
-  Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('base64url');
+const randomId = () => encodeBase64url(crypto.getRandomValues(new Uint8Array(16)));
 
 /**
  * A refusal is an event too: in the log of the device's shard, or of any where no device is known. What cannot be
