@@ -42,6 +42,7 @@ it.each([
   ['DEVICE', 'DeviceObject'],
   ['ORGANIZATION', 'OrganizationObject'],
   ['KEY', 'KeyObject'],
+  ['REPORT', 'ReportObject'],
 ])('binds %s to the exported class %s and creates it with SQLite', (binding, className) => {
   expect(output).toContain(`env.${binding} (${className})`);
   expect(readFileSync(join(folder, 'index.js'), 'utf8')).toMatch(
