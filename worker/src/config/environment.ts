@@ -2,8 +2,8 @@ import type { ReportObject } from '../audit/report-object.ts';
 import type { DeviceObject } from '../device/device-object.ts';
 import type { OrganizationObject } from '../directory/organization-object.ts';
 import type { KeyObject } from '../enrollment/key-object.ts';
-import type { RevocationObject } from '../revocation/revocation-object.ts';
 import type { IntegrationObject } from '../integrations/integration-object.ts';
+import type { RevocationObject } from '../revocation/revocation-object.ts';
 
 /**
  * The worker's bindings as the platform hands them over: raw, unchecked. `settings.ts` turns them into `Settings`.

@@ -89,7 +89,14 @@ const text = {
 } as const;
 
 /** Durable Objects. */
-export const objectBindings = ['DEVICE', 'ORGANIZATION', 'KEY', 'REVOCATION', 'INTEGRATION'] as const;
+export const objectBindings = [
+  'DEVICE',
+  'ORGANIZATION',
+  'KEY',
+  'REVOCATION',
+  'INTEGRATION',
+  'REPORT',
+] as const;
 
 const defaultLeafCommonName = 'Countersign device';
 
