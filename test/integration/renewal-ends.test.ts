@@ -125,7 +125,7 @@ describe('a change of keys', () => {
   });
 });
 
-describe('#37 a revocation', () => {
+describe('#36 a revocation', () => {
   it('of any certificate of a lineage ends all of it', async () => {
     const device = await issued();
     const successor = device.withCertificate(await renewed(device));
