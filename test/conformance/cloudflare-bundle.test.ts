@@ -43,13 +43,15 @@ it.each([
   ['ORGANIZATION', 'OrganizationObject'],
   ['KEY', 'KeyObject'],
   ['REPORT', 'ReportObject'],
+  ['INTEGRATION', 'IntegrationObject'],
+  ['REVOCATION', 'RevocationObject'],
 ])('binds %s to the exported class %s and creates it with SQLite', (binding, className) => {
   expect(output).toContain(`env.${binding} (${className})`);
   expect(readFileSync(join(folder, 'index.js'), 'utf8')).toMatch(
     new RegExp(`export \\{[^}]*\\b${className}\\b`),
   );
-  const [created] = /new_sqlite_classes = \[(.*)\]/.exec(toml)?.slice(1) ?? [];
-  expect(created).toContain(`"${className}"`);
+  const created = [...toml.matchAll(/new_sqlite_classes = \[(.*)\]/g)].map(([, names]) => names);
+  expect(created.join()).toContain(`"${className}"`);
 });
 
 /** What would be set, by name; the folder of the keys is made by the first call. */
