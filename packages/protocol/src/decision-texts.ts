@@ -242,7 +242,7 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
   },
   certificate_suspended: {
     administrator:
-      'The certificate was never signed in with and is suspended, because a user of this device was deactivated or had all certificates revoked. Run `countersign enroll --replace` with a new enrollment token on the device.',
+      'The certificate is on hold: an administrator put it there, or nobody had signed in with it when a user of this device was deactivated or had all certificates revoked. Release it, or run `countersign enroll --replace` with a new enrollment token on the device.',
     person: 'This computer must be set up again before you can sign in. Ask your IT support.',
   },
   issuer_not_active: {
