@@ -22,6 +22,7 @@ async function enrolled(kind: 'ec-p256' | 'ec-p384' | 'rsa-2048' = 'ec-p256') {
 }
 
 const jwks = z.object({
+  // For decision tokens and for checkpoints of the log.
   keys: z.tuple([
     z.object({
       kty: z.literal('EC'),
@@ -30,6 +31,7 @@ const jwks = z.object({
       y: z.string(),
       kid: z.string(),
     }),
+    z.object({ kid: z.string() }),
   ]),
 });
 
