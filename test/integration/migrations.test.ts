@@ -169,7 +169,7 @@ describe('an object whose database is of a newer version', () => {
     }
     expect(await organization.reserveBinding('ada', 0)).toEqual(unavailable);
     const input = applicationInput.parse({ name: 'x', enforcement: 'enforce' });
-    expect(await organization.putApplication('x', input)).toEqual(unavailable);
+    expect(await organization.putApplication('owner', 'x', input)).toEqual(unavailable);
   });
 });
 

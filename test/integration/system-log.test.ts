@@ -74,10 +74,13 @@ it('costs five rows for a sign-in, and one for each batch', async () => {
   if (decision === undefined) throw new Error('there is no sign-in');
   const written = await runInDurableObject(report(), (_, { storage }) => {
     const cursors: { readonly rowsWritten: number }[] = [];
-    const exec: SqlStorage['exec'] = (query, ...bindings) => {
-      const cursor = storage.sql.exec(query, ...bindings);
+    const exec: SqlStorage['exec'] = <Row extends Record<string, SqlStorageValue>>(
+      query: string,
+      ...bindings: SqlStorageValue[]
+    ) => {
+      const cursor = storage.sql.exec<Row>(query, ...bindings);
       cursors.push(cursor);
-      return cursor as ReturnType<SqlStorage['exec']>;
+      return cursor;
     };
     const take = (chain: string, count: number) => {
       cursors.length = 0;
