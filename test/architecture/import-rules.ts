@@ -16,7 +16,8 @@ export const workspaceDependencies: Readonly<Record<string, readonly string[]>> 
   'packages/native-host': ['packages/protocol', 'packages/x509'],
   'packages/sso-sdk': ['packages/protocol'],
   'packages/edge-server': ['packages/protocol', 'packages/x509'],
-  'packages/admin-cli': ['packages/protocol'],
+  // The edge server's, for what needs a data folder: loaded by those commands alone (ADR 17).
+  'packages/admin-cli': ['packages/edge-server', 'packages/protocol'],
   'packages/sample-sso': ['packages/sso-sdk'],
   'packages/testkit': ['packages/protocol', 'packages/x509'],
   worker: ['packages/protocol', 'packages/x509'],

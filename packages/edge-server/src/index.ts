@@ -29,3 +29,5 @@ export { discardIssuerRequest } from './issuers/retire-issuer.ts';
 export { signIssuerRequest } from './issuers/sign-issuer-request.ts';
 export type { LogFormat } from './logs.ts';
 export { type RunningEdgeServer, startEdgeServer } from './start-edge-server.ts';
+export { exportStateAt, importStateAt, makeKeysFolder } from './state/state-at-url.ts';
+export { readPassphrase } from './state/state-commands.ts';

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { type IntegrationImpact, inUseProblem } from '@countersign/protocol/admin-integrations';
 import { type ProblemDocument, problemDocument } from '@countersign/protocol/problem';
 import { parseFields } from '@countersign/protocol/schemas';
 import type * as z from 'zod/mini';
@@ -6,11 +7,16 @@ import type * as z from 'zod/mini';
 /** The broker said no. */
 export class BrokerRefusal extends Error {
   readonly problem: ProblemDocument;
+  /** Of `integration_in_use`: what would break. */
+  readonly impact: IntegrationImpact | undefined;
   readonly worthRetrying: boolean;
 
-  constructor(problem: ProblemDocument) {
+  /** @param document as it was answered */
+  constructor(problem: ProblemDocument, document: unknown) {
     super(problem.detail === undefined ? problem.title : `${problem.title} ${problem.detail}`);
     this.problem = problem;
+    const inUse = inUseProblem.safeParse(document);
+    this.impact = inUse.success ? inUse.data.impact : undefined;
     this.worthRetrying = problem.status === 429 || problem.status === 503;
   }
 }
@@ -32,7 +38,14 @@ type Sent = { readonly body?: unknown; readonly contentType?: string };
 
 const timeoutMs = 60_000;
 const tries = 3;
-const mostWaitedMs = 5_000;
+const firstPauseMs = 500;
+
+/** The first try may still be under way when the second one comes. */
+const passing = new Set(['storage_unavailable', 'idempotency_in_progress']);
+
+const mayRetry = (error: unknown) =>
+  error instanceof BrokerUnreachable ||
+  (error instanceof BrokerRefusal && passing.has(error.problem.code));
 
 /**
  * Asks the admin API. What got no answer is asked again a few times: a question and a PUT can be, and a POST carries
@@ -54,9 +67,7 @@ export class AdminClient {
     schema: Schema,
     sent: Sent = {},
   ): Promise<z.infer<Schema>> {
-    const response = await this.send(method, path, sent);
-    const text = await response.text();
-    const parsed = parseFields(schema, parseJson(text));
+    const parsed = parseFields(schema, parseJson(await this.#send(method, path, sent)));
     if (parsed.ok) return parsed.value;
     throw new BrokerUnreachable(
       `${this.brokerUrl}${path} answered something else than it should: ${parsed.field} ${parsed.detail}`,
@@ -67,27 +78,25 @@ export class AdminClient {
     return this.ask('GET', path, schema);
   }
 
-  /** The answer as it comes, once it is a success. */
-  async send(method: Method, path: string, sent: Sent = {}): Promise<Response> {
+  /** The text of the answer, once it is a success. */
+  async #send(method: Method, path: string, sent: Sent): Promise<string> {
     const key = randomUUID();
-    for (let left = tries - 1; ; left--) {
+    for (let tried = 1; ; tried++) {
       try {
         return await this.#sendOnce(method, path, sent, key);
       } catch (error) {
-        const mayRetry =
-          error instanceof BrokerUnreachable ||
-          (error instanceof BrokerRefusal && error.problem.code === 'storage_unavailable');
-        if (!mayRetry || left <= 0 || method === 'DELETE') throw error;
-        await this.#options.sleep(Math.min(mostWaitedMs, 500 * 2 ** (tries - 1 - left)));
+        if (tried === tries || method === 'DELETE' || !mayRetry(error)) throw error;
+        await this.#options.sleep(firstPauseMs * 2 ** (tried - 1));
       }
     }
   }
 
-  async #sendOnce(method: Method, path: string, sent: Sent, key: string): Promise<Response> {
+  async #sendOnce(method: Method, path: string, sent: Sent, key: string): Promise<string> {
     const { body, contentType = 'application/json' } = sent;
     const where = `${this.brokerUrl}${path}`;
     const fetchIt = this.#options.fetch ?? fetch;
     let response: Response;
+    let text: string;
     try {
       response = await fetchIt(where, {
         method,
@@ -103,12 +112,14 @@ export class AdminClient {
           ? {}
           : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       });
+      text = await response.text();
     } catch (error) {
       throw new BrokerUnreachable(`${where}: ${describe(error)}`);
     }
-    if (response.ok) return response;
-    const problem = parseFields(problemDocument, parseJson(await response.text()));
-    if (problem.ok) throw new BrokerRefusal(problem.value);
+    if (response.ok) return text;
+    const document = parseJson(text);
+    const problem = parseFields(problemDocument, document);
+    if (problem.ok) throw new BrokerRefusal(problem.value, document);
     throw new BrokerUnreachable(`${where}: answered ${response.status}, and not as a broker does`);
   }
 }

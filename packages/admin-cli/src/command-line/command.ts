@@ -40,7 +40,13 @@ export type Input = {
 export type Context = {
   /** Asks the broker; throws `UsageError` where no broker or token is named. */
   readonly client: () => AdminClient;
+  /** Origin of the broker, where one is named. */
   readonly broker: string | undefined;
+  /** The administrator's token; throws `UsageError` where none is named. */
+  readonly token: () => string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Private keys are not for a terminal. */
+  readonly isTerminal: boolean;
   readonly nowMs: () => number;
   readonly sleep: (ms: number) => Promise<void>;
   /** Tells how it goes on, beside the answer. */

@@ -37,7 +37,11 @@ export const groupCommands: readonly Command[] = [
             ['name', group.name],
             ['on trial', group.integrations.join(' ') || undefined],
           ),
-          lines(...group.members),
+          table(
+            ['member'],
+            group.members.map((member) => [member]),
+            'It has no members.',
+          ),
         ],
       };
     },

@@ -2,7 +2,6 @@ import { modeAnswer } from '@countersign/protocol/admin-access';
 import type * as z from 'zod/mini';
 import {
   type Command,
-  type Input,
   parameterOf,
   present,
   rows,

@@ -15,6 +15,15 @@ export function readTextFile(path: string): string {
   }
 }
 
+/** JSON, or `undefined`. */
+export function parseLine(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The JSON object in a file; what is in it the broker checks, and names the field that is wrong. */
 export function readJsonFile(path: string): object {
   let json: unknown;
@@ -31,3 +40,10 @@ export function readJsonFile(path: string): object {
 }
 
 export const segment = (text: string) => encodeURIComponent(text);
+
+/** A secret alone in a file, without the end of its line. */
+export function readSecretFile(path: string): string {
+  const secret = readTextFile(path).replace(/\r?\n$/, '');
+  if (secret === '') throw new CommandError(`${path} is empty`);
+  return secret;
+}

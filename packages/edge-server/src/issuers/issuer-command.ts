@@ -93,6 +93,9 @@ function chosenIssuer({ issuer }: Values): IssuerName | undefined {
   throw usageError(`--issuer must be a name like issuer-2, not "${issuer}".`);
 }
 
+/** How the command is called, for what is printed to be typed next. */
+const ownWords = { command: 'countersign-server issuer', url: '--broker-url' };
+
 type World = {
   readonly data: DataDirectory;
   readonly values: Values;
@@ -106,6 +109,7 @@ async function openWorld(
   values: Values,
   environment: Readonly<Record<string, string | undefined>>,
   nowMs: number,
+  typed: typeof ownWords,
 ): Promise<World> {
   const setting = (flag: string | undefined, variable: string) =>
     flag ?? (environment[variable] || undefined);
@@ -119,13 +123,13 @@ async function openWorld(
     values.cloudflare === true && brokerUrl !== undefined
       ? { at: 'url', url: brokerUrl }
       : { at: 'folder', workerBundle };
-  const where = place.at === 'url' ? ` --broker-url ${place.url} --cloudflare` : '';
+  const where = place.at === 'url' ? ` ${typed.url} ${place.url} --cloudflare` : '';
   return {
     data: await openExistingDataDirectory(directory, nowMs),
     values,
     place,
     nowMs,
-    again: (action) => `countersign-server issuer ${action} --data ${directory}${where}`,
+    again: (action) => `${typed.command} ${action} --data ${directory}${where}`,
   };
 }
 
@@ -284,6 +288,7 @@ export async function runIssuerCommand(
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
   nowMs: number,
+  typed = ownWords,
 ): Promise<IssuerCommandOutcome> {
   const [action, ...rest] = args;
   if (!isIssuerAction(action)) {
@@ -292,5 +297,5 @@ export async function runIssuerCommand(
   const values = readFlags(action, rest);
   if (action === 'sign') return { lines: await sign(values, nowMs) };
   if (action === 'secrets') return { secrets: () => secretsOf(values, environment, nowMs) };
-  return { lines: await run(action, await openWorld(values, environment, nowMs)) };
+  return { lines: await run(action, await openWorld(values, environment, nowMs, typed)) };
 }

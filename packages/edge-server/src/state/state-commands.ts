@@ -36,7 +36,7 @@ const commonFlags: readonly string[] = ['data', 'high-water-mark', 'worker'];
 const usageError = (message: string) => new EdgeServerError('setting_invalid', message);
 
 /** The first line of the file. Not from the command line, where everybody on the machine could read it. */
-function readPassphrase(path: string | undefined): string {
+export function readPassphrase(path: string | undefined): string {
   if (path === undefined) {
     throw usageError('--passphrase-file names the file with the passphrase for the keys.');
   }

@@ -1,0 +1,31 @@
+import type { Command } from '../command-line/command.ts';
+import { adminCommands } from './admins.ts';
+import { auditCommands } from './audit.ts';
+import { caCommands } from './ca.ts';
+import { deviceCommands } from './devices.ts';
+import { groupCommands } from './groups.ts';
+import { integrationCommands } from './integrations.ts';
+import { issuerCommands } from './issuers.ts';
+import { logCommands } from './log.ts';
+import { logStreamCommands } from './log-streams.ts';
+import { modeCommands } from './mode.ts';
+import { signInServiceCommands } from './sign-in-services.ts';
+import { transferCommands } from './transfer.ts';
+import { userCommands } from './users.ts';
+
+/** Every command, in the order of the help. */
+export const commands: readonly Command[] = [
+  ...deviceCommands,
+  ...userCommands,
+  ...integrationCommands,
+  ...groupCommands,
+  ...signInServiceCommands,
+  ...adminCommands,
+  ...modeCommands,
+  ...logCommands,
+  ...logStreamCommands,
+  ...auditCommands,
+  ...issuerCommands,
+  ...caCommands,
+  ...transferCommands,
+];
