@@ -1,19 +1,15 @@
 import { administrationTexts } from './administration-texts.ts';
-import { commandTexts } from './command-texts.ts';
 import { enrollmentTexts } from './enrollment-texts.ts';
 import { integrationTexts } from './integration-texts.ts';
-import type { CommandCode, DecisionReason, ProblemCode } from './reason-codes.ts';
+import type { DecisionReason, ProblemCode } from './reason-codes.ts';
 import { askSupport, notOurPage, type ReasonText, tryAgain } from './reason-text.ts';
 import { scepTexts } from './scep-texts.ts';
 
-/** Texts of refused requests and failed commands. Complete by its type, but for codes that a decision rests on, too. */
-export const refusalTexts: Readonly<
-  Record<Exclude<ProblemCode | CommandCode, DecisionReason>, ReasonText>
-> = {
+/** Texts of refused requests. Complete by its type, but for codes that a decision rests on, too. */
+export const refusalTexts: Readonly<Record<Exclude<ProblemCode, DecisionReason>, ReasonText>> = {
   ...administrationTexts,
   ...integrationTexts,
   ...enrollmentTexts,
-  ...commandTexts,
   ...scepTexts,
   json_malformed: {
     administrator: 'The body is not JSON in UTF-8, or an object in it names a member twice.',

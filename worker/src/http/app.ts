@@ -1,4 +1,5 @@
-import { Hono } from 'hono';
+import { HonoBase } from 'hono/hono-base';
+import { RegExpRouter } from 'hono/router/reg-exp-router';
 import type { Broker } from './broker.ts';
 import { logEvent, refuseWithLog } from './route-context.ts';
 import { mtlsEvidencePath, routes } from './route-table.ts';
@@ -18,8 +19,9 @@ export function requestIdOf(request: Request): string {
 }
 
 /** The broker's HTTP interface. Whatever fails in a way without a code of its own is answered as `internal_error`. */
-export function createApp(broker: Broker): Hono {
-  const app = new Hono();
+export function createApp(broker: Broker): HonoBase {
+  // The router that `Hono` itself takes for these routes, without the one that it keeps for others.
+  const app = new HonoBase({ router: new RegExpRouter() });
   const { mtlsUrl, pkiUrl, brokerUrl } = broker;
   if (mtlsUrl !== undefined) {
     // Where browsers present certificates to whatever page asks, there is nothing but the one address that expects it.

@@ -1,7 +1,7 @@
 import type { ProblemCode } from '@countersign/protocol';
 import type { IntegrationImpact } from '@countersign/protocol/admin-integrations';
+import { answerTexts } from '@countersign/protocol/answer-texts';
 import type { ProblemDocument } from '@countersign/protocol/problem';
-import { reasonTexts } from '@countersign/protocol/reason-texts';
 
 /** A request that is refused; nothing was decided, issued or changed. */
 export type Problem = {
@@ -166,7 +166,7 @@ const authenticationChallenges: Partial<Record<ProblemCode, string>> = {
 /** RFC 9457 problem document. The text for administrators is the title: it is written to be read in a log. */
 export function problemResponse(problem: Problem): Response {
   const status = statusOf[problem.code];
-  const texts = reasonTexts[problem.code];
+  const texts = answerTexts[problem.code];
   const document: ProblemDocument & Pick<Problem, 'impact'> = {
     type: `urn:countersign:problem:${problem.code}`,
     title: texts.administrator,

@@ -1,11 +1,11 @@
 import type { DecisionReason } from '@countersign/protocol';
+import { answerTexts } from '@countersign/protocol/answer-texts';
 import {
   completionRequest,
   type EvaluationAnswer,
   type EvaluationRequest,
   evaluationRequest,
 } from '@countersign/protocol/evaluation';
-import { reasonTexts } from '@countersign/protocol/reason-texts';
 import type * as z from 'zod/mini';
 import { type EvaluateContext, evaluateSignIn } from '../../challenge/evaluate-sign-in.ts';
 import { currentTimeMs } from '../../clock.ts';
@@ -72,7 +72,7 @@ async function authenticate(broker: Broker, context: RouteContext): Promise<Auth
 }
 
 function isDecisionReason(reason: string): reason is DecisionReason {
-  return Object.hasOwn(reasonTexts, reason);
+  return Object.hasOwn(answerTexts, reason);
 }
 
 function stepUpOf(pending: NonNullable<DecisionRecord['pending']>) {
@@ -88,8 +88,8 @@ function stepUpOf(pending: NonNullable<DecisionRecord['pending']>) {
 function answerOf(record: DecisionRecord, decisionToken: string | undefined): EvaluationAnswer {
   // A record written by a newer version may carry a reason without texts here; it still denies or allows as recorded.
   const texts = isDecisionReason(record.reason)
-    ? reasonTexts[record.reason]
-    : reasonTexts.internal_error;
+    ? answerTexts[record.reason]
+    : answerTexts.internal_error;
   return {
     decision: record.decision,
     context: {

@@ -1,5 +1,5 @@
 import type { ProblemCode } from '@countersign/protocol';
-import { reasonTexts } from '@countersign/protocol/reason-texts';
+import { answerTexts } from '@countersign/protocol/answer-texts';
 import { encodeCertificatesOnly } from '@countersign/x509/cms';
 import { currentTimeMs } from '../../clock.ts';
 import { answerPkiOperation, type ScepOutcome } from '../../scep/answer-pki-operation.ts';
@@ -106,7 +106,7 @@ async function answerMessage(
   const answer = await answerPkiOperation(
     answering,
     bytes,
-    (code) => reasonTexts[code].administrator,
+    (code) => answerTexts[code].administrator,
   );
   if (!answer.ok) {
     await refusalDue;
