@@ -41,10 +41,9 @@ const bundles = {
       mainFields: ['browser', 'module', 'main'],
       conditions: ['workerd', 'worker', 'browser'],
       external: ['cloudflare:*', 'node:*'],
-      // Names stay, so that a stack trace in a log can be read without the source map. Not by `keepNames`, which names
-      // every closure anew whenever it is made.
-      minifyWhitespace: true,
-      minifySyntax: true,
+      // As in wrangler.toml. The names in stack traces are in the source map; `keepNames` would name every closure anew
+      // whenever it is made.
+      minify: true,
     },
   },
   'native-host': {
