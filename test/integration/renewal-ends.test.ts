@@ -97,10 +97,13 @@ describe('a change of keys', () => {
     for (const each of [device, next]) {
       expect(await reasonOf(each, user)).toEqual([true, 'trusted_device']);
     }
-    // The old key is not renewed any more, but a device that lost the new one may take another.
-    expect(await renew(device)).toEqual({ ok: false, code: 'renewal_certificate_superseded' });
+    // The old key is neither renewed nor replaced any more, but the answer that it was replaced by comes again.
+    const superseded = { ok: false, code: 'renewal_certificate_superseded' };
+    expect(await renew(device)).toEqual(superseded);
     const another = await FakeDevice.create();
-    expect(await renew(device, { rekey: await keyOf(another) })).toMatchObject({ renewed: true });
+    expect(await renew(device, { rekey: await keyOf(another) })).toEqual(superseded);
+    expect(await rowsOf(device)).toHaveLength(2);
+    expect(await renew(device, { rekey })).toMatchObject({ certificate: first.certificate });
     travel(15);
     expect(await reasonOf(device, user)).toEqual([false, 'certificate_superseded']);
     expect(await renew(device, { rekey })).toEqual({

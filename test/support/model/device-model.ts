@@ -162,6 +162,8 @@ export class DeviceModel {
     if (existing !== undefined) {
       return existing.lineage === presented.lineage ? ofKey : 'renewal_key_in_use';
     }
+    // A key that was replaced is not replaced once more.
+    if (newest !== certificate) return 'renewal_certificate_superseded';
     const line = this.#lineageOf(certificate).filter(({ status }) => status !== 'revoked');
     if (line.length >= usableLimit) return 'renewal_limit_reached';
     for (const each of line) {

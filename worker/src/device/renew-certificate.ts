@@ -97,9 +97,13 @@ export function renewalFacts(
   };
 }
 
-/** The certificate that the new key has already: the answer to a request whose first answer was lost. */
+/**
+ * The certificate that the new key has already: the answer to a request whose first answer was lost. No other key is
+ * taken from one that was replaced itself: whoever stole that one, and may be why it was replaced, would have the last
+ * word.
+ */
 function examineNewKey(
-  { ofDevice, presented }: Examined,
+  { ofDevice, presented, newest }: Examined,
   { spkiSha256 }: NewKey,
   nowMs: number,
 ): { readonly ok: true; readonly existing: CertificateRow | undefined } | IssuanceRefusal {
@@ -108,7 +112,10 @@ function examineNewKey(
   if (ofNewKey.some((row) => row.lineage !== presented.lineage)) {
     return { ok: false, code: 'renewal_key_in_use' };
   }
-  return { ok: true, existing: ofNewKey.findLast((row) => usableUntilMs(row) >= nowMs) };
+  const existing = ofNewKey.findLast((row) => usableUntilMs(row) >= nowMs);
+  return existing === undefined && !sameBytes(presented.spki_sha256, newest.spki_sha256)
+    ? { ok: false, code: 'renewal_certificate_superseded' }
+    : { ok: true, existing };
 }
 
 /** @returns the certificate that there is already, or `undefined` when a new one is to be made */
@@ -122,7 +129,6 @@ function findSettled(
   if (rekey !== undefined && !sameBytes(presented.spki_sha256, rekey.spkiSha256)) {
     return examineNewKey(examined, rekey, nowMs);
   }
-  // A key that was replaced may only be replaced once more, by a device that has lost the new one.
   if (!sameBytes(presented.spki_sha256, newest.spki_sha256)) {
     return { ok: false, code: 'renewal_certificate_superseded' };
   }
