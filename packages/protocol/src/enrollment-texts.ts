@@ -59,7 +59,7 @@ export const enrollmentTexts = {
   enrollment_throttled: {
     administrator:
       'Too many requests that nothing permitted, from this address, or for this device or secret; see Retry-After.',
-    person: 'Too many attempts. Wait ten minutes and try again.',
+    person: 'Too many attempts. Wait a minute and try again.',
   },
   enrollment_user_unknown: {
     administrator: 'The user that the certificate is asked for is not in the directory.',

@@ -1,11 +1,12 @@
 /**
  * How often somebody may be wrong about what permits an enrollment. Counted in the isolate's memory for each of three
- * things: the address that asks, the device that is named, the secret that is claimed. An address that was wrong too
- * often is not listened to until its window ends. A device or a secret is never closed: what permits an enrollment is
- * 256 bits and cannot be guessed, so whoever has it gets in, whatever others have tried; only the wrong ones are then
- * answered alike and leave no trace in the log beyond their number.
+ * things: the address that asks, the device that is named, the secret that is claimed. None of them is closed to an
+ * enrollment: what permits one is 256 bits and cannot be guessed, so whoever has it gets in, whatever others have tried
+ * from the same network; only the wrong ones are then answered alike and leave no trace in the log beyond their number.
+ * What costs the broker more than a look-up before anything is permitted, SCEP's envelopes and the attestations of
+ * TPMs, is not begun for an address that was wrong too often in the last minute.
  */
-const windowMs = 600_000;
+const windowMs = 60_000;
 const failuresOfAddress = 30;
 const failuresOfDeviceOrSecret = 60;
 const maxRemembered = 10_000;
@@ -30,14 +31,14 @@ export class EnrollmentThrottle {
     return Math.max(1, Math.ceil((window.startedAtMs + windowMs - nowMs) / 1000));
   }
 
-  /** Notes one failure. True when the device or the secret has had too many: the failure is then not recorded. */
+  /** Notes one failure. True when there were too many of its address, device or secret: then it is not recorded. */
   noteFailure({ address, deviceId, secretId }: EnrollmentAttempt, nowMs: number): boolean {
-    if (address !== undefined) this.#raise(`address ${address}`, nowMs);
-    const counts = [
-      deviceId === undefined ? 0 : this.#raise(`device ${deviceId}`, nowMs),
-      secretId === undefined ? 0 : this.#raise(`secret ${secretId}`, nowMs),
+    const isTooMany = [
+      this.#raise('address', address, nowMs) > failuresOfAddress,
+      this.#raise('device', deviceId, nowMs) > failuresOfDeviceOrSecret,
+      this.#raise('secret', secretId, nowMs) > failuresOfDeviceOrSecret,
     ];
-    return counts.some((count) => count > failuresOfDeviceOrSecret);
+    return isTooMany.includes(true);
   }
 
   #windowOf(name: string, nowMs: number): Window | undefined {
@@ -49,7 +50,9 @@ export class EnrollmentThrottle {
     return undefined;
   }
 
-  #raise(name: string, nowMs: number): number {
+  #raise(kind: string, id: string | undefined, nowMs: number): number {
+    if (id === undefined) return 0;
+    const name = `${kind} ${id}`;
     const window = this.#windowOf(name, nowMs) ?? { startedAtMs: nowMs, failures: 0 };
     window.failures += 1;
     this.#windows.set(name, window);

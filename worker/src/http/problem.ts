@@ -150,7 +150,7 @@ const retryAfterByCode: Partial<Record<ProblemCode, number>> = {
   integration_unavailable: 60,
   integration_credentials_invalid: 300,
   integration_answer_malformed: 300,
-  enrollment_throttled: 600,
+  enrollment_throttled: 60,
   read_only: 300,
   snapshot_unavailable: 1,
   storage_unavailable: 1,

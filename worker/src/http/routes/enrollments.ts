@@ -26,10 +26,6 @@ const guesses: ReadonlySet<EnrollmentRefusal['code']> = new Set([
 export async function postEnrollment(broker: Broker, context: RouteContext): Promise<Response> {
   const address = clientAddress(context.request);
   const nowMs = currentTimeMs();
-  const closedSeconds = broker.enrollmentThrottle.secondsClosedTo(address, nowMs);
-  if (closedSeconds !== undefined) {
-    return context.refuse({ code: 'enrollment_throttled', retryAfterSeconds: closedSeconds });
-  }
   const body = await readBody(context.request, enrollmentRequest);
   if (!body.ok) return context.refuse(body.problem);
   const ready = await broker.snapshots.read(nowMs, context.waitUntil);
