@@ -203,6 +203,15 @@ describe('a renewal', () => {
     expect(await renew(device, { forced: true })).toMatchObject({ renewed: false, certificate });
   });
 
+  it('that became due after the management was not asked gives what is on record', async () => {
+    const device = await issued();
+    const { certificate } = device;
+    travel(340);
+    expect(await renew(device, { mayIssue: false })).toMatchObject({ renewed: false, certificate });
+    expect(await statusesOf(device)).toEqual(['issued']);
+    expect(await renew(device)).toMatchObject({ renewed: true });
+  });
+
   it('ends at five of a lineage that count', async () => {
     const device = await issued();
     for (let count = 2; count <= 5; count++) device.certificate = await renewed(device);

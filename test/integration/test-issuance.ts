@@ -85,6 +85,7 @@ export async function renewalOf(
     profile: '1y',
     issuerId: (await testIssuer()).id,
     forced: false,
+    mayIssue: true,
     via: 'host',
     management: undefined,
     ...change,

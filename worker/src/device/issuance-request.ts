@@ -49,6 +49,11 @@ export type RenewalRequest = {
   readonly issuerId: string;
   /** Renew although it is not due. */
   readonly forced: boolean;
+  /**
+   * Whoever has a say in a new certificate was asked. False where nothing was due when that was to be decided: what is
+   * on record is then the answer, even if something has become due since.
+   */
+  readonly mayIssue: boolean;
   readonly via: IssuanceInterface;
   readonly management: ManagementFacts | undefined;
 };

@@ -134,6 +134,7 @@ function findSettled(
   }
   const isNewest = newest.certificate_number === presented.certificate_number;
   const settled =
+    !request.mayIssue ||
     // What another issuer was to sign is finished later, if ever, and is then an older one of the line.
     (newest.status === 'intent' && newest.issuer_id === request.issuerId) ||
     (newest.status !== 'intent' &&

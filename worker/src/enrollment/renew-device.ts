@@ -81,6 +81,7 @@ export async function renewDevice(
     profile,
     issuerId: issuer.issuerId,
     forced: false,
+    mayIssue: isNewOne,
     via,
     management: managed.facts,
   });
