@@ -35,11 +35,13 @@ function onOneLine(text: string): string {
  * @param writeLine takes one finished line without its line feed
  * @param format `json`: one JSON object per event; `text`: for a terminal, with local time
  * @param now milliseconds since the epoch
+ * @param readStack puts what people can read in the place of stack traces that workerd writes
  */
 export function createLog(
   writeLine: (line: string) => void,
   format: LogFormat,
   now: () => number,
+  readStack: (line: string) => string = (line) => line,
 ): Log {
   const time = () => new Date(now()).toISOString();
   const clockTime = () => new Date(now()).toTimeString().slice(0, 8);
@@ -52,7 +54,8 @@ export function createLog(
       const mark = level === 'info' ? '' : `${level}: `;
       writeLine(onOneLine(`${clockTime()} ${mark}${message}`));
     },
-    passThrough(line) {
+    passThrough(written) {
+      const line = readStack(written);
       if (format === 'text') return writeLine(onOneLine(`${clockTime()} worker: ${line}`));
       // The broker has no clock worth logging between two events of input, so its lines get the server's.
       const fields = line.length <= maxLineLength ? parseJsonObject(line) : undefined;

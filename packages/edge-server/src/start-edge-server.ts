@@ -18,6 +18,7 @@ import { IssuerWatch } from './issuers/watch-issuers.ts';
 import { keepWorkerSettings } from './keep-worker-settings.ts';
 import { createLog, type Log } from './logs.ts';
 import { readOutbound } from './outbound.ts';
+import { createStackReader } from './readable-stacks.ts';
 import { createReload } from './reload.ts';
 import { KeyRotation, runKeyRotation } from './rotation/key-rotation.ts';
 import { defaultRotationTimes } from './rotation/rotate-token-keys.ts';
@@ -111,7 +112,12 @@ export async function startEdgeServer(options: EdgeServerOptions): Promise<Runni
   assertOptions(options);
   const { host = defaultHost, httpPort = defaultHttpPort, tlsPort = defaultTlsPort } = options;
   const workerBundle = findWorkerBundle(options.workerBundle);
-  const log = createLog(options.log ?? (() => undefined), options.logFormat ?? 'json', Date.now);
+  const log = createLog(
+    options.log ?? (() => undefined),
+    options.logFormat ?? 'json',
+    Date.now,
+    createStackReader(workerBundle),
+  );
   const outbound = readOutbound(options.outbound);
   const nowMs = Date.now();
   const undo: Undo = [];
