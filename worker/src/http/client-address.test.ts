@@ -23,7 +23,15 @@ describe('the address of a client', () => {
     ['2001:0DB8:0001:0002::1', '2001:db8:1:2::/64'],
     ['2001:db8::1', '2001:db8:0:0::/64'],
     ['::1', '0:0:0:0::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
   ])('in IPv6 is that of its network: %s', (address, network) => {
     expect(from(address)).toBe(network);
   });
+
+  it.each(['::ffff:192.0.2.7', '::FFFF:192.0.2.7'])(
+    'in IPv4 is the same on a listener for both: %s',
+    (address) => {
+      expect(from(address)).toBe('192.0.2.7');
+    },
+  );
 });

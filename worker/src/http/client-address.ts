@@ -2,6 +2,9 @@ import * as z from 'zod/mini';
 
 const facts = z.object({ clientIp: z.optional(z.string()) });
 
+/** IPv4 on a socket that listens for both (RFC 4291 section 2.5.5.2): it is nobody's IPv6 network. */
+const mappedIpv4 = /^::ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i;
+
 /**
  * The address that a request comes from: what the front in front of workerd says, or Cloudflare; `undefined` where
  * neither does. Of IPv6 the first 64 bits: a network has all addresses under them.
@@ -11,6 +14,8 @@ export function clientAddress(request: Request): string | undefined {
   const address =
     (told.success ? told.data.clientIp : undefined) ?? request.headers.get('CF-Connecting-IP');
   if (address === undefined || address === null || address === '') return undefined;
+  const [, ipv4] = mappedIpv4.exec(address) ?? [];
+  if (ipv4 !== undefined) return ipv4;
   return address.includes(':') ? firstHalf(address.toLowerCase()) : address;
 }
 
