@@ -53,12 +53,15 @@ const expected = (transaction: string) => ({
 });
 
 describe('the published keys', () => {
-  it('are the public half of the decision key, and nothing else', async () => {
+  it('are the public halves of the keys of decisions and checkpoints, and nothing else', async () => {
     const response = await broker.client.request('/.well-known/jwks.json');
-    const key = readBrokerKey(broker.dataDirectory, 'decision');
-    const jwk = createPublicKey(key).export({ format: 'jwk' });
+    const published = async (name: 'decision' | 'audit') => {
+      const key = readBrokerKey(broker.dataDirectory, name);
+      const jwk = createPublicKey(key).export({ format: 'jwk' });
+      return { ...jwk, kid: await keyIdOf(key), alg: 'ES256', use: 'sig' };
+    };
     expect(await response.json()).toEqual({
-      keys: [{ ...jwk, kid: await keyIdOf(key), alg: 'ES256', use: 'sig' }],
+      keys: [await published('decision'), await published('audit')],
     });
   });
 

@@ -271,7 +271,7 @@ describe('an address', () => {
     '/v1/challenges%2f',
     '/v1/admin',
     '/v1/admin/',
-    '/v1/admin/devices',
+    '/v1/admin/no-such-address',
     '/v1/admin/devices/a/b',
     '/.well-known/',
     '/.git/config',
