@@ -40,6 +40,8 @@ const bobsDevice = {
     certificate('d1', 'superseded'),
     certificate('d2', 'issued'),
     certificate('d2', 'bound', 'ada', 1),
+    certificate('d1', 'superseded', 'ada', 1),
+    certificate('d1', 'intent', 'ada', 1),
   ],
 };
 
@@ -52,9 +54,11 @@ describe('a tombstone that was on its way', () => {
       'suspended',
       'suspended',
       'revoked',
-      'superseded',
+      'suspended',
       'issued',
       'bound',
+      'superseded',
+      'intent',
     ]);
   });
 

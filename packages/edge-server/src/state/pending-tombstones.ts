@@ -69,7 +69,9 @@ export class TombstoneIndex {
     );
     if (devices.size === 0) return tables;
     const isHit = (row: StateRow) =>
-      devices.has(textOr(row, 'device_id')) && (row.status === 'intent' || row.status === 'issued');
+      devices.has(textOr(row, 'device_id')) &&
+      textOr(row, 'bound_user') === undefined &&
+      (row.status === 'intent' || row.status === 'issued' || row.status === 'superseded');
     return {
       ...tables,
       certificates: certificates.map((row) => (isHit(row) ? { ...row, status: 'suspended' } : row)),
