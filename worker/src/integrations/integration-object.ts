@@ -225,10 +225,9 @@ export class IntegrationObject extends DurableObject<Environment> {
 
   /** Remembers what a SCEP transaction was answered with. */
   async keepScepTransaction(transaction: ScepTransaction, certificate: Uint8Array) {
-    return await this.#store.write((sql) => {
-      keepScepTransaction(sql, transaction, certificate, currentTimeMs());
-      return { ok: true } as const;
-    });
+    return await this.#store.write((sql) =>
+      keepScepTransaction(sql, transaction, certificate, currentTimeMs()),
+    );
   }
 
   /** Intune's word on the challenge in a SCEP request. */

@@ -66,4 +66,11 @@ export const integrationMigrations: readonly Migration[] = [
       );
     `,
   },
+  {
+    id: '004_scep_challenges_of_others',
+    sql: `
+      CREATE INDEX scep_transactions_challenge ON scep_transactions (challenge_sha256)
+        WHERE challenge_sha256 IS NOT NULL;
+    `,
+  },
 ];

@@ -143,6 +143,33 @@ describe('a PKCSReq', () => {
       expect(world.issued).toHaveLength(1);
     });
 
+    it('#33 is good for the first key that gets a certificate with it, though Intune says yes to more', async () => {
+      const { intune } = says(true, true);
+      await world.certRep(messageOf(names), { intune });
+      const second = await world.certRep(messageOf(names, {}, other), { intune });
+      expect(openCertRep(second.body, other)).toMatchObject({
+        status: '2',
+        certificate: undefined,
+      });
+      expect(second.code).toBe('scep_challenge_spent');
+      expect(world.issued).toHaveLength(1);
+      const again = await world.certRep(messageOf(names), { intune });
+      expect(openCertRep(again.body, device).status).toBe('0');
+    });
+
+    it('#33 gives out one certificate to two keys that come with it at once', async () => {
+      const { intune } = says(true, true);
+      const identities = [device, other];
+      const answers = await Promise.all(
+        identities.map((identity) => world.certRep(messageOf(names, {}, identity), { intune })),
+      );
+      const statuses = answers.map(
+        ({ body }, at) => openCertRep(body, identities[at] ?? device).status,
+      );
+      expect(statuses.sort()).toEqual(['0', '2']);
+      expect(answers.map(({ code }) => code)).toContain('scep_challenge_spent');
+    });
+
     it('tells Intune what was in the way', async () => {
       world.managed.clear();
       const { said, intune } = says(true, true);

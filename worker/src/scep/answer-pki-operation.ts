@@ -201,6 +201,8 @@ async function keepAndAnswer(
 ): Promise<Issued> {
   const certificate = decodeBase64url(encoded);
   if (certificate === undefined) return { ok: false, code: 'internal_error' };
-  await context.keep(transaction, certificate);
+  const kept = await context.keep(transaction, certificate);
+  // Not kept, it comes again all the same: the key is on record with it.
+  if (!kept.ok && kept.code === 'scep_challenge_spent') return kept;
   return { ok: true, certificate, deviceId };
 }

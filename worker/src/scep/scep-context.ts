@@ -20,7 +20,10 @@ export type ScepContext = {
   readonly enrollment: EnrollmentContext;
   readonly integration: IntegrationRecord;
   readonly take: (transaction: ScepTransaction) => Promise<ScepTransactionAnswer | ScepRefusal>;
-  readonly keep: (transaction: ScepTransaction, certificate: Uint8Array) => Promise<unknown>;
+  readonly keep: (
+    transaction: ScepTransaction,
+    certificate: Uint8Array,
+  ) => Promise<{ readonly ok: true } | ScepRefusal>;
   /** `undefined` where the integration is of another kind. */
   readonly intune: IntuneContext | undefined;
 };

@@ -67,6 +67,9 @@ export function takeScepTransaction(
   if (challengeSha256 === undefined) {
     return { ok: true, challenge: 'unknown', device: {}, certificate: undefined };
   }
+  if (isOfOtherKey(sql, challengeSha256, spkiSha256)) {
+    return { ok: false, code: 'scep_challenge_spent' };
+  }
   const isRepeated =
     known?.challenge_sha256 != null && sameBytes(known.challenge_sha256, challengeSha256);
   const certificate = isRepeated ? new Uint8Array(known.certificate) : undefined;
@@ -78,14 +81,37 @@ export function takeScepTransaction(
     : { ok: false, code };
 }
 
-/** Remembers what a transaction was answered with. Never moves a transaction to another key. */
+/**
+ * Has another key got a certificate by this challenge? Whoever gave it out, as Intune does, may say yes to any number of
+ * keys; it permits one.
+ */
+function isOfOtherKey(
+  sql: SqlStorage,
+  challengeSha256: Uint8Array,
+  spkiSha256: Uint8Array,
+): boolean {
+  const others = sql.exec(
+    'SELECT 1 FROM scep_transactions WHERE challenge_sha256 = ? AND spki_sha256 <> ? LIMIT 1',
+    challengeSha256,
+    spkiSha256,
+  );
+  return others.toArray().length > 0;
+}
+
+/**
+ * Remembers what a transaction was answered with. Never moves a transaction to another key, nor a challenge: of two keys
+ * that came with one at the same time, the second certificate does not go out.
+ */
 export function keepScepTransaction(
   sql: SqlStorage,
   { transactionSha256, spkiSha256, challengeSha256 }: Omit<ScepTransaction, 'device'>,
   certificate: Uint8Array,
   nowMs: number,
-): void {
+): { readonly ok: true } | { readonly ok: false; readonly code: 'scep_challenge_spent' } {
   sql.exec('DELETE FROM scep_transactions WHERE kept_at_ms < ?', nowMs - transactionKeptMs);
+  if (challengeSha256 !== undefined && isOfOtherKey(sql, challengeSha256, spkiSha256)) {
+    return { ok: false, code: 'scep_challenge_spent' };
+  }
   sql.exec(
     `INSERT INTO scep_transactions
        (transaction_sha256, spki_sha256, challenge_sha256, certificate, kept_at_ms)
@@ -99,4 +125,5 @@ export function keepScepTransaction(
     certificate,
     nowMs,
   );
+  return { ok: true };
 }
