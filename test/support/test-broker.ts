@@ -207,13 +207,18 @@ export class TestBroker {
   }
 
   /** Starts on another data folder, under the addresses of this one, which must be stopped. */
-  async startOn(dataDirectory: string, shardCount: number): Promise<TestBroker> {
+  async startOn(
+    dataDirectory: string,
+    shardCount: number,
+    options: { readonly highWaterMark?: string } = {},
+  ): Promise<TestBroker> {
     const logLines: string[] = [];
     const server = await startEdgeServer({
       dataDirectory,
       workerBundle: this.#workerBundle,
       log: (line) => logLines.push(line),
       ...this.#addresses,
+      ...options,
     });
     return new TestBroker(server, shardCount, this.#addresses, logLines, this.#workerBundle);
   }

@@ -7,6 +7,8 @@ import { commands } from './commands/index.ts';
 
 // What it writes holds secrets and names of users.
 process.umask(0o077);
+// Whoever reads it may have seen enough, as `head` has.
+process.stdout.on('error', () => process.exit());
 process.exitCode = await runProgram(commands, process.argv.slice(2), {
   environment: process.env,
   out: (text) => process.stdout.write(text),

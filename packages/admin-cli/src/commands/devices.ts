@@ -191,7 +191,11 @@ export const deviceCommands: readonly Command[] = [
     parameters: ['DEVICE'],
     help: 'Lets a blocked device enroll again.',
     routes: ['POST /v1/admin/devices/:id/unblock'],
-    run: (context, input) => changeStanding(context, `${devicePath(input)}/unblock`),
+    run: async (context, input) => {
+      const path = `${devicePath(input)}/unblock`;
+      const answer = await context.client().ask('POST', path, standingAnswer);
+      return { json: answer, sections: [lines('It may enroll again.')] };
+    },
   },
   certificateCommand(
     'revoke',

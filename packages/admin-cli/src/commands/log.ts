@@ -20,6 +20,7 @@ import {
   rows,
   type Shown,
   table,
+  UsageError,
   wholeNumber,
 } from '../command-line/command.ts';
 import { parseLine, readTextFile } from './read-input.ts';
@@ -67,6 +68,7 @@ const defaultCount = 50;
 async function search(context: Context, input: Input): Promise<Shown> {
   const order = input.option('--order') ?? 'newest';
   const wanted = wholeNumber(input, '--limit') ?? defaultCount;
+  if (wanted === 0) throw new UsageError('--limit must be at least 1');
   const events: LogEvent[] = [];
   let after = input.option('--after');
   let more = true;
