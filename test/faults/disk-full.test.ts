@@ -12,7 +12,7 @@ import { SmallDiskBroker } from '../support/faults/small-disk-broker.ts';
 let broker: SmallDiskBroker;
 let client: TestClient;
 beforeAll(async () => {
-  broker = await SmallDiskBroker.start(16);
+  broker = await SmallDiskBroker.start(32);
   client = await broker.client.registerClient();
 });
 afterAll(() => broker?.stop());

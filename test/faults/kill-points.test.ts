@@ -1,5 +1,5 @@
-// kill -9 of workerd at every named point inside of issuance, renewal, binding, decision, completion and revocation: each flush before and
-// after it is on disk, each signature, each answer of an object and of the worker.
+// kill -9 of workerd at every named point inside of issuance, renewal, binding, decision and completion: each flush before
+// and after it is on disk, each signature, each answer of an object and of the worker. Revocations: kill-revocations.test.ts
 import { readFileSync } from 'node:fs';
 import { encodeBase64url } from '@countersign/protocol';
 import { enrollmentAnswer, renewalAnswer } from '@countersign/protocol/enrollment';
@@ -169,33 +169,6 @@ async function renewal(): Promise<Scenario> {
   };
 }
 
-async function revocation(): Promise<Scenario> {
-  const { broker } = faults;
-  const device = await enrollDevice(broker);
-  const subject = `user-${randomText(8)}`;
-  await broker.client.signIn(client, device, subject);
-  const { fingerprint_sha256 } = await certificateOf(broker, device);
-  return {
-    act: () => broker.client.revoke(device.deviceId ?? '', fingerprint_sha256),
-    checkBefore: async () => {
-      const { status } = await certificateOf(broker, device);
-      expect(status).toMatch(/^(bound|revoked)$/);
-    },
-    checkAfter: async () => {
-      expect((await certificateOf(broker, device)).status).toBe('revoked');
-      const answer = await broker.client.signIn(client, device, subject);
-      expect(answer.context.reason_code).toBe('certificate_revoked');
-      // Its key is blocked for ever, whichever step the kill came after.
-      const { enrollment_token } = await broker.client.createEnrollmentToken(device.hardwareId);
-      const again = await broker.client.post(
-        '/v1/enrollments',
-        device.enrollmentRequest(enrollment_token),
-      );
-      expect(await again.text()).toContain('"code":"key_blocked"');
-    },
-  };
-}
-
 /**
  * What alarms do in the background meanwhile is not the request's. What a request may call like an alarm does counts
  * once, since nobody knows whose the second one is.
@@ -211,7 +184,6 @@ const scenarios: Record<string, { make: () => Promise<Scenario>; fewestPoints: n
   'a sign-in of a bound certificate': { make: () => signIn({ isBound: true }), fewestPoints: 4 },
   'a completion': { make: completion, fewestPoints: 10 },
   'a renewal': { make: renewal, fewestPoints: 9 },
-  'a revocation': { make: revocation, fewestPoints: 6 },
 };
 
 describe.each(Object.entries(scenarios))('%s', (_, { make, fewestPoints }) => {

@@ -194,6 +194,8 @@ describe.each(Object.entries(orders))('a revocation %s', (_, order) => {
       if (isReported) expect(isOrdered, where).toBe(true);
       // What is on record goes on by itself.
       if (!isOrdered) await victim.revoke();
+      // Who has no answer asks again, and that changes nothing.
+      if (isOrdered && !isReported) await victim.revoke();
       await toldEverywhere(victim).catch((error: unknown) => {
         throw new Error(where, { cause: error });
       });
