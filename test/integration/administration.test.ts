@@ -256,6 +256,34 @@ describe('users whom an administrator has made known', () => {
     expect(await standing(known)).toBe('inactive');
     expect(await standing(newUser())).toBe('unknown');
   });
+
+  it('alone may be named by an enrollment, and renew, where users have to be known', async () => {
+    const [known, stranger] = [newUser(), newUser()];
+    const device = await enrolledDevice();
+    expect((await broker.signIn(client, device, stranger)).decision).toBe(true);
+    await broker.putUser(known, true);
+    const enroll = async (user: string) => {
+      const fresh = await FakeDevice.create();
+      const { enrollment_token } = await broker.createEnrollmentToken(fresh.hardwareId);
+      const request = { ...fresh.enrollmentRequest(enrollment_token), user };
+      const answer = await broker.post('/v1/enrollments', request);
+      return answer.ok ? 'enrolled' : problemDocument.parse(await answer.json()).code;
+    };
+    const mode = { read_only: false, require_known_users: true };
+    expect((await broker.admin('PUT', '/v1/admin/mode', mode)).status).toBe(200);
+    try {
+      expect([await enroll(stranger), await enroll(known)]).toEqual([
+        'enrollment_user_unknown',
+        'enrolled',
+      ]);
+      expect(await (await broker.sendRenewal(device)).json()).toMatchObject({
+        code: 'enrollment_user_unknown',
+      });
+    } finally {
+      await broker.admin('PUT', '/v1/admin/mode', { ...mode, require_known_users: false });
+    }
+    expect((await broker.sendRenewal(device)).status).toBe(200);
+  });
 });
 
 describe('issuers', () => {

@@ -28,11 +28,7 @@ export function enrollmentContext(
     nowMs,
     findToken: ({ shard, deviceId }, tokenSha256) =>
       askObject(() => deviceShard(broker, shard).findToken(deviceId, tokenSha256)),
-    findUser: async (userId) => {
-      const found = await askObject(() => broker.organization().describeUser(userId));
-      if (found.ok) return { ok: true, standing: found.user.active === 1 ? 'active' : 'inactive' };
-      return found.code === 'user_not_found' ? { ok: true, standing: 'unknown' } : found;
-    },
+    findUser: (userId) => askObject(() => broker.organization().userStanding(userId)),
     checkManaged: async (integration, { device, purpose }) => {
       const { integration_id } = integration;
       const checked = await askObject(() =>
