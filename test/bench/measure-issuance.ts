@@ -43,7 +43,7 @@ export async function prepareEnrollments(broker: DirectBroker, count: number, ro
   return prepared;
 }
 
-async function prepareSignRequests(count: number): Promise<Buffer[]> {
+export async function prepareSignRequests(count: number): Promise<Buffer[]> {
   const device = await FakeDevice.create();
   const csr = decodeBase64url(device.enrollmentRequest('').csr) ?? new Uint8Array();
   const body = JSON.stringify({ certificate_request: encodePem('CERTIFICATE REQUEST', csr) });

@@ -16,7 +16,9 @@ import { measureLatency } from './measure-latency.ts';
 import { measureMtls } from './measure-mtls.ts';
 import { measurePage } from './measure-page.ts';
 import { measurePrice } from './measure-price.ts';
+import { measureRenewals } from './measure-renewals.ts';
 import { measureRevocation } from './measure-revocation.ts';
+import { measureRevokedFleet } from './measure-revoked-fleet.ts';
 import { measureSizes } from './measure-sizes.ts';
 
 const run = promisify(execFile);
@@ -56,7 +58,9 @@ async function measureAll(directory: string): Promise<Figure[]> {
   await measure('counts', () => measureCounts(folder('counts')));
   await measure('latency', () => measureLatency(folder('latency')));
   await measure('issuance', () => measureIssuance(folder('issuance')));
+  await measure('renewals', () => measureRenewals(folder('renewals')));
   await measure('revocation', () => measureRevocation(folder('revocation')));
+  await measure('revoked fleet', () => measureRevokedFleet(folder('revoked-fleet')));
   await measure('footprint', () => measureFootprint(folder('footprint')));
   await measure('client certificates', () => measureMtls(folder('mtls')));
   await measure('host start', () => measureHostStart(folder('host')));

@@ -15,6 +15,8 @@ export type LoadResult = {
   readonly cpuMicroseconds: number;
   /** Answers that were not what was expected. */
   readonly failures: number;
+  /** The first of them, as it came. */
+  readonly failure?: string;
 };
 
 const ticksPerSecond = 100;
@@ -65,6 +67,7 @@ export async function sendAll(options: {
   const { port, pid, requests, connections = 16, isExpected } = options;
   let next = 0;
   let failures = 0;
+  let failure: string | undefined;
   const cpuBefore = cpuSecondsOf(pid);
   const startedAt = performance.now();
   await Promise.all(
@@ -89,7 +92,11 @@ export async function sendAll(options: {
         received += chunk;
         const end = endOfAnswer(received);
         if (end < 0) return;
-        if (!isExpected(received.slice(0, end))) failures += 1;
+        const answer = received.slice(0, end);
+        if (!isExpected(answer)) {
+          failures += 1;
+          failure ??= answer;
+        }
         received = received.slice(end);
         send();
       });
@@ -103,5 +110,6 @@ export async function sendAll(options: {
     perSecond: requests.length / seconds,
     cpuMicroseconds: (cpuSeconds / requests.length) * 1e6,
     failures,
+    ...(failure === undefined ? {} : { failure }),
   };
 }

@@ -84,12 +84,16 @@ function withCountingWorker(configuration: string, path: string): string {
 
 const shardCount = 16;
 
-/** The broker with the data folder, bindings and configuration that the edge server makes for it. */
+/**
+ * The broker with the data folder, bindings and configuration that the edge server makes for it.
+ *
+ * @param options.port that of the start before, on data that is there already: its addresses stay
+ */
 export async function startBroker(
   directory: string,
-  options: { readonly counting?: boolean } = {},
+  options: { readonly counting?: boolean; readonly port?: number } = {},
 ): Promise<DirectBroker> {
-  const port = await findFreePort();
+  const port = options.port ?? (await findFreePort());
   const brokerUrl = `http://127.0.0.1:${port}`;
   const data = await ensureDataDirectory(join(directory, 'data'), {
     shardCount,
