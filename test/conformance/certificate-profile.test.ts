@@ -1,8 +1,9 @@
 // Each row of worker/docs/certificate-profile.md, asserted from what openssl prints of real certificates.
-import { createHash } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import {
   buildOcspResponderToBeSigned,
+  buildScepRaToBeSigned,
   createLeafTemplate,
   keySetSigningOid,
   type ParsedCertificate,
@@ -13,6 +14,7 @@ import { Judge } from './x509/judge.ts';
 import {
   crlUri,
   deviceId,
+  identified,
   makeChain,
   makeKey,
   makeLocalServer,
@@ -134,6 +136,22 @@ const responder = await signWith(
   issuingKey,
   buildOcspResponderToBeSigned(responderFields, issuingCa),
 );
+const rsaPair = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const scepName = 'Countersign SCEP Registration Authority';
+const scepAuthority = await signWith(
+  issuingKey,
+  buildScepRaToBeSigned(
+    {
+      ...leafFields,
+      serialNumber: newSerialNumber(),
+      commonName: scepName,
+      subjectPublicKey: await identified(
+        new Uint8Array(rsaPair.publicKey.export({ format: 'der', type: 'spki' })),
+      ),
+    },
+    issuingCa,
+  ),
+);
 const rootName = 'CN=Example Device Root';
 const issuingName = 'CN=MTLS Certificate Authority';
 const isEndEntity = has(constraintsName, true, 'CA:FALSE');
@@ -240,6 +258,28 @@ const kinds: Record<string, { certificate: ParsedCertificate; rows: Record<strin
         subjectKeyName,
         issuerKeyName,
       ),
+    },
+  },
+  'Registration authority of SCEP': {
+    certificate: scepAuthority,
+    rows: {
+      ...commonRows(scepAuthority, issuingCa, { subject: `CN=${scepName}`, issuer: issuingName }),
+      // An RSA key's algorithm has a NULL (RFC 3279 section 2.3.1), so the structure is not searched for one.
+      'signature algorithm': ({ text }) =>
+        expect(text.match(/Signature Algorithm: .*/g)).toEqual(
+          Array(2).fill('Signature Algorithm: ecdsa-with-SHA256'),
+        ),
+      'public key': ({ field, text }) => {
+        expect(field('Public Key Algorithm:')).toBe('rsaEncryption');
+        expect(text).toMatch(/Public-Key: \(2048 bit\)/);
+        expect(text).toMatch(/Exponent: 65537 /);
+      },
+      'basic constraints': isEndEntity,
+      'key usage': has(keyUsageName, true, 'Digital Signature, Key Encipherment'),
+      'extended key usage': hasNot(purposesName),
+      'subject alternative name': hasNot(namesName),
+      'authority key identifier': authorityKey(issuingCa),
+      'nothing else': only(constraintsName, keyUsageName, subjectKeyName, issuerKeyName),
     },
   },
   'TLS server on the same machine': {
