@@ -310,6 +310,22 @@ describe('states', () => {
     expect(await decisionOf(device, user)).toEqual([true, 'trusted_device']);
   });
 
+  it('a trial that leaves out a group says what would break; one with more groups needs no override', async () => {
+    const { integration } = await createIntegration();
+    const id = integration.integration_id;
+    const device = await enrolledInShard(3);
+    await issuedThrough(device, id);
+    const trial = (...groups: string[]) => ({ mode: 'test_groups', groups }) as const;
+    for (const group of ['first', 'second']) {
+      await broker.admin('PUT', `/v1/admin/groups/${group}`, { name: group, members: [] });
+    }
+    expect((await setState(id, trial('first'))).status).toBe(200);
+    expect((await setState(id, trial('first', 'second'))).status).toBe(200);
+    await expectRefusal(await setState(id, trial('second')), 409, 'integration_in_use');
+    expect((await setState(id, trial('second'), true)).status).toBe(200);
+    await setState(id, { mode: 'disabled' }, true);
+  });
+
   it('a snapshot has the members of groups on trial, and of no others', async () => {
     const { integration } = await createIntegration();
     const members = Array.from({ length: 2000 }, (_, index) => `member-${index}`);

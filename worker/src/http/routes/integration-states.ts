@@ -1,4 +1,7 @@
-import { integrationStateInput } from '@countersign/protocol/admin-integrations';
+import {
+  type IntegrationState,
+  integrationStateInput,
+} from '@countersign/protocol/admin-integrations';
 import { describeIntegration } from '../../admin/describe-integration.ts';
 import { integrationImpact, isInUse } from '../../admin/integration-impact.ts';
 import type { OrganizationSnapshot } from '../../directory/organization-snapshot.ts';
@@ -44,6 +47,13 @@ export const getIntegrationImpact = forAdmin('integrations.read', async (broker,
   return Response.json(found.impact);
 });
 
+/** To fewer people as well: those who are in none of the groups any more lose what they have. */
+function narrows(before: IntegrationState, after: IntegrationState): boolean {
+  if (before.mode === 'disabled' || after.mode === 'all_users') return false;
+  if (before.mode === 'all_users' || after.mode === 'disabled') return true;
+  return before.groups.some((group) => !after.groups.includes(group));
+}
+
 /** `PUT /v1/admin/integrations/{id}/state`. */
 export const putIntegrationState = forAdmin(
   {
@@ -68,12 +78,8 @@ export const putIntegrationState = forAdmin(
     const found = await findImpact(broker, snapshot, id);
     if (!found.ok) return context.refuse({ code: found.code });
     const { impact } = found;
-    // To fewer people as well: those who are in none of the groups lose what they have.
-    const narrows =
-      before.state.mode !== 'disabled' &&
-      state.mode !== 'all_users' &&
-      state.mode !== before.state.mode;
-    if (narrows && !override && isInUse(impact)) return context.refuse(inUse(impact));
+    if (narrows(before.state, state) && !override && isInUse(impact))
+      return context.refuse(inUse(impact));
     const changed = await askObject(() =>
       broker.organization().setIntegrationState(context.admin.adminId, id, state, override),
     );
