@@ -2,18 +2,20 @@
 import {
   cpSync,
   existsSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { EdgeServerError, type EdgeServerFailure } from '@countersign/edge-server';
 import type { TestClient } from '@countersign/testkit/broker-client';
 import { FakeDevice } from '@countersign/testkit/fake-device';
 import { decodeJwt } from 'jose';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { expectDenied, expectTrusted, readDecision } from '../support/expect-answer.ts';
 import { runServerCommand } from '../support/server-command.ts';
@@ -29,15 +31,24 @@ let older: string;
 const beside = (name: string) => join(dirname(broker.dataDirectory), name);
 const markPath = () => `${broker.dataDirectory}.high-water.json`;
 
+/** Made once, and stopped: each test has a copy of its folder. */
+let model: TestBroker;
+beforeAll(async () => {
+  model = await TestBroker.start();
+  client = await model.client.registerClient();
+  device = await enrollDevice(model);
+  expectTrusted(await model.client.signIn(client, device));
+  await model.stop();
+});
+afterAll(() => model?.stopAndRemove());
+
 beforeEach(async () => {
-  broker = await TestBroker.start();
-  client = await broker.client.registerClient();
-  device = await enrollDevice(broker);
-  expectTrusted(await broker.client.signIn(client, device));
-  await broker.stop();
-  older = beside('older');
-  cpSync(broker.dataDirectory, older, { recursive: true });
-  await broker.startAgain();
+  const parent = mkdtempSync(join(tmpdir(), 'countersign-restored-'));
+  const data = join(parent, 'data');
+  older = join(parent, 'older');
+  for (const copy of [data, older]) cpSync(model.dataDirectory, copy, { recursive: true });
+  cpSync(`${model.dataDirectory}.high-water.json`, `${data}.high-water.json`);
+  broker = await model.startOn(data, model.shardCount);
 });
 afterEach(() => broker?.stopAndRemove());
 
