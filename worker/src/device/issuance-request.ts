@@ -73,6 +73,8 @@ export type RenewalFacts = {
   readonly current: Uint8Array | undefined;
   readonly serialNumber: string | undefined;
   readonly hardwareUuid: string | undefined;
+  /** Of the TPM that has vouched for the device's keys, where one has. */
+  readonly endorsementKeySha256: Uint8Array | undefined;
   readonly management: ManagementFacts | undefined;
 };
 

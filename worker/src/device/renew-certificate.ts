@@ -93,6 +93,7 @@ export function renewalFacts(
     current: isNewer ? (newest.certificate ?? undefined) : undefined,
     serialNumber: device?.serial_number ?? undefined,
     hardwareUuid: device?.hardware_uuid ?? undefined,
+    endorsementKeySha256: device?.endorsement_key_sha256 ?? undefined,
     management: readManagement(device?.management ?? null),
   };
 }

@@ -1,5 +1,7 @@
+import { encodeBase64url } from '@countersign/protocol';
 import type { RenewalAnswer } from '@countersign/protocol/enrollment';
-import type { NewKey, RenewalRequest } from '../device/issuance-request.ts';
+import type { NewKey, RenewalFacts, RenewalRequest } from '../device/issuance-request.ts';
+import type { IntegrationRecord } from '../directory/integration-records.ts';
 import { issuingIssuer } from '../directory/issuer-choice.ts';
 import { answerWith } from './answer-with-certificate.ts';
 import { checkManagement, checkUser, checkWritable } from './check-surroundings.ts';
@@ -8,6 +10,7 @@ import type {
   EnrollmentRefusal,
   IdentifiedDevice,
 } from './enrollment-context.ts';
+import { isListed } from './tpm/begin-attestation.ts';
 
 /** A renewal that the key of a certificate has signed. Whether that certificate is ours, its record says. */
 export type SignedRenewal = {
@@ -20,8 +23,25 @@ export type SignedRenewal = {
 };
 
 /**
- * Renews a certificate: not read-only, the certificate in good standing, its integration still there, its user still
- * active, the device still managed, a new key claimed; the shard then repeats its checks in the block that stores the
+ * Is the TPM that has vouched for the key still one that the integration takes? Where the integration enrolls in another
+ * way by now, it has no say in what was enrolled before.
+ */
+function checkEndorsement(
+  integration: IntegrationRecord | undefined,
+  { strength, endorsementKeySha256 }: Pick<RenewalFacts, 'strength' | 'endorsementKeySha256'>,
+): { readonly ok: true } | EnrollmentRefusal {
+  if (strength !== 'hardware_attested' || integration?.authority !== 'hardware_attested') {
+    return { ok: true };
+  }
+  const key = endorsementKeySha256 === undefined ? '' : encodeBase64url(endorsementKeySha256);
+  if (isListed(integration.attestation, key)) return { ok: true };
+  const detail = `SHA-256 of the endorsement key: ${key}`;
+  return { ok: false, code: 'endorsement_key_not_allowed', field: 'renewal_request', detail };
+}
+
+/**
+ * Renews a certificate: not read-only, the certificate in good standing, its integration still there and, of a TPM, still
+ * taking that one, its user still active, the device still managed, a new key claimed; the shard then repeats its checks in the block that stores the
  * intent. Where nothing is due, the certificate on record comes again, and the management is not asked.
  */
 export async function renewDevice(
@@ -44,6 +64,8 @@ export async function renewDevice(
       detail: 'the integration of the certificate was deleted',
     };
   }
+  const attested = checkEndorsement(integration, examined);
+  if (!attested.ok) return attested;
   const permittedUser = await checkUser(
     context,
     // Whoever it is for shows with its first sign-in; until then there is nobody to ask about.

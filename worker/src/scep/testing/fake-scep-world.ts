@@ -134,6 +134,7 @@ export class FakeScepWorld {
                 current: undefined,
                 serialNumber: 'C02ABC',
                 hardwareUuid: undefined,
+                endorsementKeySha256: undefined,
                 management: undefined,
               }
             : { ok: false, code: 'certificate_not_found' },
