@@ -1,15 +1,8 @@
-// How a line of certificates ends, or goes on with another key, while it is being renewed.
-import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
 import type { TestClient } from '@countersign/testkit/broker-client';
 import { FakeDevice } from '@countersign/testkit/fake-device';
-import { identifyPublicKey } from '@countersign/x509';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { certificateProfiles } from '../../worker/src/ca/certificate-profile.ts';
-import { planCertificate } from '../../worker/src/ca/issuer.ts';
-import { planRenewal } from '../../worker/src/device/renew-certificate.ts';
 import { broker } from './test-broker.ts';
 import {
-  blockIn,
   eventsOf,
   fingerprintOf,
   issued,
@@ -20,12 +13,11 @@ import {
   renewed,
   rowsOf,
   statusesOf,
-  testIssuer,
 } from './test-issuance.ts';
 import { shardObject, shardOf } from './test-objects.ts';
+import { interrupted, ringAlarm, theftOrder, travelDays } from './test-renewals.ts';
 import { newUser } from './test-users.ts';
 
-const dayMs = 86_400_000;
 let client: TestClient;
 beforeAll(async () => {
   client = await broker.registerClient();
@@ -35,41 +27,10 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-const travel = (days: number) =>
-  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + days * dayMs });
-
 const reasonOf = async (device: FakeDevice, user: string) => {
   const { decision, context } = await broker.signIn(client, device, user);
   return [decision, context.reason_code];
 };
-
-/** What a crash between the two blocks of a renewal leaves. */
-async function interrupted(device: FakeDevice) {
-  const issuer = await testIssuer();
-  const key = await identifyPublicKey(device.publicKey);
-  const request = await renewalOf(device, { forced: true });
-  const planned = await blockIn(device, (block) =>
-    planRenewal(block, request, () => ({
-      issuerId: issuer.id,
-      ...planCertificate(
-        issuer,
-        certificateProfiles['1y'],
-        device.deviceId ?? '',
-        key,
-        block.nowMs,
-      ),
-    })),
-  );
-  if (!planned.ok) throw new Error(planned.code);
-  // The object sees what was written beside it only when it begins anew.
-  await evictDurableObject(shardObject(shardOf(device.deviceId)));
-  return planned.certificateNumber;
-}
-
-const ringAlarm = (device: FakeDevice) =>
-  runDurableObjectAlarm(shardObject(shardOf(device.deviceId)));
-
-const order = { reason: 'keyCompromise', actor: { type: 'admin', id: 'adm_1' } } as const;
 
 describe('a change of keys', () => {
   it('goes on in the lineage, once, and ends the old key with the overlap', async () => {
@@ -104,7 +65,7 @@ describe('a change of keys', () => {
     expect(await renew(device, { rekey: await keyOf(another) })).toEqual(superseded);
     expect(await rowsOf(device)).toHaveLength(2);
     expect(await renew(device, { rekey })).toMatchObject({ certificate: first.certificate });
-    travel(15);
+    travelDays(15);
     expect(await reasonOf(device, user)).toEqual([false, 'certificate_superseded']);
     expect(await renew(device, { rekey })).toEqual({
       ok: false,
@@ -120,7 +81,7 @@ describe('a change of keys', () => {
       code: 'renewal_key_in_use',
     });
     const shard = shardObject(shardOf(device.deviceId));
-    await shard.revokeCertificate(device.deviceId ?? '', await fingerprintOf(other), order);
+    await shard.revokeCertificate(device.deviceId ?? '', await fingerprintOf(other), theftOrder);
     expect(await renew(device, { rekey: await keyOf(other) })).toEqual({
       ok: false,
       code: 'key_blocked',
@@ -134,7 +95,7 @@ describe('#36 a revocation', () => {
     const successor = device.withCertificate(await renewed(device));
     const id = device.deviceId ?? '';
     const shard = shardObject(shardOf(id));
-    expect(await shard.revokeCertificate(id, await fingerprintOf(device), order)).toEqual({
+    expect(await shard.revokeCertificate(id, await fingerprintOf(device), theftOrder)).toEqual({
       ok: true,
       changed: 2,
     });
@@ -154,7 +115,7 @@ describe('#36 a revocation', () => {
     const id = device.deviceId ?? '';
     await interrupted(device);
     const shard = shardObject(shardOf(id));
-    await shard.revokeCertificate(id, await fingerprintOf(device), order);
+    await shard.revokeCertificate(id, await fingerprintOf(device), theftOrder);
     expect(await statusesOf(device)).toEqual(['revoked', 'revoked']);
     await ringAlarm(device);
     expect(await renew(device)).toEqual({ ok: false, code: 'renewal_certificate_revoked' });
@@ -172,7 +133,7 @@ describe('#36 a revocation', () => {
     vi.spyOn(subtle, 'sign').mockImplementationOnce(async (...given) => {
       // The object asks itself, as somebody else would.
       const asked = shardObject(shardOf(id));
-      revoked = await asked.revokeCertificate(id, await fingerprintOf(device), order);
+      revoked = await asked.revokeCertificate(id, await fingerprintOf(device), theftOrder);
       return await sign(...given);
     });
     expect(await shard.renew(request)).toEqual({

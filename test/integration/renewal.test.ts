@@ -1,30 +1,21 @@
-// A certificate and what renews it: one lineage, one user, one place among the five, and an overlap that ends.
-import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
 import type { TestClient } from '@countersign/testkit/broker-client';
 import { FakeDevice } from '@countersign/testkit/fake-device';
-import { identifyPublicKey } from '@countersign/x509';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { certificateProfiles } from '../../worker/src/ca/certificate-profile.ts';
-import { planCertificate } from '../../worker/src/ca/issuer.ts';
-import { planRenewal } from '../../worker/src/device/renew-certificate.ts';
 import { broker } from './test-broker.ts';
 import {
-  blockIn,
   eventsOf,
   fingerprintOf,
   issued,
   issueFor,
   renew,
-  renewalOf,
   renewed,
   rowsOf,
   statusesOf,
-  testIssuer,
 } from './test-issuance.ts';
 import { shardObject, shardOf } from './test-objects.ts';
+import { dayMs, interrupted, ringAlarm, theftOrder, travelDays } from './test-renewals.ts';
 import { newUser } from './test-users.ts';
 
-const dayMs = 86_400_000;
 let client: TestClient;
 beforeAll(async () => {
   client = await broker.registerClient();
@@ -34,41 +25,10 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-const travel = (days: number) =>
-  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + days * dayMs });
-
 const reasonOf = async (device: FakeDevice, user: string) => {
   const { decision, context } = await broker.signIn(client, device, user);
   return [decision, context.reason_code];
 };
-
-/** What a crash between the two blocks of a renewal leaves. */
-async function interrupted(device: FakeDevice) {
-  const issuer = await testIssuer();
-  const key = await identifyPublicKey(device.publicKey);
-  const request = await renewalOf(device, { forced: true });
-  const planned = await blockIn(device, (block) =>
-    planRenewal(block, request, () => ({
-      issuerId: issuer.id,
-      ...planCertificate(
-        issuer,
-        certificateProfiles['1y'],
-        device.deviceId ?? '',
-        key,
-        block.nowMs,
-      ),
-    })),
-  );
-  if (!planned.ok) throw new Error(planned.code);
-  // The object sees what was written beside it only when it begins anew.
-  await evictDurableObject(shardObject(shardOf(device.deviceId)));
-  return planned.certificateNumber;
-}
-
-const ringAlarm = (device: FakeDevice) =>
-  runDurableObjectAlarm(shardObject(shardOf(device.deviceId)));
-
-const order = { reason: 'keyCompromise', actor: { type: 'admin', id: 'adm_1' } } as const;
 
 describe('a renewal', () => {
   it('that is not due gives the certificate on record again', async () => {
@@ -89,9 +49,9 @@ describe('a renewal', () => {
     'of profile %s is due after %d days, and overlaps for %d',
     async (profile, due, overlap) => {
       const device = await issued({ profile });
-      travel(due - 0.01);
+      travelDays(due - 0.01);
       expect(await renew(device, { profile })).toMatchObject({ renewed: false });
-      travel(0.02);
+      travelDays(0.02);
       const nowMs = Date.now();
       const answer = await renew(device, { profile });
       expect(answer).toMatchObject({ ok: true, renewed: true });
@@ -142,7 +102,7 @@ describe('a renewal', () => {
       expect(await reasonOf(each, user)).toEqual([true, 'trusted_device']);
       expect(await reasonOf(each, newUser())).toEqual([false, 'certificate_bound_to_other_user']);
     }
-    travel(14.01);
+    travelDays(14.01);
     expect(await reasonOf(device, user)).toEqual([false, 'certificate_superseded']);
     expect(await reasonOf(successor, user)).toEqual([true, 'trusted_device']);
   });
@@ -182,7 +142,7 @@ describe('a renewal', () => {
 
   it('that is asked for many times at once, and after answers were lost, is one', async () => {
     const device = await issued();
-    travel(340);
+    travelDays(340);
     const answers = await Promise.all(Array.from({ length: 20 }, () => renew(device)));
     const [first] = answers;
     if (first?.ok !== true) throw new Error(first?.code);
@@ -190,10 +150,10 @@ describe('a renewal', () => {
       expect(answer).toMatchObject({ ok: true, certificate: first.certificate });
     }
     expect(await statusesOf(device)).toEqual(['superseded', 'issued']);
-    travel(3);
+    travelDays(3);
     expect(await renew(device)).toMatchObject({ renewed: false, certificate: first.certificate });
     // The overlap has ended; the key is still the right one.
-    travel(15);
+    travelDays(15);
     expect(await renew(device)).toMatchObject({ renewed: false, certificate: first.certificate });
   });
 
@@ -206,7 +166,7 @@ describe('a renewal', () => {
   it('that became due after the management was not asked gives what is on record', async () => {
     const device = await issued();
     const { certificate } = device;
-    travel(340);
+    travelDays(340);
     expect(await renew(device, { mayIssue: false })).toMatchObject({ renewed: false, certificate });
     expect(await statusesOf(device)).toEqual(['issued']);
     expect(await renew(device)).toMatchObject({ renewed: true });
@@ -219,7 +179,7 @@ describe('a renewal', () => {
       ok: false,
       code: 'renewal_limit_reached',
     });
-    travel(15);
+    travelDays(15);
     expect(await renew(device, { forced: true })).toMatchObject({ renewed: true });
   });
 
@@ -269,17 +229,17 @@ describe('a renewal', () => {
     expect(await codeOf(device.withCertificate(new Uint8Array(8)))).toBe(
       'renewal_certificate_unknown',
     );
-    await shard.holdCertificate(id, sha256, order.actor);
+    await shard.holdCertificate(id, sha256, theftOrder.actor);
     expect(await codeOf()).toBe('renewal_certificate_suspended');
-    await shard.releaseCertificate(id, sha256, order.actor);
-    travel(366);
+    await shard.releaseCertificate(id, sha256, theftOrder.actor);
+    travelDays(366);
     expect(await codeOf()).toBe('renewal_certificate_expired');
     vi.useRealTimers();
     expect(await codeOf()).toBe('renewed');
-    await shard.revokeCertificate(id, sha256, order);
+    await shard.revokeCertificate(id, sha256, theftOrder);
     expect(await codeOf()).toBe('renewal_certificate_revoked');
     const other = await issued({}, id);
-    await shard.revokeDevice(id, order, 'lost');
+    await shard.revokeDevice(id, theftOrder, 'lost');
     const { certificates } = await broker.device(id);
     expect(certificates.map(({ status }) => status)).toEqual(['revoked', 'revoked', 'revoked']);
     expect(await codeOf(other)).toBe('renewal_certificate_revoked');

@@ -159,8 +159,8 @@ const secretDescription = z.object({
   created_at: z.string(),
 });
 
-/** An integration as administrators see it. Times are RFC 3339. */
-export const integrationAnswer = z.object({
+/** What an integration is, for administrators and in the broker's own records. */
+export const integrationFacts = {
   integration_id: integrationId,
   /** Raised by every change of it. */
   version: z.int(),
@@ -175,6 +175,11 @@ export const integrationAnswer = z.object({
   poll_interval_seconds: z.int(),
   outage: z.enum(['refuse', 'issue']),
   connection: integrationConnection,
+} as const;
+
+/** An integration as administrators see it. Times are RFC 3339. */
+export const integrationAnswer = z.object({
+  ...integrationFacts,
   has_credentials: z.boolean(),
   secret: z.optional(secretDescription),
   has_webhook_secret: z.boolean(),

@@ -1,32 +1,14 @@
 import {
   attestationSettings,
-  integrationConnection,
-  integrationId,
-  integrationKinds,
-  integrationState,
+  integrationFacts,
   organizationSecretJwk,
   scepSettings,
 } from '@countersign/protocol/admin-integrations';
-import { certificateProfileNames } from '@countersign/protocol/certificate-life';
-import { enrollmentStrengths } from '@countersign/protocol/enrollment-strength';
 import * as z from 'zod/mini';
 
 /** An integration as snapshots have it: everything but what opens the management. */
 export const integrationRecord = z.object({
-  integration_id: integrationId,
-  /** Raised by every change of the record. */
-  version: z.int(),
-  name: z.string(),
-  kind: z.enum(integrationKinds),
-  state: integrationState,
-  profile: z.enum(certificateProfileNames),
-  authority: z.enum(enrollmentStrengths),
-  trust_shared_secret: z.boolean(),
-  require_active_user: z.boolean(),
-  max_check_in_age_seconds: z.int(),
-  poll_interval_seconds: z.int(),
-  outage: z.enum(['refuse', 'issue']),
-  connection: integrationConnection,
+  ...integrationFacts,
   /** The organization secret's public half; its private one is nowhere in the broker. */
   secret: z.optional(
     z.object({

@@ -2,6 +2,7 @@ import { maxHttpBodyBytes } from '@countersign/protocol/limits';
 import { parseFields } from '@countersign/protocol/schemas';
 import { parseStrictJsonBytes } from '@countersign/protocol/strict-json';
 import type * as z from 'zod/mini';
+import { readAtMost } from '../read-at-most.ts';
 import type { Problem } from './problem.ts';
 
 export type BodyResult<Value> =
@@ -17,28 +18,7 @@ export async function readLimited(
   if (request.body === null) return new Uint8Array(0);
   // The runtime holds a sender to its Content-Length; only a body without one has to be counted as it comes.
   if (request.headers.has('Content-Length')) return new Uint8Array(await request.arrayBuffer());
-  const reader = request.body.getReader();
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    const chunk: unknown = value;
-    if (!(chunk instanceof Uint8Array)) return undefined;
-    length += chunk.length;
-    if (length > maxBytes) {
-      await reader.cancel();
-      return undefined;
-    }
-    chunks.push(chunk);
-  }
-  const body = new Uint8Array(length);
-  let offset = 0;
-  for (const chunk of chunks) {
-    body.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return body;
+  return await readAtMost(request.body, maxBytes);
 }
 
 /**

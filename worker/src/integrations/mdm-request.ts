@@ -1,5 +1,6 @@
 import { parseFields } from '@countersign/protocol/schemas';
 import type * as z from 'zod/mini';
+import { readAtMost } from '../read-at-most.ts';
 
 /** Requests to a device management, with limits on everything that it could do to the broker. */
 
@@ -64,28 +65,7 @@ export function readRetryAfter(header: string | null, nowMs: number): number | u
 
 async function readLimited(response: Response): Promise<Uint8Array | undefined> {
   if (response.body === null) return new Uint8Array(0);
-  const reader = response.body.getReader();
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    const chunk: unknown = value;
-    if (!(chunk instanceof Uint8Array)) break;
-    length += chunk.length;
-    if (length > maxAnswerBytes) {
-      await reader.cancel();
-      return undefined;
-    }
-    chunks.push(chunk);
-  }
-  const bytes = new Uint8Array(length);
-  let offset = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return bytes;
+  return await readAtMost(response.body, maxAnswerBytes);
 }
 
 function failureOf(response: Response, where: string, nowMs: number): MdmFailure | undefined {
