@@ -21,18 +21,23 @@ const random = seededRandom(seed);
 
 type Bound = { readonly user: string; readonly devices: readonly FakeDevice[] };
 
+/** Devices that were enrolled, and lie in a shard that had enough of them; they wait for the next users. */
+const spareDevices = new WeakMap<TestBroker, FakeDevice[][]>();
+
 /** Users who each have a certificate in every shard. */
 async function bindUsers(broker: TestBroker, client: TestClient, count: number): Promise<Bound[]> {
   const { shardCount } = broker;
-  const devices: FakeDevice[][] = Array.from({ length: shardCount }, () => []);
+  const devices: FakeDevice[][] =
+    spareDevices.get(broker) ?? Array.from({ length: shardCount }, () => []);
+  spareDevices.set(broker, devices);
   while (devices.some(({ length }) => length < count)) {
     for (const device of await Promise.all(Array.from({ length: 8 }, () => enrollDevice(broker)))) {
       devices[shardOfId(device.deviceId ?? '', shardCount) ?? 0]?.push(device);
     }
   }
-  const bound = Array.from({ length: count }, (_, index) => ({
+  const bound = Array.from({ length: count }, () => ({
     user: `user-${randomText(8)}`,
-    devices: devices.flatMap((inShard) => inShard.slice(index, index + 1)),
+    devices: devices.flatMap((inShard) => inShard.splice(0, 1)),
   }));
   for (const { user, devices: own } of bound) {
     const answers = await Promise.all(
