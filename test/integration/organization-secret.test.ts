@@ -45,14 +45,19 @@ async function createIntegration(changes: object = {}): Promise<OrganizationSecr
   return readOrganizationSecret(organization_secret);
 }
 
-async function send(device: FakeDevice, by = secret, changes: ProofChanges = {}) {
+async function send(
+  device: FakeDevice,
+  by = secret,
+  changes: ProofChanges = {},
+  headers: Readonly<Record<string, string>> = {},
+) {
   const request = await withProof(
     device.enrollmentRequest('A'.repeat(43)),
     by,
     broker.brokerUrl,
     changes,
   );
-  return await broker.post('/v1/enrollments', request);
+  return await broker.post('/v1/enrollments', request, headers);
 }
 
 const newDevice = (serial_number = serialNumber) => FakeDevice.create({ serial_number });
@@ -222,6 +227,20 @@ describe('an enrollment with the secret is refused', () => {
 });
 
 describe('guessing', () => {
+  it('is only counted for a secret that many addresses claim, which stays open to whoever has it', async () => {
+    const claimed = await createIntegration();
+    const wrong = makeOrganizationSecret(claimed.integrationId);
+    const codes: string[] = [];
+    for (let round = 1; round <= 61; round++) {
+      const headers = { 'CF-Connecting-IP': `192.0.2.${round}` };
+      const device = await newDevice(`GUESS000${round}`);
+      const [, code = ''] = await refusalOf(await send(device, wrong, {}, headers));
+      codes.push(String(code));
+    }
+    expect(codes.slice(-2)).toEqual(['enrollment_proof_invalid', 'enrollment_throttled']);
+    expect((await send(await newDevice(), claimed)).status).toBe(201);
+  });
+
   it('closes no device to whoever has the secret', async () => {
     const wrong = makeOrganizationSecret(secret.integrationId);
     const codes = new Set<string>();

@@ -5,6 +5,7 @@ import type { EnrollmentContext, EnrollmentRefusal } from '../../enrollment/enro
 import { establishAuthority } from '../../enrollment/establish-authority.ts';
 import { identifyDevice } from '../../enrollment/identify-device.ts';
 import { readProvenKey } from '../../enrollment/proven-key.ts';
+import { parseCompactJws } from '../../token/compact-jws.ts';
 import type { Broker } from '../broker.ts';
 import { clientAddress } from '../client-address.ts';
 import { enrollmentContext } from '../enrollment-context.ts';
@@ -13,7 +14,7 @@ import { recordEnrollmentFailure } from '../record-enrollment-failure.ts';
 import { logEvent, type RouteContext } from '../route-context.ts';
 
 /** What was found out about a request by the time that it was refused. */
-type Known = { deviceId?: string; integrationId?: string };
+type Known = { deviceId?: string; integrationId?: string; secretId?: string };
 
 /** Refusals that somebody gets who tries out what permits an enrollment. */
 const guesses: ReadonlySet<EnrollmentRefusal['code']> = new Set([
@@ -38,9 +39,9 @@ export async function postEnrollment(broker: Broker, context: RouteContext): Pro
     logEvent('enrolled', { request_id: context.requestId, device_id: enrolled.answer.device_id });
     return Response.json(enrolled.answer, { status: 201 });
   }
-  const { deviceId, integrationId } = known;
+  const { deviceId, integrationId, secretId } = known;
   if (guesses.has(enrolled.code)) {
-    const attempt = { address, deviceId, secretId: integrationId };
+    const attempt = { address, deviceId, secretId };
     if (broker.enrollmentThrottle.noteFailure(attempt, nowMs)) {
       return context.refuse({ code: 'enrollment_throttled', logDetail: enrolled.code });
     }
@@ -60,7 +61,19 @@ export async function postEnrollment(broker: Broker, context: RouteContext): Pro
   return context.refuse(enrolled);
 }
 
+/** Whose secret a proof claims to be by, if that is an integration at all: names of one's own making count for nothing. */
+function claimedSecretOf(
+  { snapshot }: EnrollmentContext,
+  { authority }: EnrollmentRequest,
+): string | undefined {
+  const proof = 'proof' in authority ? authority.proof : undefined;
+  const kid = proof === undefined ? undefined : parseCompactJws(proof)?.unverifiedHeader.kid;
+  return typeof kid === 'string' && snapshot.integrations.has(kid) ? kid : undefined;
+}
+
 async function enroll(context: EnrollmentContext, request: EnrollmentRequest, known: Known) {
+  const secretId = claimedSecretOf(context, request);
+  if (secretId !== undefined) known.secretId = secretId;
   const device = await identifyDevice(request.hardware_id, context);
   if (!device.ok) return device;
   known.deviceId = device.deviceId;
