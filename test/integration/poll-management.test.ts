@@ -155,6 +155,17 @@ describe('polling', () => {
     expect(ended).toHaveLength(2);
   });
 
+  it('takes a list without a single device for no answer, however few are watched', async () => {
+    await watch(2, () => false);
+    await pass(3 * round);
+    expect(management.state.lists).toBeGreaterThanOrEqual(2);
+    expect(management.state.lookUps).toBe(0);
+    expect(ended).toEqual([]);
+    management.devices.set('C02OTHER', true);
+    await pass(3 * round);
+    expect(ended.toSorted()).toEqual([idOf(0), idOf(1)]);
+  });
+
   it('forgets that a device was missed when it is there again', async () => {
     await watch(10, (number) => number !== 3);
     while (management.state.lookUps === 0) await pass(60_000);

@@ -21,8 +21,8 @@ import {
 /**
  * Asks a management about the devices that it is to manage. A round lists its whole inventory, page by page; whoever
  * was not met in it is looked up by itself. A certificate is at stake, so an end of management takes two look-ups that
- * found the device unmanaged or not there, some time apart. Whatever is no clean answer says nothing about any device,
- * and when more than half of the devices are missing at once, nothing is ended: then it is the view that was lost.
+ * found the device unmanaged or not there, some time apart. Whatever is no clean answer says nothing about any device, a
+ * list without a single one included: an account that may no longer see them gets that. And when more than half of the devices are missing at once, nothing is ended: then it is the view that was lost.
  */
 
 const pagesAtOnce = 10;
@@ -133,11 +133,16 @@ async function pollPage(context: PollContext): Promise<boolean> {
 
 function takePage(
   sql: SqlStorage,
-  { now, pollIntervalMs }: PollContext,
-  { round }: PollState,
+  { now, pollIntervalMs, log }: PollContext,
+  { round, page }: PollState,
   { devices, next }: DevicePage,
 ): boolean {
   const nowMs = now();
+  if (page === null && next === undefined && devices.length === 0) {
+    log('management_not_polled', { reason: 'empty', detail: 'the list has no device at all' });
+    setPollState(sql, { round, page, next_page_at_ms: nowMs + jittered(pollIntervalMs) });
+    return false;
+  }
   for (const device of devices) if (device.managed) markMet(sql, device, round);
   if (next !== undefined) {
     setPollState(sql, { round, page: next, next_page_at_ms: nowMs });

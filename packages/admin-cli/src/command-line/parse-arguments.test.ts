@@ -37,6 +37,8 @@ describe('a command line', () => {
     expect(parse()).toMatchObject({ help: true, command: undefined });
     expect(parse('log', 'show', '--help')).toMatchObject({ help: true });
     expect(parse('log', 'show', '--help').command?.help).toBe('B.');
+    expect(parse().helpedCommands.length).toBeGreaterThan(1);
+    expect(parse('nothing', '--help').helpedCommands).toEqual(parse().helpedCommands);
   });
 
   it.each<[said: string, ...args: string[]]>([

@@ -14,6 +14,8 @@ export const globalOptions: Readonly<Record<string, Option>> = {
 export type Invocation = {
   /** `undefined`: general help. */
   readonly command: Command | undefined;
+  /** What general help is about: the commands of the noun that was given, or all. */
+  readonly helpedCommands: readonly Command[];
   readonly help: boolean;
   readonly json: boolean;
   readonly broker: string | undefined;
@@ -80,8 +82,12 @@ export function parseArguments(
   const help = options.has('--help') || words.length === 0;
   if (found === undefined && !help) throw new UsageError('there is no such command');
   if (found !== undefined && !help) checkArguments(found.command, found.parameters, options);
+  const ofNoun = commands.filter((command) =>
+    words.every((word, index) => command.words[index] === word),
+  );
   return {
     command: found?.command,
+    helpedCommands: ofNoun.length === 0 ? commands : ofNoun,
     help,
     json: options.has('--json'),
     broker: options.get('--broker'),

@@ -127,7 +127,9 @@ export async function runProgram(
     const invocation = parseArguments(commands, programArguments);
     ({ command } = invocation);
     if (invocation.help || command === undefined) {
-      world.out(command === undefined ? generalHelp(commands) : commandHelp(command));
+      world.out(
+        command === undefined ? generalHelp(invocation.helpedCommands) : commandHelp(command),
+      );
       return 0;
     }
     const shown = await command.run(makeContext(invocation, world), invocation.input);

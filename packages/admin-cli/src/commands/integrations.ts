@@ -57,10 +57,10 @@ function showSecret(input: Input, answer: z.infer<typeof integrationSecretAnswer
       ...describeIntegration(answer.integration),
       rows(['organization secret', answer.organization_secret]),
       lines(
-        'The secret is shown this once. What devices run it with:',
+        'The secret is shown this once: `countersign enroll` takes it on a device.',
         ...(written.length > 0
-          ? written
-          : ['  --scripts DIR would have written it; integrations secret makes a new one']),
+          ? ['Written, with the secret in them:', ...written]
+          : ['With --scripts DIR the scripts for devices are written there, the secret in them.']),
       ),
     ],
   };
