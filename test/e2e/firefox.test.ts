@@ -136,7 +136,11 @@ describe('Firefox under policy, with the host of the machine,', () => {
       ['host_not_installed', { ...enrolledHost, extensionId: 'other@example.com' }],
       ['host_exited', { launcher: join(folder, 'is-not-there') }],
       ['host_exited', { launcher: writeDyingProgram(folder) }],
-      ['host_answer_malformed', { launcher: writeProgram(folder, 'babbles', 'echo hello there') }],
+      // It stays for a while: of one that ends at once Firefox may hear the end first.
+      [
+        'host_answer_malformed',
+        { launcher: writeProgram(folder, 'babbles', 'echo hello there; sleep 3') },
+      ],
     ] as const;
     for (const [code, host] of hosts) {
       if (host === 'missing') removeFirefoxHost(system);
