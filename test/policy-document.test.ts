@@ -27,6 +27,7 @@ describe('the order of reasons', () => {
     mtlsEvidenceExpired: true,
     certificates: [undefined],
     lineageMismatch: true,
+    enrollmentStrengths: undefined,
     subject: 'ada',
     subjectInactive: false,
     subjectAuthenticated: false,

@@ -121,6 +121,28 @@ describe('a device of the inventory', () => {
     expect(await signIn(device)).toBe('enrollment_strength_insufficient');
   });
 
+  it('is trusted only by applications that take the strength of its enrollment', async () => {
+    const device = await enroll(await newDevice());
+    await setState({ mode: 'all_users' });
+    const signInTo = async (application: Parameters<typeof broker.registerClient>[0]) => {
+      const { decision, context } = await broker.signIn(
+        await broker.registerClient(application),
+        device,
+      );
+      return [decision, context.reason_code];
+    };
+    const onlyHardware = { enrollment_strengths: ['hardware_attested' as const] };
+    expect(await signInTo(onlyHardware)).toEqual([false, 'enrollment_strength_insufficient']);
+    expect(await signInTo({ ...onlyHardware, enforcement: 'monitor' })).toEqual([
+      true,
+      'monitor_only',
+    ]);
+    const [certificate] = (await broker.device(device.deviceId ?? '')).certificates;
+    expect(certificate?.bound_user).toBeUndefined();
+    const all = ['hardware_attested' as const, 'organization_secret' as const];
+    expect(await signInTo({ enrollment_strengths: all })).toEqual([true, 'trusted_device']);
+  });
+
   it('asks an administrator before it gets a second certificate', async () => {
     await enroll(await newDevice());
     const second = await newDevice();

@@ -38,6 +38,8 @@ export const applicationInput = z.strictObject({
     ),
     { acr_values: ['phr', 'phrh'], amr_values: [] },
   ),
+  /** Enrollments that make a device a trusted one here; left out, all that count for their integration. */
+  enrollment_strengths: z.optional(z.array(z.enum(enrollmentStrengths)).check(z.minLength(1))),
 });
 export type ApplicationInput = z.infer<typeof applicationInput>;
 /** What a request may leave out. */

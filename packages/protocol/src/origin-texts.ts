@@ -24,7 +24,7 @@ export const originTexts = {
   },
   enrollment_strength_insufficient: {
     administrator:
-      "The certificate was enrolled with the organization's secret, and its integration does not trust such certificates. Enroll with a one-time token or a TPM, or set `trust_shared_secret`.",
+      "The certificate was enrolled in a way that does not count here: with the organization's secret, which its integration does not trust, or in another way than the application takes. Enroll it more strongly, or change `trust_shared_secret` or the application's `enrollment_strengths`.",
     person: askSupport,
   },
 } as const;

@@ -96,6 +96,7 @@ function trustFacts(
     mtlsEvidenceExpired: mtlsExpiresAtMs !== undefined && beganAtMs > mtlsExpiresAtMs,
     certificates: named.all.map((row) => certificateFacts(row, signIn)),
     lineageMismatch: named.lineageMismatch,
+    enrollmentStrengths: signIn.policy?.enrollment_strengths,
     subject: signIn.subject,
     subjectInactive: signIn.structuralDenial === 'subject_inactive',
     subjectAuthenticated: signIn.subjectAuthenticated,

@@ -37,6 +37,7 @@ const goodFacts: TrustFacts = {
   mtlsEvidenceExpired: false,
   certificates: [goodCertificate],
   lineageMismatch: false,
+  enrollmentStrengths: undefined,
   subject: 'ada',
   subjectInactive: false,
   subjectAuthenticated: true,
@@ -55,6 +56,7 @@ const faults: ReadonlyArray<readonly [DecisionReason, Partial<TrustFacts>]> = [
   ['challenge_expired', { challengeExpired: true }],
   ['mtls_evidence_expired', { mtlsEvidenceExpired: true }],
   ['certificate_unknown', { certificates: [undefined] }],
+  ['enrollment_strength_insufficient', { enrollmentStrengths: ['hardware_attested'] }],
   ['evidence_lineage_mismatch', { lineageMismatch: true }],
   ['certificate_bound_to_other_user', { subject: 'grace' }],
   ['user_revoked', { tombstoneEpoch: 3 }],
@@ -279,6 +281,12 @@ describe('deviceTrust', () => {
       mtlsEvidenceExpired: seldom,
       certificates: fc.array(certificate, { maxLength: 2 }),
       lineageMismatch: seldom,
+      enrollmentStrengths: fc.constantFrom(
+        undefined,
+        undefined,
+        [...enrollmentStrengths],
+        ['hardware_attested' as const],
+      ),
       subject: fc.constantFrom('ada', 'grace'),
       subjectInactive: seldom,
       subjectAuthenticated: fc.boolean(),
@@ -306,6 +314,9 @@ describe('deviceTrust', () => {
             expect(each.usableUntilMs).toBeGreaterThanOrEqual(now);
           } else {
             expect(['issued', 'bound']).toContain(each?.status);
+          }
+          if (given.enrollmentStrengths !== undefined) {
+            expect(given.enrollmentStrengths).toContain(given.certificates[0]?.strength);
           }
           expect(each?.deviceBlocked).toBe(false);
           expect(each?.integration?.standing).toBe('active');

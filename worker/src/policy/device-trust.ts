@@ -36,6 +36,8 @@ export type TrustFacts = {
   readonly certificates: ReadonlyArray<CertificateFacts | undefined>;
   /** Two certificates were named, and they are not of one renewal lineage. */
   readonly lineageMismatch: boolean;
+  /** Those that count for the application; `undefined` for all. */
+  readonly enrollmentStrengths: readonly EnrollmentStrength[] | undefined;
   readonly subject: string;
   /** Deactivated, as far as the snapshot knows. */
   readonly subjectInactive: boolean;
@@ -115,6 +117,11 @@ export function deviceTrust(facts: TrustFacts, nowMs: number): DeviceTrust {
     return endedWithUser(first, facts) && standing.reason === 'certificate_revoked'
       ? untrusted('user_revoked')
       : standing;
+  }
+  const { enrollmentStrengths } = facts;
+  // Of a lineage all were enrolled alike.
+  if (first !== undefined && enrollmentStrengths?.includes(first.strength) === false) {
+    return untrusted('enrollment_strength_insufficient');
   }
   if (facts.lineageMismatch) return untrusted('evidence_lineage_mismatch');
   for (const other of others) {

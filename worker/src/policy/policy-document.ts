@@ -1,4 +1,5 @@
 import type { ApplicationInput } from '@countersign/protocol/admin';
+import { enrollmentStrengths } from '@countersign/protocol/enrollment-strength';
 import { factor } from '@countersign/protocol/schemas';
 import * as z from 'zod/mini';
 
@@ -20,6 +21,8 @@ export type PolicyRule = z.infer<typeof policyRule>;
 export const policyDocument = z.strictObject({
   version: z.int(),
   enforcement: z.enum(['enforce', 'monitor']),
+  /** Devices that were enrolled in another way are not trusted ones here; left out, all are. */
+  enrollment_strengths: z.optional(z.array(z.enum(enrollmentStrengths))),
   rules: z.array(policyRule),
   otherwise: z.enum(['allow', 'deny']),
 });
@@ -38,6 +41,9 @@ export function policyOf(version: number, choices: Omit<ApplicationInput, 'name'
   return {
     version,
     enforcement: choices.enforcement,
+    ...(choices.enrollment_strengths === undefined
+      ? {}
+      : { enrollment_strengths: choices.enrollment_strengths }),
     rules: [
       rule('trusted-devices', 'trusted', choices.trusted_devices),
       ...(choices.other_devices === 'step_up'
