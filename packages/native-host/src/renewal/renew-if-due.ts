@@ -17,7 +17,8 @@ export async function renewIfDue(
   if (enrollment.value === undefined) {
     return fail('not_enrolled', `${stateDirectory} holds no enrollment`);
   }
-  if (!isRenewalDue(enrollment.value, readAttempts(stateDirectory), nowSeconds)) {
+  const attempts = readAttempts(stateDirectory);
+  if (!isRenewalDue(enrollment.value, attempts, nowSeconds)) {
     return succeed(undefined);
   }
   const [{ renew }, { openKeyStores }] = await Promise.all([
@@ -28,6 +29,7 @@ export async function renewIfDue(
     stateDirectory,
     keyStores: await openKeyStores(configuration),
     nowSeconds,
+    rekey: attempts?.rekeyIsOpen === true,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   });
 }

@@ -122,6 +122,7 @@ describe('a renewal', () => {
     });
     expect(await run({ rekey: true })).toMatchObject({ ok: false, reason: 'broker_unreachable' });
     const first = decodeJwt(lastRequest()).rekey_csr;
+    expect(readAttempts(stateDirectory)).toMatchObject({ rekeyIsOpen: true });
     expect(await run({ rekey: true })).toMatchObject({ ok: true });
     expect(decodeJwt(lastRequest()).rekey_csr).toBe(first);
   });
@@ -194,6 +195,7 @@ describe('a renewal', () => {
       failures: 1,
       lastAtSeconds: now,
       lastCode: reason,
+      rekeyIsOpen: false,
     });
     expect(await run()).toMatchObject({ ok: true });
     expect(readAttempts(stateDirectory)).toBeUndefined();

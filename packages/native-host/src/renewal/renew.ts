@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ProblemCode } from '@countersign/protocol';
+import { type ProblemCode, problemCodes } from '@countersign/protocol';
 import { type RenewalRequest, renewalAnswer } from '@countersign/protocol/enrollment';
 import { parseFields } from '@countersign/protocol/schemas';
 import { type EnrollmentOutcome, outcomeOf } from '../enrollment/enrollment-outcome.ts';
@@ -18,7 +18,7 @@ import { callBroker } from '../http/call-broker.ts';
 import { describeRefusal } from '../http/describe-refusal.ts';
 import type { KeyStores } from '../keystore/keystore.ts';
 import { fail, type Result, succeed } from '../result.ts';
-import { forgetFailures, noteFailure } from './renewal-attempts.ts';
+import { forgetFailures, noteFailure, readAttempts } from './renewal-attempts.ts';
 import { signRenewalRequest } from './sign-renewal-request.ts';
 
 export type RenewReason =
@@ -53,10 +53,18 @@ export async function renew(input: RenewInput): Promise<Result<RenewOutcome, Ren
   const renewed = await tryToRenew(input);
   if (renewed.ok) forgetFailures(input.stateDirectory);
   else if (renewed.reason !== 'not_enrolled') {
-    noteFailure(input.stateDirectory, renewed.reason, input.nowSeconds);
+    // Once a request was sent, only a refusal says that the broker has not gone over to the new key.
+    const rekeyIsOpen =
+      input.rekey === true
+        ? isAnswerLost(renewed.reason)
+        : readAttempts(input.stateDirectory)?.rekeyIsOpen === true;
+    noteFailure(input.stateDirectory, renewed.reason, input.nowSeconds, rekeyIsOpen);
   }
   return renewed;
 }
+
+const isAnswerLost = (reason: RenewReason) =>
+  !problemCodes.some((code) => code === reason) || reason === 'internal_error';
 
 type Candidate = { readonly spki: Uint8Array; readonly keyId?: string; readonly csr?: Uint8Array };
 

@@ -12,11 +12,16 @@ const attemptsFile = z.strictObject({
   last_at: numericDate,
   /** The code of the last failure, for `countersign status`. */
   last_code: z.string().check(z.maxLength(64)),
+  /** A new key was sent, and whether the broker went over to it is not known: the same one is to be sent again. */
+  rekey: z.optional(z.literal(true)),
 });
 
 const pathIn = (stateDirectory: string) => join(stateDirectory, 'renewal-attempts.json');
 
-export type FailedAttempts = RenewalAttempts & { readonly lastCode: string };
+export type FailedAttempts = RenewalAttempts & {
+  readonly lastCode: string;
+  readonly rekeyIsOpen: boolean;
+};
 
 /** Tries that failed since the last renewal; `undefined` when there was none. */
 export function readAttempts(stateDirectory: string): FailedAttempts | undefined {
@@ -24,17 +29,28 @@ export function readAttempts(stateDirectory: string): FailedAttempts | undefined
   const json = bytes.ok ? parseStrictJsonBytes(bytes.value) : bytes;
   const file = json.ok ? parseFields(attemptsFile, json.value) : json;
   if (!file.ok) return undefined;
-  const { failures, last_at, last_code } = file.value;
-  return { failures, lastAtSeconds: last_at, lastCode: last_code };
+  const { failures, last_at, last_code, rekey } = file.value;
+  return {
+    failures,
+    lastAtSeconds: last_at,
+    lastCode: last_code,
+    rekeyIsOpen: rekey === true,
+  };
 }
 
 /** Where it cannot be written, the next try only comes sooner. */
-export function noteFailure(stateDirectory: string, code: string, nowSeconds: number): void {
+export function noteFailure(
+  stateDirectory: string,
+  code: string,
+  nowSeconds: number,
+  rekeyIsOpen: boolean,
+): void {
   const file: z.infer<typeof attemptsFile> = {
     version: 1,
     failures: (readAttempts(stateDirectory)?.failures ?? 0) + 1,
     last_at: nowSeconds,
     last_code: code,
+    ...(rekeyIsOpen ? { rekey: true } : {}),
   };
   writePrivateFile(pathIn(stateDirectory), Buffer.from(`${JSON.stringify(file)}\n`));
 }

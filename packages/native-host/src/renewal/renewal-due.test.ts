@@ -43,6 +43,16 @@ describe('a renewal', () => {
     expect(due(now + seconds, attempts)).toBe(true);
   });
 
+  it('is due at once, but for the wait after a failure, while a change of keys is open', () => {
+    const attempts = { failures: 1, lastAtSeconds: now - 5000, rekeyIsOpen: true };
+    expect(
+      isRenewalDue({ leafCertificate, renewAfterSeconds: now }, attempts, now - 5000 + 899),
+    ).toBe(false);
+    expect(
+      isRenewalDue({ leafCertificate, renewAfterSeconds: now }, attempts, now - 5000 + 900),
+    ).toBe(true);
+  });
+
   it('waits for no try that a clock which went back has put into the future', () => {
     expect(due(now, { failures: 3, lastAtSeconds: now + 1 })).toBe(true);
   });

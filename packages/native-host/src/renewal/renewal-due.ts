@@ -25,7 +25,12 @@ export function retryAfterSeconds(failures: number): number {
 }
 
 /** What is on record about tries that failed since the last renewal. */
-export type RenewalAttempts = { readonly failures: number; readonly lastAtSeconds: number };
+export type RenewalAttempts = {
+  readonly failures: number;
+  readonly lastAtSeconds: number;
+  /** The answer to a change of keys got lost: it is asked for again, whether or not a renewal is due. */
+  readonly rekeyIsOpen?: boolean;
+};
 
 /** Is a renewal to be tried now? A clock that went back makes nobody wait. */
 export function isRenewalDue(
@@ -33,7 +38,7 @@ export function isRenewalDue(
   attempts: RenewalAttempts | undefined,
   nowSeconds: number,
 ): boolean {
-  if (nowSeconds < renewAfterSeconds(enrollment)) return false;
+  if (attempts?.rekeyIsOpen !== true && nowSeconds < renewAfterSeconds(enrollment)) return false;
   if (attempts === undefined || attempts.failures === 0) return true;
   const waited = nowSeconds - attempts.lastAtSeconds;
   return waited < 0 || waited >= retryAfterSeconds(attempts.failures);
