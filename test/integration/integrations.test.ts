@@ -310,6 +310,28 @@ describe('states', () => {
     expect(await decisionOf(device, user)).toEqual([true, 'trusted_device']);
   });
 
+  it('the secret that devices were enrolled with is distrusted while they sign in only when told to', async () => {
+    const trusting = { ...inventoryFile, trust_shared_secret: true };
+    const { integration } = await createIntegration(trusting);
+    const id = integration.integration_id;
+    const change = (body: object) => broker.admin('PUT', `/v1/admin/integrations/${id}`, body);
+    const device = await enrolledInShard(2);
+    await issuedThrough(device, id);
+    await setState(id, { mode: 'all_users' });
+
+    const before = await eventCount();
+    await expectRefusal(await change(inventoryFile), 409, 'integration_in_use');
+    expect(await eventCount()).toBe(before);
+    expect((await change({ ...trusting, name: 'Depot' })).status).toBe(200);
+    const changed = await answerOf(
+      await change({ ...inventoryFile, override: true }),
+      integrationChangeAnswer,
+    );
+    expect(changed.integration.trust_shared_secret).toBe(false);
+    expect((await change(inventoryFile)).status).toBe(200);
+    await setState(id, { mode: 'disabled' }, true);
+  });
+
   it('a trial that leaves out a group says what would break; one with more groups needs no override', async () => {
     const { integration } = await createIntegration();
     const id = integration.integration_id;

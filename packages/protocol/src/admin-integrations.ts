@@ -150,6 +150,8 @@ export const integrationChange = z.strictObject({
   ...settings,
   connection: integrationConnection,
   credentials: z.optional(integrationCredentials),
+  /** Although people would be locked out, as by trusting the shared secret no longer. */
+  override: z._default(z.boolean(), false),
 });
 export type IntegrationChange = z.infer<typeof integrationChange>;
 

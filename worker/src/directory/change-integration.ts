@@ -95,7 +95,7 @@ function replace(
 export function changeIntegration(
   sql: SqlStorage,
   integrationId: string,
-  change: Omit<IntegrationChange, 'credentials'>,
+  change: Omit<IntegrationChange, 'credentials' | 'override'>,
   sealedCredentials: string | undefined,
 ): IntegrationOutcome {
   const before = findIntegration(sql, integrationId);

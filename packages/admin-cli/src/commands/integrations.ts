@@ -209,11 +209,12 @@ const changing: readonly Command[] = [
   {
     words: ['integrations', 'update'],
     parameters: ['INTEGRATION', 'FILE'],
-    options: credentials,
+    options: { ...credentials, ...override },
     help: 'Gives an integration the settings of a JSON file. A changed connection needs its credentials again.',
     routes: ['PUT /v1/admin/integrations/:id'],
     run: async (context, input) => {
-      const body = bodyOf(input, parameterOf(input, 1));
+      const given = bodyOf(input, parameterOf(input, 1));
+      const body = input.flag('--override') ? { ...given, override: true } : given;
       const answer = await context
         .client()
         .ask('PUT', pathOf(input), integrationChangeAnswer, { body });

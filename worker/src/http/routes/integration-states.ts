@@ -3,38 +3,15 @@ import {
   integrationStateInput,
 } from '@countersign/protocol/admin-integrations';
 import { describeIntegration } from '../../admin/describe-integration.ts';
-import { integrationImpact, isInUse } from '../../admin/integration-impact.ts';
-import type { OrganizationSnapshot } from '../../directory/organization-snapshot.ts';
+import { isInUse } from '../../admin/integration-impact.ts';
 import { completeAt, currentSnapshot, showChange } from '../answer-change.ts';
-import { askObject, type Broker } from '../broker.ts';
-import { countCertificates } from '../count-certificates.ts';
+import { askObject } from '../broker.ts';
 import { forAdmin } from '../for-admin.ts';
-import type { Problem } from '../problem.ts';
 import { readBody } from '../read-body.ts';
+import { findImpact, inUse, refuseWhileInUse } from '../refuse-while-in-use.ts';
 import { integrationProblem } from './integrations.ts';
 
 /** The states of an integration, and its end: whoever would be locked out is named before it happens. */
-
-async function findImpact(broker: Broker, snapshot: OrganizationSnapshot, id: string) {
-  const counted = await countCertificates(broker);
-  if (!counted.ok) return counted;
-  const { applications } = snapshot;
-  return {
-    ok: true,
-    impact: integrationImpact(id, applications.values(), counted.counts),
-  } as const;
-}
-
-type Impact = Extract<Awaited<ReturnType<typeof findImpact>>, { ok: true }>['impact'];
-
-function inUse(impact: Impact): Problem {
-  const applications = impact.applications.map(({ application_id }) => application_id).join(', ');
-  return {
-    code: 'integration_in_use',
-    detail: `${impact.live_certificates} certificates are good, ${impact.bound_certificates} of them in use; these applications rely on trusted devices: ${applications}. ${impact.steps.join(' ')}`,
-    impact,
-  };
-}
 
 /** `GET /v1/admin/integrations/{id}/impact`: what would break, or would begin to count. */
 export const getIntegrationImpact = forAdmin('integrations.read', async (broker, context) => {
@@ -96,17 +73,6 @@ export const putIntegrationState = forAdmin(
     });
   },
 );
-
-async function refuseWhileInUse(broker: Broker, id: string): Promise<Problem | undefined> {
-  const snapshot = await currentSnapshot(broker);
-  if (snapshot === undefined) return { code: 'snapshot_unavailable' };
-  const integration = snapshot.integrations.get(id);
-  // One that is deleted already is asked about again; a disabled one counts for nobody.
-  if (integration === undefined || integration.state.mode === 'disabled') return undefined;
-  const found = await findImpact(broker, snapshot, id);
-  if (!found.ok) return { code: found.code };
-  return isInUse(found.impact) ? inUse(found.impact) : undefined;
-}
 
 /**
  * `DELETE /v1/admin/integrations/{id}`: its certificates count for nobody from now on, and are revoked in every shard by

@@ -22,6 +22,7 @@ import { askObject, type Broker } from '../broker.ts';
 import { type AdminContext, forAdmin } from '../for-admin.ts';
 import type { Problem } from '../problem.ts';
 import { readBody } from '../read-body.ts';
+import { refuseWhileInUse } from '../refuse-while-in-use.ts';
 
 /** Management integrations: what they are. Their states and their end are in `integration-states.ts`. */
 
@@ -156,8 +157,10 @@ export const putIntegration = forAdmin(
     const id = context.parameter('id');
     const body = await readBody(context.request, integrationChange);
     if (!body.ok) return context.refuse(body.problem);
-    const { credentials, ...change } = body.value;
-    const problem = connectionProblem(broker, change.connection);
+    const { credentials, override, ...change } = body.value;
+    const problem =
+      connectionProblem(broker, change.connection) ??
+      (override ? undefined : await refuseDistrust(broker, id, change));
     if (problem !== undefined) return context.refuse(problem);
     const sealed = await sealCredentials(broker, id, credentials);
     const changed = await askObject(() =>
@@ -167,6 +170,19 @@ export const putIntegration = forAdmin(
     return await answerIntegration(broker, context, changed);
   },
 );
+
+/** What devices were enrolled with, and what was trusted until now, is trusted no longer: that locks them out. */
+async function refuseDistrust(
+  broker: Broker,
+  id: string,
+  change: { readonly trust_shared_secret: boolean },
+): Promise<Problem | undefined> {
+  const snapshot = await currentSnapshot(broker);
+  if (snapshot === undefined) return { code: 'snapshot_unavailable' };
+  const isDistrusted =
+    snapshot.integrations.get(id)?.trust_shared_secret === true && !change.trust_shared_secret;
+  return isDistrusted ? await refuseWhileInUse(broker, id) : undefined;
+}
 
 /**
  * `POST /v1/admin/integrations/{id}/secret`: a new organization secret, shown this once. Requests by the one before

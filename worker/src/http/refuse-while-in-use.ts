@@ -1,0 +1,41 @@
+import { integrationImpact, isInUse } from '../admin/integration-impact.ts';
+import type { OrganizationSnapshot } from '../directory/organization-snapshot.ts';
+import { currentSnapshot } from './answer-change.ts';
+import type { Broker } from './broker.ts';
+import { countCertificates } from './count-certificates.ts';
+import type { Problem } from './problem.ts';
+
+/** Whoever would be locked out by a change of an integration is named before it happens. */
+
+export async function findImpact(broker: Broker, snapshot: OrganizationSnapshot, id: string) {
+  const counted = await countCertificates(broker);
+  if (!counted.ok) return counted;
+  const { applications } = snapshot;
+  return {
+    ok: true,
+    impact: integrationImpact(id, applications.values(), counted.counts),
+  } as const;
+}
+
+type Impact = Extract<Awaited<ReturnType<typeof findImpact>>, { ok: true }>['impact'];
+
+export function inUse(impact: Impact): Problem {
+  const applications = impact.applications.map(({ application_id }) => application_id).join(', ');
+  return {
+    code: 'integration_in_use',
+    detail: `${impact.live_certificates} certificates are good, ${impact.bound_certificates} of them in use; these applications rely on trusted devices: ${applications}. ${impact.steps.join(' ')}`,
+    impact,
+  };
+}
+
+/** @returns why the integration's certificates cannot be made to count for less without an override */
+export async function refuseWhileInUse(broker: Broker, id: string): Promise<Problem | undefined> {
+  const snapshot = await currentSnapshot(broker);
+  if (snapshot === undefined) return { code: 'snapshot_unavailable' };
+  const integration = snapshot.integrations.get(id);
+  // One that is deleted already is asked about again; a disabled one counts for nobody.
+  if (integration === undefined || integration.state.mode === 'disabled') return undefined;
+  const found = await findImpact(broker, snapshot, id);
+  if (!found.ok) return { code: found.code };
+  return isInUse(found.impact) ? inUse(found.impact) : undefined;
+}
