@@ -62,6 +62,7 @@ describe('the order of reasons', () => {
       () => Object.assign(certificate, { notBeforeMs: nowMs }),
       () => Object.assign(certificate, { notAfterMs: nowMs }),
       () => Object.assign(certificate, { issuerActive: true }),
+      () => Object.assign(certificate, { integration: { standing: 'device_trust_disabled' } }),
       () => Object.assign(certificate, { integration: { standing: 'disabled' } }),
       () => Object.assign(certificate, { integration: { standing: 'not_for_user' } }),
       () =>

@@ -157,6 +157,7 @@ const problemAt: Readonly<Record<ProblemCode, string>> = {
   admin_not_found: 'admin administrators',
   integration_not_found: 'admin integrations; enrollments, SCEP',
   integration_in_use: 'admin integrations',
+  device_trust_in_use: 'admin device trust',
   group_not_found: 'admin groups, integrations',
   group_in_use: 'admin groups',
   issuer_not_found: 'admin issuers',

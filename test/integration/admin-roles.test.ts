@@ -48,6 +48,8 @@ const expected: Readonly<Record<string, string>> = {
   'POST /v1/admin/admins/:id/token': 'o',
   'GET /v1/admin/mode': everybody,
   'PUT /v1/admin/mode': 'o a',
+  'GET /v1/admin/device-trust': everybody,
+  'PUT /v1/admin/device-trust': 'o a',
   'GET /v1/admin/integrations': everybody,
   'POST /v1/admin/integrations': 'o a m',
   'GET /v1/admin/integrations/:id': everybody,

@@ -158,6 +158,10 @@ export const changes: Readonly<Record<string, () => Promise<Response>>> = {
     await put('/v1/admin/mode', { read_only: true });
     return await put('/v1/admin/mode', { read_only: false });
   },
+  'PUT /v1/admin/device-trust': async () => {
+    await put('/v1/admin/device-trust', { enabled: false, override: true });
+    return await put('/v1/admin/device-trust', { enabled: true });
+  },
   'POST /v1/admin/integrations': () => post('/v1/admin/integrations', inventoryFile),
   'PUT /v1/admin/integrations/:id': async () =>
     put(`/v1/admin/integrations/${await newIntegration()}`, { ...inventoryFile, name: 'Renamed' }),

@@ -28,7 +28,7 @@ export function signInWithoutEvidence(client: TestClient, change: Partial<SignIn
     policy: trustedDevicesOnly(1, 'enforce'),
     structuralDenial: undefined,
     activeIssuerIds: [],
-    integrations: [],
+    integrations: [{ id: '', standing: 'active', trustsSharedSecret: false }],
     reservation: undefined,
     ...change,
   };

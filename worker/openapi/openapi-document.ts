@@ -6,7 +6,8 @@ import { problemDocument } from '@countersign/protocol/problem';
 import * as z from 'zod/mini';
 import type { AdminRoute } from '../src/http/for-admin.ts';
 import { routes } from '../src/http/route-table.ts';
-import { type Operation, operations, schemaModules } from './openapi-operations.ts';
+import { operations, schemaModules } from './openapi-operations.ts';
+import type { Operation } from './operation.ts';
 
 export const openapiPath = join(import.meta.dirname, '../docs/openapi.json');
 

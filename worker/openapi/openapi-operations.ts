@@ -1,5 +1,6 @@
 import * as admin from '@countersign/protocol/admin';
 import * as access from '@countersign/protocol/admin-access';
+import * as deviceTrust from '@countersign/protocol/admin-device-trust';
 import * as devices from '@countersign/protocol/admin-devices';
 import * as integrations from '@countersign/protocol/admin-integrations';
 import * as users from '@countersign/protocol/admin-users';
@@ -13,26 +14,11 @@ import * as mtls from '@countersign/protocol/mtls-evidence';
 import * as problem from '@countersign/protocol/problem';
 import * as state from '@countersign/protocol/state';
 import * as log from '@countersign/protocol/system-log';
-import type * as z from 'zod/mini';
-
-/** What the document says of an address beyond its method, path and permission. */
-export type Operation = {
-  readonly summary: string;
-  readonly body?: z.ZodMiniType;
-  /** Of a body that is not JSON. */
-  readonly bodyType?: string;
-  readonly answer?: z.ZodMiniType;
-  /** Of an answer that is not JSON. */
-  readonly answerType?: string;
-  /** Of a success; 200 where nothing is said. */
-  readonly status?: readonly number[];
-  /** Parameters of the query, with what they are. */
-  readonly query?: Readonly<Record<string, string>>;
-};
+import type { Operation } from './operation.ts';
 
 export const schemaModules: readonly object[] = [
-  ...[admin, access, attestation, challenge, devices, enrollment, evaluation, integrations],
-  ...[keySet, log, management, mtls, problem, state, users],
+  ...[admin, access, attestation, challenge, devices, deviceTrust, enrollment, evaluation],
+  ...[integrations, keySet, log, management, mtls, problem, state, users],
 ];
 
 const page = { after: 'sequence after which the page begins', limit: '1 to 1000' };
@@ -290,6 +276,15 @@ export const operations: Readonly<Record<string, Operation>> = {
     summary: 'Make the broker read-only, or writable; ask for known users',
     body: access.modeInput,
     answer: access.modeAnswer,
+  },
+  'GET /v1/admin/device-trust': {
+    summary: 'Whether device trust is on, and what relies on it',
+    answer: deviceTrust.deviceTrustAnswer,
+  },
+  'PUT /v1/admin/device-trust': {
+    summary: 'Switch device trust off or on, for the whole organization',
+    body: deviceTrust.deviceTrustInput,
+    answer: deviceTrust.deviceTrustChangeAnswer,
   },
   'GET /v1/admin/integrations': {
     summary: 'Management integrations',

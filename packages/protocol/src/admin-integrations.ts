@@ -225,7 +225,7 @@ export const integrationStateInput = z.strictObject({
   override: z._default(z.boolean(), false),
 });
 
-/** What relies on an integration's certificates at the moment. */
+/** What relies on an integration's certificates, or on all of them, at the moment. */
 export const integrationImpact = z.object({
   /** Applications that let trusted devices in: with `other` = `deny` nobody else gets in. */
   applications: z.array(
@@ -245,7 +245,7 @@ export const integrationImpact = z.object({
 });
 export type IntegrationImpact = z.infer<typeof integrationImpact>;
 
-/** Member `impact` of the problem document of `integration_in_use`. */
+/** Member `impact` of the problem documents of `integration_in_use` and `device_trust_in_use`. */
 export const inUseProblem = z.object({ impact: integrationImpact });
 
 /** Answer to a change and to a change of state. `takes_effect`: what its certificates count for from now on. */

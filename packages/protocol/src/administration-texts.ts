@@ -21,6 +21,11 @@ export const administrationTexts = {
       'Sign-ins rely on this integration. The detail says what would break, and in which order to proceed; an override does it all the same.',
     person: askSupport,
   },
+  device_trust_in_use: {
+    administrator:
+      'Sign-ins rely on trusted devices. The detail says what would break, and in which order to proceed; an override does it all the same.',
+    person: askSupport,
+  },
   group_not_found: {
     administrator: 'No group of users has this id.',
     person: askSupport,

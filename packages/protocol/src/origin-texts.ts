@@ -7,6 +7,11 @@ export const originTexts = {
       'The device was blocked by an administrator. Every certificate of it is revoked, and it gets none until it is unblocked.',
     person: 'This computer may no longer be used to sign in. Ask your IT support.',
   },
+  device_trust_disabled: {
+    administrator:
+      'Device trust is switched off for the whole organization: no device counts as a trusted one until it is switched on. No certificate was revoked.',
+    person: askSupport,
+  },
   integration_disabled: {
     administrator:
       'The management integration that the certificate was issued through is disabled. Its certificates count again when it is enabled.',

@@ -21,6 +21,17 @@ export function sumLive(counts: readonly CountedCertificates[]): number {
 
 const quoted = (names: readonly string[]) => names.map((name) => `"${name}"`).join(', ');
 
+/** The last steps, which no one who signs in notices once the first one was taken. */
+const lastSteps = {
+  integration: [
+    'End the enrollment in the device management, so that devices ask for no more certificates.',
+    'Then disable the integration, and delete it when nobody needs its certificates.',
+  ],
+  deviceTrust: [
+    'Then switch device trust off. Certificates stay as they are, and count again as soon as it is on.',
+  ],
+} as const;
+
 /** What relies on an integration's certificates, and how it is switched off without anybody being locked out. */
 export function integrationImpact(
   integrationId: string,
@@ -28,6 +39,20 @@ export function integrationImpact(
   counts: readonly CountedCertificates[],
 ): IntegrationImpact {
   const own = counts.filter(({ integration_id }) => integration_id === integrationId);
+  return impactOf(own, applications, lastSteps.integration);
+}
+
+/** What relies on trusted devices at all. */
+export const deviceTrustImpact = (
+  applications: Iterable<Application>,
+  counts: readonly CountedCertificates[],
+): IntegrationImpact => impactOf(counts, applications, lastSteps.deviceTrust);
+
+function impactOf(
+  counts: readonly CountedCertificates[],
+  applications: Iterable<Application>,
+  steps: readonly string[],
+): IntegrationImpact {
   const relying = [...applications].flatMap(({ application_id, name, policy }) => {
     const other = lossWithoutTrust(policy);
     const { enforcement } = policy;
@@ -37,15 +62,14 @@ export function integrationImpact(
   });
   return {
     applications: relying,
-    live_certificates: sumLive(own),
-    bound_certificates: sumLive(own.filter(({ status }) => status === 'bound')),
+    live_certificates: sumLive(counts),
+    bound_certificates: sumLive(counts.filter(({ status }) => status === 'bound')),
     steps:
       relying.length === 0
         ? []
         : [
             `Have these applications ask for nothing that only a trusted device has: ${quoted(relying.map(({ application_id }) => application_id))}. Set "enforcement" to "monitor".`,
-            'End the enrollment in the device management, so that devices ask for no more certificates.',
-            'Then disable the integration, and delete it when nobody needs its certificates.',
+            ...steps,
           ],
   };
 }

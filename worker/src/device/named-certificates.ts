@@ -1,5 +1,4 @@
 import type { CertificateFacts } from '../policy/device-trust.ts';
-import { findStanding } from '../policy/integration-standing.ts';
 import { type CertificateStandingRow, findCertificateStanding } from './certificate-records.ts';
 import type { SignIn } from './sign-in.ts';
 
@@ -40,6 +39,6 @@ export function certificateFacts(
     usableUntilMs: row.usable_until_ms ?? undefined,
     deviceBlocked: row.device_blocked !== 0,
     strength: row.enrollment_strength,
-    integration: findStanding(integrations, row.integration_id),
+    integration: integrations.find(({ id }) => id === row.integration_id),
   };
 }

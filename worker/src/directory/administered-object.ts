@@ -22,7 +22,7 @@ import * as admins from './change-admin.ts';
 import { putApplication, putClient } from './change-application.ts';
 import { findGroup, listGroups, putGroup, removeGroup } from './change-group.ts';
 import * as integrations from './change-integration.ts';
-import { activateIssuer, readMode, retireIssuer, setMode } from './change-mode.ts';
+import { activateIssuer, readMode, retireIssuer, setDeviceTrust, setMode } from './change-mode.ts';
 import {
   beginIdempotent,
   type IdempotencyName,
@@ -256,6 +256,10 @@ export class AdministeredObject extends DurableObject<Environment> {
     return this.store.read(
       (sql) => ({ ok: true, mode: readMode(sql), version: readVersion(sql) }) as const,
     );
+  }
+
+  async setDeviceTrust(adminId: string, enabled: boolean, isOverride: boolean) {
+    return await this.change(adminId, (sql) => setDeviceTrust(sql, enabled, isOverride));
   }
 
   async activateIssuer(adminId: string, issuerId: string) {

@@ -1,8 +1,10 @@
 import type { ModeInput } from '@countersign/protocol/admin-access';
 import {
+  readDeviceTrustEnabled,
   readDirectory,
   readIssuers,
   readReadOnly,
+  writeDeviceTrustEnabled,
   writeDirectory,
   writeIssuers,
   writeReadOnly,
@@ -46,6 +48,26 @@ export function setMode(sql: SqlStorage, input: ModeInput): Outcome<Mode> {
         read_only: String(input.read_only),
         require_known_users: String(input.require_known_users),
       },
+    },
+  };
+}
+
+/** @returns whether it is on now */
+export function setDeviceTrust(
+  sql: SqlStorage,
+  enabled: boolean,
+  isOverride: boolean,
+): Outcome<boolean> {
+  if (readDeviceTrustEnabled(sql) === enabled) {
+    return { ok: true, value: enabled, event: undefined };
+  }
+  writeDeviceTrustEnabled(sql, enabled);
+  return {
+    ok: true,
+    value: enabled,
+    event: {
+      event_type: 'admin.device_trust.update',
+      debug_data: { enabled: String(enabled), ...(isOverride ? { override: 'true' } : {}) },
     },
   };
 }

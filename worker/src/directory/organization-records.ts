@@ -1,7 +1,13 @@
 import * as z from 'zod/mini';
 import { policyDocument } from '../policy/policy-document.ts';
 import { readIntegrations, readTrialGroupsJson } from './integration-records.ts';
-import { readDirectory, readIssuers, readReadOnly, readSetting } from './organization-settings.ts';
+import {
+  readDeviceTrustEnabled,
+  readDirectory,
+  readIssuers,
+  readReadOnly,
+  readSetting,
+} from './organization-settings.ts';
 import {
   type Application,
   type RegisteredClient,
@@ -53,5 +59,6 @@ export function readSnapshot(sql: SqlStorage, version: number): StoredSnapshot {
     readOnly: readReadOnly(sql),
     issuers: readIssuers(sql),
     directory: readDirectory(sql),
+    deviceTrustEnabled: readDeviceTrustEnabled(sql),
   };
 }

@@ -37,6 +37,7 @@ const issuerChoice = z.object({
   retired: z.array(z.string()),
 });
 const directorySettings = z.object({ requireKnownUsers: z.boolean() });
+const deviceTrustSettings = z.object({ enabled: z.boolean() });
 
 export const readReadOnly = (sql: SqlStorage): ReadOnlyMode | undefined =>
   readJson(sql, 'read_only', readOnlyMode);
@@ -49,6 +50,9 @@ export function readIssuers(sql: SqlStorage): IssuerChoice {
 export const readDirectory = (sql: SqlStorage): DirectorySettings =>
   readJson(sql, 'directory', directorySettings) ?? { requireKnownUsers: false };
 
+export const readDeviceTrustEnabled = (sql: SqlStorage): boolean =>
+  readJson(sql, 'device_trust', deviceTrustSettings)?.enabled ?? true;
+
 const textOrNone = (value: object | undefined) =>
   value === undefined ? undefined : JSON.stringify(value);
 
@@ -58,3 +62,5 @@ export const writeIssuers = (sql: SqlStorage, choice: IssuerChoice): void =>
   writeSetting(sql, 'issuers', textOrNone(choice));
 export const writeDirectory = (sql: SqlStorage, settings: DirectorySettings): void =>
   writeSetting(sql, 'directory', textOrNone(settings));
+export const writeDeviceTrustEnabled = (sql: SqlStorage, enabled: boolean): void =>
+  writeSetting(sql, 'device_trust', textOrNone({ enabled }));

@@ -39,6 +39,8 @@ export type OrganizationSnapshot = {
   readonly readOnly: ReadOnlyMode | undefined;
   readonly issuers: IssuerChoice;
   readonly directory: DirectorySettings;
+  /** Whether any certificate makes a device a trusted one. */
+  readonly deviceTrustEnabled: boolean;
 };
 
 /** A snapshot as the organization's one object gives it. Texts cost it a tenth of what a set of as many ids would. */
@@ -69,6 +71,7 @@ export const unsetAdministration = {
   readOnly: undefined,
   issuers: { issuing: undefined, retired: [] },
   directory: { requireKnownUsers: false },
+  deviceTrustEnabled: true,
 } as const;
 
 /** A snapshot with the moment, by the reader's clock, at which its reading began. */

@@ -110,6 +110,7 @@ const statusOf: Readonly<Record<ProblemCode, Status>> = {
   admin_not_found: 404,
   integration_not_found: 404,
   integration_in_use: 409,
+  device_trust_in_use: 409,
   group_not_found: 404,
   group_in_use: 409,
   issuer_not_found: 404,

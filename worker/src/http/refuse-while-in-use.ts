@@ -1,3 +1,4 @@
+import type { IntegrationImpact } from '@countersign/protocol/admin-integrations';
 import { integrationImpact, isInUse } from '../admin/integration-impact.ts';
 import type { OrganizationSnapshot } from '../directory/organization-snapshot.ts';
 import { currentSnapshot } from './answer-change.ts';
@@ -17,12 +18,13 @@ export async function findImpact(broker: Broker, snapshot: OrganizationSnapshot,
   } as const;
 }
 
-type Impact = Extract<Awaited<ReturnType<typeof findImpact>>, { ok: true }>['impact'];
-
-export function inUse(impact: Impact): Problem {
+export function inUse(
+  impact: IntegrationImpact,
+  code: 'integration_in_use' | 'device_trust_in_use' = 'integration_in_use',
+): Problem {
   const applications = impact.applications.map(({ application_id }) => application_id).join(', ');
   return {
-    code: 'integration_in_use',
+    code,
     detail: `${impact.live_certificates} certificates are good, ${impact.bound_certificates} of them in use; these applications rely on trusted devices: ${applications}. ${impact.steps.join(' ')}`,
     impact,
   };

@@ -11,6 +11,7 @@ import {
 } from './routes/admins.ts';
 import { postAttestation } from './routes/attestations.ts';
 import { postChallenge, preflightChallenge } from './routes/challenges.ts';
+import { getDeviceTrust, putDeviceTrust } from './routes/device-trust.ts';
 import {
   getApprovals,
   getDevice,
@@ -142,6 +143,8 @@ export const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['POST', '/v1/admin/admins/:id/token', postAdminToken],
   ['GET', '/v1/admin/mode', getMode],
   ['PUT', '/v1/admin/mode', putMode],
+  ['GET', '/v1/admin/device-trust', getDeviceTrust],
+  ['PUT', '/v1/admin/device-trust', putDeviceTrust],
   ['GET', '/v1/admin/integrations', getIntegrations],
   ['POST', '/v1/admin/integrations', postIntegration],
   ['GET', '/v1/admin/integrations/:id', getIntegration],

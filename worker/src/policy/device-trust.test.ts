@@ -8,6 +8,7 @@ import {
   deviceTrust,
   type TrustFacts,
 } from './device-trust.ts';
+import type { IntegrationStanding } from './integration-standing.ts';
 
 const now = 1_800_000_000_000;
 const statuses = ['intent', 'issued', 'bound', 'superseded', 'suspended', 'revoked'] as const;
@@ -63,7 +64,7 @@ const faults: ReadonlyArray<readonly [DecisionReason, Partial<TrustFacts>]> = [
   ['subject_inactive', { subjectInactive: true }],
 ];
 
-const integration = (standing: 'active' | 'disabled' | 'not_for_user') => ({
+const integration = (standing: IntegrationStanding['standing']) => ({
   id: 'int_1',
   standing,
   trustsSharedSecret: false,
@@ -79,6 +80,7 @@ const certificateFaults: ReadonlyArray<readonly [DecisionReason, Partial<Certifi
   ['certificate_expired', { notAfterMs: now - 1 }],
   ['issuer_not_active', { issuerActive: false }],
   ['integration_deleted', { integration: undefined }],
+  ['device_trust_disabled', { integration: integration('device_trust_disabled') }],
   ['integration_disabled', { integration: integration('disabled') }],
   ['integration_not_for_user', { integration: integration('not_for_user') }],
   [

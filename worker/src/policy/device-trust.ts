@@ -56,6 +56,7 @@ const untrusted = (reason: DecisionReason): DeviceTrust => ({ trusted: false, re
 /** Does what it was issued through count, and the way in which it was enrolled? */
 function originStanding({ integration, strength }: CertificateFacts): DeviceTrust {
   if (integration === undefined) return untrusted('integration_deleted');
+  if (integration.standing === 'device_trust_disabled') return untrusted('device_trust_disabled');
   if (integration.standing === 'disabled') return untrusted('integration_disabled');
   if (integration.standing === 'not_for_user') return untrusted('integration_not_for_user');
   return strength === 'organization_secret' && !integration.trustsSharedSecret
@@ -66,7 +67,7 @@ function originStanding({ integration, strength }: CertificateFacts): DeviceTrus
 /**
  * Is the certificate itself in good standing? In this order: known, of a device that is not blocked, not revoked, not
  * suspended, not superseded for longer than its overlap, in its validity period, issued by an authority that is still
- * active, through an integration that is in use for this user, and enrolled strongly enough.
+ * active, while device trust is on, through an integration that is in use for this user, and enrolled strongly enough.
  */
 export function certificateStanding(
   certificate: CertificateFacts | undefined,

@@ -1,7 +1,7 @@
 /** Whether what an integration issued counts for a user now, apart from the certificate's own standing. */
 export type IntegrationStanding = {
   readonly id: string;
-  readonly standing: 'active' | 'disabled' | 'not_for_user';
+  readonly standing: 'active' | 'disabled' | 'not_for_user' | 'device_trust_disabled';
   /** Do certificates that were enrolled with the organization's secret count? */
   readonly trustsSharedSecret: boolean;
 };
@@ -19,7 +19,12 @@ type Integrations = {
   readonly integrations: ReadonlyMap<string, Integration>;
   /** Members by group. */
   readonly groups: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Of the organization. While it is not, nothing that was issued counts. */
+  readonly deviceTrustEnabled: boolean;
 };
+
+/** Certificates of no integration, minted by an administrator's own token, are always of an active one. */
+const direct: IntegrationStanding = { id: '', standing: 'active', trustsSharedSecret: false };
 
 function standingFor(
   { state }: Integration,
@@ -38,25 +43,20 @@ function standingFor(
   }
 }
 
-/** Of every integration that there is, for one user. What is not in the list was deleted. */
+/** Of no integration (`id` empty) and of every one that there is, for one user. What is not in the list was deleted. */
 export function integrationStandings(
-  { integrations, groups }: Integrations,
+  { integrations, groups, deviceTrustEnabled }: Integrations,
   userId: string,
 ): IntegrationStanding[] {
-  return [...integrations].map(([id, integration]) => ({
-    id,
-    standing: standingFor(integration, groups, userId),
-    trustsSharedSecret: integration.trust_shared_secret,
-  }));
-}
-
-/** Certificates of no integration, minted by an administrator's own token, are always of an active one. */
-const direct: IntegrationStanding = { id: '', standing: 'active', trustsSharedSecret: false };
-
-/** @returns `undefined` for an integration that was deleted */
-export function findStanding(
-  standings: readonly IntegrationStanding[],
-  integrationId: string,
-): IntegrationStanding | undefined {
-  return integrationId === '' ? direct : standings.find(({ id }) => id === integrationId);
+  const standings = [
+    direct,
+    ...[...integrations].map(([id, integration]) => ({
+      id,
+      standing: standingFor(integration, groups, userId),
+      trustsSharedSecret: integration.trust_shared_secret,
+    })),
+  ];
+  return deviceTrustEnabled
+    ? standings
+    : standings.map((standing) => ({ ...standing, standing: 'device_trust_disabled' }));
 }

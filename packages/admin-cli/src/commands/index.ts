@@ -2,6 +2,7 @@ import type { Command } from '../command-line/command.ts';
 import { adminCommands } from './admins.ts';
 import { auditCommands } from './audit.ts';
 import { caCommands } from './ca.ts';
+import { deviceTrustCommands } from './device-trust.ts';
 import { deviceCommands } from './devices.ts';
 import { groupCommands } from './groups.ts';
 import { integrationCommands } from './integrations.ts';
@@ -17,6 +18,7 @@ import { userCommands } from './users.ts';
 export const commands: readonly Command[] = [
   ...deviceCommands,
   ...userCommands,
+  ...deviceTrustCommands,
   ...integrationCommands,
   ...groupCommands,
   ...signInServiceCommands,
