@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { renderEnrollmentScripts } from './enrollment-scripts.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'countersign-script-'));
@@ -25,6 +25,21 @@ writeFileSync(
 );
 chmodSync(program, 0o755);
 
+/** Programs of the system that answer so, before the real ones. */
+function answerWith(answers: Readonly<Record<string, string>>): void {
+  for (const [name, body] of Object.entries(answers)) {
+    writeFileSync(join(folder, name), `#!/bin/sh\n${body}\n`);
+    chmodSync(join(folder, name), 0o755);
+  }
+}
+const person = { id: 'echo 501' };
+const rootOnLinux = {
+  id: 'echo 0',
+  uname: 'echo Linux',
+  loginctl: 'case $1 in show-seat) echo c7 ;; show-session) [ "$2" = c7 ] && echo ada ;; esac',
+};
+beforeEach(() => answerWith(person));
+
 function run(script: string, environment: Readonly<Record<string, string>> = {}) {
   const path = join(folder, 'script');
   writeFileSync(path, script);
@@ -42,7 +57,7 @@ describe('#51 the script for macOS and Linux', () => {
     const { status, calls } = run(render('organization_secret', secret).posix);
     expect(status).toBe(0);
     expect(calls).toBe(
-      `enroll --broker https://broker.example.com:8443\n${secret}\nrenew --if-due\n`,
+      `enroll --broker https://broker.example.com:8443\n${secret}\nschedule\nrenew --if-due\n`,
     );
   });
 
@@ -52,9 +67,40 @@ describe('#51 the script for macOS and Linux', () => {
     const { status, calls } = run(posix, { COUNTERSIGN_ENROLLMENT_TOKEN: 'its-token' });
     expect([status, calls]).toEqual([
       0,
-      'enroll --broker https://broker.example.com:8443\nits-token\nrenew --if-due\n',
+      'enroll --broker https://broker.example.com:8443\nits-token\nschedule\nrenew --if-due\n',
     ]);
     expect(run(posix).status).not.toBe(0);
+  });
+
+  it('enrolls the person at the device, as whom browsers start the program', () => {
+    const calls = (user: string) =>
+      [
+        `enroll --broker https://broker.example.com:8443 --local-user ${user}`,
+        secret,
+        `schedule --local-user ${user}`,
+        `renew --if-due --local-user ${user}`,
+        '',
+      ].join('\n');
+    const { posix } = render('organization_secret', secret);
+    answerWith(rootOnLinux);
+    expect(run(posix)).toMatchObject({ status: 0, calls: calls('ada') });
+    answerWith({ uname: 'echo Darwin', stat: '[ "$*" = "-f %Su /dev/console" ] && echo grace' });
+    expect(run(posix)).toMatchObject({ status: 0, calls: calls('grace') });
+    expect(run(posix, { COUNTERSIGN_LOCAL_USER: 'bob' })).toMatchObject({ calls: calls('bob') });
+  });
+
+  it.each([
+    ['nobody', 'true'],
+    ['the login window', 'echo gdm'],
+    ['root', 'echo root'],
+    ['what the system does not know', 'exit 1'],
+  ])('enrolls nobody while %s is at the device, and is worth trying again', (_, loginctl) => {
+    answerWith({ ...rootOnLinux, loginctl });
+    expect(run(render('organization_secret', secret).posix)).toEqual({
+      status: 3,
+      stderr: 'nobody is signed in at this device: run this again when somebody is\n',
+      calls: '',
+    });
   });
 
   it('says that the program is missing', () => {

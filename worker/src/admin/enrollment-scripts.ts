@@ -6,7 +6,8 @@ import type { IntegrationRecord } from '../directory/integration-records.ts';
 const secretPlaceholder = 'PASTE_THE_ORGANIZATION_SECRET_HERE';
 
 /**
- * Scripts for the device management to run as root, or as the system, with everything filled in. Nothing of them is
+ * Scripts for the device management, with everything filled in: for macOS and Linux to be run as root, for Windows as
+ * the person who is signed in, since an enrollment is theirs. Nothing of them is
  * free text: the broker's URL is an origin, ids and secrets have no character that a shell knows. They need no
  * interpreter but that of the system, and may run as often as one likes: who is enrolled stays so, and renews when it
  * is time.
@@ -43,9 +44,26 @@ export function renderEnrollmentScripts(
     "  echo 'countersign is not installed on this device' >&2",
     '  exit 3',
     'fi',
+    '# Browsers start the program as the person at the device, so as them it is enrolled.',
+    'set --',
+    'if [ "$(id -u)" = 0 ]; then',
+    `  if [ -n "\${COUNTERSIGN_LOCAL_USER:-}" ]; then user=$COUNTERSIGN_LOCAL_USER`,
+    '  elif [ "$(uname -s)" = Darwin ]; then user=$(stat -f %Su /dev/console || true)',
+    '  else',
+    '    session=$(loginctl show-seat seat0 --property=ActiveSession --value 2>/dev/null || true)',
+    '    user=$(loginctl show-session "$session" --property=Name --value 2>/dev/null || true)',
+    '  fi',
+    '  case $user in',
+    "    '' | root | loginwindow | _mbsetupuser | gdm | sddm | lightdm)",
+    "      echo 'nobody is signed in at this device: run this again when somebody is' >&2",
+    '      exit 3 ;;',
+    '  esac',
+    '  set -- --local-user "$user"',
+    'fi',
     '# A built-in command and a pipe: the secret is on no command line.',
-    `printf '%s\\n' "$secret" | "$program" enroll --broker "$broker"`,
-    '"$program" renew --if-due',
+    `printf '%s\\n' "$secret" | "$program" enroll --broker "$broker" "$@"`,
+    '"$program" schedule "$@"',
+    '"$program" renew --if-due "$@"',
     '',
   ];
   const windows = [
@@ -54,6 +72,9 @@ export function renderEnrollmentScripts(
     `$ErrorActionPreference = 'Stop'`,
     `$program = Join-Path $env:ProgramFiles 'Countersign\\countersign.exe'`,
     `if (-not (Test-Path $program)) { Write-Error 'countersign is not installed on this device'; exit 3 }`,
+    'if ([Security.Principal.WindowsIdentity]::GetCurrent().IsSystem) {',
+    "  Write-Error 'this must be run as the person who is signed in, whose enrollment it is'; exit 2",
+    '}',
     ...(isToken
       ? [
           `if (-not $env:COUNTERSIGN_ENROLLMENT_TOKEN) { Write-Error 'COUNTERSIGN_ENROLLMENT_TOKEN is missing'; exit 2 }`,

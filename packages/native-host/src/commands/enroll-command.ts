@@ -17,6 +17,8 @@ export type EnrollCommandInput = {
   readonly token: TokenSources;
   readonly nowSeconds: number;
   readonly replace?: boolean;
+  /** What the machine said when it could still be asked; left out, it is asked now. */
+  readonly hardwareId?: Awaited<ReturnType<typeof readHardwareId>>;
 };
 
 /** `countersign enroll`. */
@@ -32,7 +34,9 @@ export async function enrollCommand(input: EnrollCommandInput, output: Output): 
   const brokerUrl = chooseBrokerUrl(input.brokerUrl, value.brokerUrl);
   if (!brokerUrl.ok) return printFailure(output, brokerUrl);
   const hardwareId: Result<HardwareId, ReasonCode> =
-    value.hardwareId === undefined ? await readHardwareId() : { ok: true, value: value.hardwareId };
+    value.hardwareId === undefined
+      ? (input.hardwareId ?? (await readHardwareId()))
+      : { ok: true, value: value.hardwareId };
   if (!hardwareId.ok) return printFailure(output, hardwareId);
   printRow(output, 'hardware id', describeHardware(hardwareId.value));
 

@@ -34,6 +34,9 @@ export function helpText(): string {
 
   countersign --help, countersign --version
 
+Every command but native-messaging takes --local-user NAME, for a device management that runs it as root: it is done as
+the person who signs in under that name, with their folders. Files that are named must be readable for them.
+
 FILE of --config must be absolute; it is ${defaultConfigurationPath()} by default.
 Certificate and key are in ${defaultStateDirectory()}, unless the configuration says otherwise.
 

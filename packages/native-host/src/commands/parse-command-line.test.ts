@@ -25,6 +25,10 @@ describe('a command line', () => {
         tokenFile: 't',
       },
     ],
+    [
+      'renew --if-due --local-user ada',
+      { command: 'renew', configurationPath, localUser: 'ada', ifDue: true, rekey: false },
+    ],
     ['enroll --replace', { command: 'enroll', configurationPath, replace: true }],
     ['native-messaging', { command: 'native-messaging', configurationPath }],
     [
@@ -58,6 +62,7 @@ describe('a command line is refused', () => {
     ['status status', 'status takes no argument'],
     ['status --quiet', 'there is no such option'],
     ['status --broker https://b.example', 'status takes no --broker'],
+    ['--local-user ada native-messaging', 'native-messaging takes no --local-user'],
     ['enroll --json', 'enroll takes no --json'],
     ['status --replace', 'status takes no --replace'],
     ['enroll --replace=1', 'there is no such option'],

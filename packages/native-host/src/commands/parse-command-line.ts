@@ -12,17 +12,32 @@ export type Invocation =
       readonly brokerUrl?: string;
       readonly tokenFile?: string;
       readonly replace?: true;
+      readonly localUser?: string;
     }
   | {
       readonly command: 'renew';
       readonly configurationPath: string;
       readonly ifDue: boolean;
       readonly rekey: boolean;
+      readonly localUser?: string;
     }
-  | { readonly command: 'schedule'; readonly configurationPath: string; readonly remove: boolean }
-  | { readonly command: 'doctor'; readonly configurationPath: string; readonly json: boolean }
-  | { readonly command: 'uninstall'; readonly configurationPath: string }
-  | { readonly command: 'status'; readonly configurationPath: string; readonly json: boolean };
+  | {
+      readonly command: 'schedule';
+      readonly configurationPath: string;
+      readonly remove: boolean;
+      readonly localUser?: string;
+    }
+  | {
+      readonly command: 'doctor' | 'status';
+      readonly configurationPath: string;
+      readonly json: boolean;
+      readonly localUser?: string;
+    }
+  | {
+      readonly command: 'uninstall';
+      readonly configurationPath: string;
+      readonly localUser?: string;
+    };
 
 const commands = [
   'enroll',
@@ -45,6 +60,7 @@ const valueOptions: Readonly<Record<string, readonly Command[]>> = {
   '--config': commands,
   '--broker': ['enroll'],
   '--token-file': ['enroll'],
+  '--local-user': commands.filter((command) => command !== 'native-messaging'),
 };
 const flagOptions: Readonly<Record<string, readonly Command[]>> = {
   '--json': ['status', 'doctor'],
@@ -131,25 +147,26 @@ function buildInvocation(
   if (!isAbsolute(configurationPath)) {
     return fail('usage_invalid', '--config must be an absolute path');
   }
-  if (command === 'native-messaging' || command === 'uninstall') {
-    return succeed({ command, configurationPath });
-  }
+  if (command === 'native-messaging') return succeed({ command, configurationPath });
+  const localUser = values.get('--local-user');
+  const common = { configurationPath, ...(localUser === undefined ? {} : { localUser }) };
+  if (command === 'uninstall') return succeed({ command, ...common });
   if (command === 'schedule') {
-    return succeed({ command, configurationPath, remove: flags.has('--remove') });
+    return succeed({ command, ...common, remove: flags.has('--remove') });
   }
   if (command === 'status' || command === 'doctor') {
-    return succeed({ command, configurationPath, json: flags.has('--json') });
+    return succeed({ command, ...common, json: flags.has('--json') });
   }
   if (command === 'renew') {
     const [ifDue, rekey] = [flags.has('--if-due'), flags.has('--rekey')];
     if (ifDue && rekey) return fail('usage_invalid', 'renew takes --if-due or --rekey, not both');
-    return succeed({ command, configurationPath, ifDue, rekey });
+    return succeed({ command, ...common, ifDue, rekey });
   }
   const brokerUrl = values.get('--broker');
   const tokenFile = values.get('--token-file');
   return succeed({
     command,
-    configurationPath,
+    ...common,
     ...(brokerUrl === undefined ? {} : { brokerUrl }),
     ...(tokenFile === undefined ? {} : { tokenFile }),
     ...(flags.has('--replace') ? { replace: true as const } : {}),

@@ -1,5 +1,7 @@
+import { readHardwareId } from '../hardware-id/read-hardware-id.ts';
 import { hostVersion } from '../host-version.ts';
 import type { Result } from '../result.ts';
+import { becomeLocalUser } from './become-local-user.ts';
 import { doctorCommand } from './doctor-command.ts';
 import { enrollCommand } from './enroll-command.ts';
 import { helpText } from './help-text.ts';
@@ -19,6 +21,12 @@ const output: Output = {
 export async function runCommand(invocation: Result<Invocation, 'usage_invalid'>): Promise<number> {
   if (!invocation.ok) return printFailure(output, invocation);
   const { value } = invocation;
+  const localUser = 'localUser' in value ? value.localUser : undefined;
+  // Linux tells root alone what the machine is.
+  const hardwareId =
+    localUser !== undefined && value.command === 'enroll' ? await readHardwareId() : undefined;
+  const become = localUser === undefined ? undefined : becomeLocalUser(localUser);
+  if (become?.ok === false) return printFailure(output, become);
   switch (value.command) {
     case 'help':
       output.out(helpText());
@@ -42,6 +50,7 @@ export async function runCommand(invocation: Result<Invocation, 'usage_invalid'>
         {
           configurationPath,
           nowSeconds: Math.floor(Date.now() / 1000),
+          ...(hardwareId === undefined ? {} : { hardwareId }),
           token: {
             environment: process.env,
             standardInput: process.stdin,
