@@ -76,38 +76,41 @@ describe('countersign renew', () => {
     expect(certificates.map(({ status }) => status)).toEqual(['superseded', 'bound']);
   });
 
-  it('gets another certificate for the same key when the profile of its integration changed', async () => {
-    const create = {
-      name: 'Own list',
-      connection: { kind: 'inventory_file' },
-      authority: 'organization_secret',
-      trust_shared_secret: true,
-    };
-    const created = await broker.client.admin('POST', '/v1/admin/integrations', create);
-    const { integration, organization_secret } = integrationSecretAnswer.parse(
-      await created.json(),
-    );
-    const path = `/v1/admin/integrations/${integration.integration_id}`;
-    const listed = await broker.client.sendCsv(
-      `${path}/inventory`,
-      `serial_number\n${host.hardwareId.serial_number}\n`,
-    );
-    expect(listed.status, await listed.text()).toBe(200);
-    const enrolled = await host.command(['enroll', '--broker', broker.url], {
-      input: `${organization_secret}\n`,
-    });
-    expect(enrolled.exitCode, enrolled.errors).toBe(0);
-    expect(Object.values(host.stateFiles()).join()).not.toContain(organization_secret.slice(-43));
-    const before = certificate();
-    const change = await broker.client.admin('PUT', path, { ...create, profile: '7d' });
-    expect(change.status, await change.text()).toBe(200);
-    const renewed = await run('renew');
-    expect(renewed.exitCode, renewed.errors).toBe(0);
-    const after = certificate();
-    expect(after.publicKey.equals(before.publicKey)).toBe(true);
-    const days = (after.validToDate.getTime() - Date.now()) / 86_400_000;
-    expect(Math.round(days)).toBe(7);
-  });
+  it.each(['renew', 'doctor'])(
+    '%s gets another certificate for the same key when the profile of its integration changed',
+    async (command) => {
+      const create = {
+        name: 'Own list',
+        connection: { kind: 'inventory_file' },
+        authority: 'organization_secret',
+        trust_shared_secret: true,
+      };
+      const created = await broker.client.admin('POST', '/v1/admin/integrations', create);
+      const { integration, organization_secret } = integrationSecretAnswer.parse(
+        await created.json(),
+      );
+      const path = `/v1/admin/integrations/${integration.integration_id}`;
+      const listed = await broker.client.sendCsv(
+        `${path}/inventory`,
+        `serial_number\n${host.hardwareId.serial_number}\n`,
+      );
+      expect(listed.status, await listed.text()).toBe(200);
+      const enrolled = await host.command(['enroll', '--broker', broker.url], {
+        input: `${organization_secret}\n`,
+      });
+      expect(enrolled.exitCode, enrolled.errors).toBe(0);
+      expect(Object.values(host.stateFiles()).join()).not.toContain(organization_secret.slice(-43));
+      const before = certificate();
+      const change = await broker.client.admin('PUT', path, { ...create, profile: '7d' });
+      expect(change.status, await change.text()).toBe(200);
+      const { output, errors } = await run(command);
+      if (command === 'doctor') expect(output).toMatch(/standing +ok: .* newer certificate/);
+      const after = certificate();
+      expect(after.publicKey.equals(before.publicKey), errors).toBe(true);
+      const days = (after.validToDate.getTime() - Date.now()) / 86_400_000;
+      expect(Math.round(days)).toBe(7);
+    },
+  );
 
   it('says why not, changes nothing, and remembers that it failed', async () => {
     await host.enroll(broker);
@@ -148,7 +151,19 @@ describe('countersign doctor', () => {
       'key set': 'ok',
       renewal: 'ok',
       broker: 'ok',
+      standing: 'ok',
     });
+  });
+
+  it('tells a certificate that the broker does not take any more, and changes nothing', async () => {
+    await host.enroll(broker);
+    const before = host.stateFiles();
+    const [only] = (await broker.client.device(enrollment().device_id)).certificates;
+    await broker.client.revoke(enrollment().device_id, only?.fingerprint_sha256 ?? '');
+    const { exitCode, output } = await run('doctor');
+    expect(exitCode).toBe(1);
+    expect(output).toMatch(/standing +FAILURE: renewal_certificate_revoked/);
+    expect(host.stateFiles()).toEqual(before);
   });
 
   it('says what to do when the broker does not answer and when the device is not enrolled', async () => {

@@ -15,17 +15,8 @@ import { openKeyStores } from '../keystore/open-keystores.ts';
 import { readAttempts } from '../renewal/renewal-attempts.ts';
 import { renewAfterSeconds } from '../renewal/renewal-due.ts';
 import { hasSchedule, type SchedulePlace } from '../schedule/keep-schedule.ts';
-
-export type Verdict = 'ok' | 'warning' | 'failure';
-
-/** One line of the doctor. */
-export type Finding = {
-  readonly check: string;
-  readonly verdict: Verdict;
-  readonly detail: string;
-  /** What to do; absent where nothing is to be done. */
-  readonly remedy?: string;
-};
+import { checkStanding } from './check-standing.ts';
+import { type Finding, failure, ok, warning } from './finding.ts';
 
 export type DoctorInput = {
   readonly configuration: Configuration;
@@ -34,21 +25,7 @@ export type DoctorInput = {
   readonly timeoutMs?: number;
 };
 
-const ok = (check: string, detail: string): Finding => ({ check, verdict: 'ok', detail });
-const warning = (check: string, detail: string, remedy: string): Finding => ({
-  check,
-  verdict: 'warning',
-  detail,
-  remedy,
-});
-const failure = (check: string, detail: string, remedy: string): Finding => ({
-  check,
-  verdict: 'failure',
-  detail,
-  remedy,
-});
-
-/** Everything that a sign-in and a renewal of this device need, each looked at by itself. Changes nothing. */
+/** Everything that a sign-in and a renewal of this device need, each looked at by itself. Repairs nothing. */
 export async function checkDevice(input: DoctorInput): Promise<Finding[]> {
   const { configuration } = input;
   const findings = [
@@ -74,7 +51,7 @@ export async function checkDevice(input: DoctorInput): Promise<Finding[]> {
     await checkKey(configuration, enrollment.value),
     checkKeySet(configuration, enrollment.value),
     checkRenewal(configuration, enrollment.value, input),
-    ...(await checkBroker(enrollment.value, input)),
+    ...(await checkBroker(configuration, enrollment.value, input)),
   ];
 }
 
@@ -174,6 +151,7 @@ function checkRenewal(
 }
 
 async function checkBroker(
+  configuration: Configuration,
   enrollment: Enrollment,
   { nowSeconds, timeoutMs = 10_000 }: DoctorInput,
 ): Promise<Finding[]> {
@@ -198,7 +176,10 @@ async function checkBroker(
       })
     : answer;
   return verified.ok
-    ? [ok('broker', `answers at ${enrollment.brokerUrl}, under the root that this device knows`)]
+    ? [
+        ok('broker', `answers at ${enrollment.brokerUrl}, under the root that this device knows`),
+        await checkStanding(configuration, enrollment, nowSeconds, timeoutMs),
+      ]
     : [
         failure(
           'broker',
