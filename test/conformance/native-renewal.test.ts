@@ -84,7 +84,9 @@ describe('countersign renew', () => {
         connection: { kind: 'inventory_file' },
         authority: 'organization_secret',
         trust_shared_secret: true,
+        require_active_user: true,
       };
+      await broker.client.putUser('ada', true);
       const created = await broker.client.admin('POST', '/v1/admin/integrations', create);
       const { integration, organization_secret } = integrationSecretAnswer.parse(
         await created.json(),
@@ -95,7 +97,7 @@ describe('countersign renew', () => {
         `serial_number\n${host.hardwareId.serial_number}\n`,
       );
       expect(listed.status, await listed.text()).toBe(200);
-      const enrolled = await host.command(['enroll', '--broker', broker.url], {
+      const enrolled = await host.command(['enroll', '--broker', broker.url, '--user', 'ada'], {
         input: `${organization_secret}\n`,
       });
       expect(enrolled.exitCode, enrolled.errors).toBe(0);

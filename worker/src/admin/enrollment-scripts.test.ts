@@ -61,6 +61,13 @@ describe('#51 the script for macOS and Linux', () => {
     );
   });
 
+  it('says whom the device is for, when the management does', () => {
+    const { calls } = run(render('organization_secret', secret).posix, {
+      COUNTERSIGN_USER: 'ada b',
+    });
+    expect(calls).toContain('enroll --broker https://broker.example.com:8443 --user ada b\n');
+  });
+
   it('takes a token from its environment, where each device has its own', () => {
     const { posix } = render('one_time_token', secret);
     expect(posix).not.toContain(secret);

@@ -61,7 +61,12 @@ export function renderEnrollmentScripts(
     '  set -- --local-user "$user"',
     'fi',
     '# A built-in command and a pipe: the secret is on no command line.',
-    `printf '%s\\n' "$secret" | "$program" enroll --broker "$broker" "$@"`,
+    ...(isToken
+      ? [`printf '%s\\n' "$secret" | "$program" enroll --broker "$broker" "$@"`]
+      : [
+          '# COUNTERSIGN_USER: whom the device is for, where the integration asks for an active user.',
+          `printf '%s\\n' "$secret" | "$program" enroll --broker "$broker" \${COUNTERSIGN_USER:+--user "$COUNTERSIGN_USER"} "$@"`,
+        ]),
     '"$program" schedule "$@"',
     '"$program" renew --if-due "$@"',
     '',

@@ -16,6 +16,7 @@ export type EnrollCommandInput = {
   readonly brokerUrl?: string;
   readonly token: TokenSources;
   readonly nowSeconds: number;
+  readonly user?: string;
   readonly replace?: boolean;
   /** What the machine said when it could still be asked; left out, it is asked now. */
   readonly hardwareId?: Awaited<ReturnType<typeof readHardwareId>>;
@@ -50,6 +51,7 @@ export async function enrollCommand(input: EnrollCommandInput, output: Output): 
       hardwareId: hardwareId.value,
     })),
     nowSeconds: input.nowSeconds,
+    ...(input.user === undefined ? {} : { user: input.user }),
     ...(input.replace === true ? { replace: true } : {}),
     ...(value.rootSha256 === undefined ? {} : { rootSha256: value.rootSha256 }),
     onStep: (step, detail) => printRow(output, step.replace('_', ' '), detail),

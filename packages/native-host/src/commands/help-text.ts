@@ -3,9 +3,10 @@ import { defaultConfigurationPath, defaultStateDirectory } from '../configuratio
 export function helpText(): string {
   return `countersign: proves to your company's sign-in pages that this is a managed device
 
-  countersign enroll --broker URL [--token-file FILE] [--replace] [--config FILE]
+  countersign enroll --broker URL [--token-file FILE] [--user NAME] [--replace] [--config FILE]
       Gets this device its certificate. What permits it, a one-time enrollment token or the organization secret
       (cses_…), is read from FILE, from the environment variable COUNTERSIGN_ENROLLMENT_TOKEN, or from standard input.
+      With the organization secret, --user says whom the device is for, where the broker asks for that.
       Where the configuration has the TPM attested (keystore.attest_to), none is needed.
       May be repeated: a device that is enrolled stays as it is.
       With --replace such a device makes a new key and enrolls anew with a new token: for a certificate that was revoked

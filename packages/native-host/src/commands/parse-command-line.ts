@@ -11,6 +11,7 @@ export type Invocation =
       readonly configurationPath: string;
       readonly brokerUrl?: string;
       readonly tokenFile?: string;
+      readonly user?: string;
       readonly replace?: true;
       readonly localUser?: string;
     }
@@ -60,6 +61,7 @@ const valueOptions: Readonly<Record<string, readonly Command[]>> = {
   '--config': commands,
   '--broker': ['enroll'],
   '--token-file': ['enroll'],
+  '--user': ['enroll'],
   '--local-user': commands.filter((command) => command !== 'native-messaging'),
 };
 const flagOptions: Readonly<Record<string, readonly Command[]>> = {
@@ -164,11 +166,13 @@ function buildInvocation(
   }
   const brokerUrl = values.get('--broker');
   const tokenFile = values.get('--token-file');
+  const user = values.get('--user');
   return succeed({
     command,
     ...common,
     ...(brokerUrl === undefined ? {} : { brokerUrl }),
     ...(tokenFile === undefined ? {} : { tokenFile }),
+    ...(user === undefined ? {} : { user }),
     ...(flags.has('--replace') ? { replace: true as const } : {}),
   });
 }

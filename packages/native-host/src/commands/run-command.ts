@@ -45,7 +45,7 @@ export async function runCommand(invocation: Result<Invocation, 'usage_invalid'>
     case 'renew':
       return renewCommand({ ...value, nowSeconds: Math.floor(Date.now() / 1000) }, output);
     case 'enroll': {
-      const { configurationPath, brokerUrl, tokenFile, replace } = value;
+      const { configurationPath, brokerUrl, tokenFile, user, replace } = value;
       return enrollCommand(
         {
           configurationPath,
@@ -58,6 +58,7 @@ export async function runCommand(invocation: Result<Invocation, 'usage_invalid'>
             ...(tokenFile === undefined ? {} : { tokenFile }),
           },
           ...(brokerUrl === undefined ? {} : { brokerUrl }),
+          ...(user === undefined ? {} : { user }),
           ...(replace === undefined ? {} : { replace }),
         },
         output,

@@ -300,6 +300,11 @@ describe('nothing is sent', () => {
     expect(broker.calls).toEqual([]);
   });
 
+  it('in the name of a user with a token, which names its own', async () => {
+    expect(await run({ user: 'ada' })).toMatchObject({ ok: false, reason: 'usage_invalid' });
+    expect(broker.calls).toEqual([]);
+  });
+
   it('when the state folder cannot be used', async () => {
     writeFileSync(stateDirectory, 'a file');
     expect(await run()).toMatchObject({ ok: false, reason: 'state_unwritable' });

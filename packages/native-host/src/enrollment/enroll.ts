@@ -44,6 +44,8 @@ export type EnrollInput = {
     request: SigningRequest,
     proof: string | undefined,
   ) => Promise<Result<EnrollmentAuthority, EnrollReason>>;
+  /** Who the device is for, as the broker's directory knows them; the organization secret signs it. A token says it itself. */
+  readonly user?: string;
   readonly nowSeconds: number;
   /** Enrolls anew with a new key, even where the enrollment looks good from here. */
   readonly replace?: boolean;
@@ -89,6 +91,12 @@ export async function enroll(
 
   const token = await input.readEnrollmentToken();
   if (!token.ok) return token;
+  if (input.user !== undefined && parseOrganizationSecret(token.value) === undefined) {
+    return fail(
+      'usage_invalid',
+      '--user goes with the organization secret; a token names its user',
+    );
+  }
   const asked = await askForCertificate(input, keyStores, token.value);
   if (!asked.ok) return asked;
   const { request, unverifiedAnswer } = asked.value;
@@ -130,6 +138,7 @@ async function askForCertificate(
     authority: authority.value,
     hardware_id: input.hardwareId,
     csr: encodeBase64url(csr),
+    ...(input.user === undefined ? {} : { user: input.user }),
   };
   const answer = await callBroker({
     brokerUrl,
