@@ -232,7 +232,7 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
   },
   certificate_revoked: {
     administrator:
-      'The certificate was revoked. If the device may be used again, run `countersign enroll --replace` with a new enrollment token on it.',
+      'The certificate was revoked. If the device may be used again, run `countersign enroll --replace` with a new enrollment token on it. Where its device management no longer manages it, bring it back there first: until then a new enrollment is refused (`device_not_managed`).',
     person: 'This computer may no longer be used to sign in. Ask your IT support.',
   },
   certificate_superseded: {
@@ -353,7 +353,7 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
   },
   certificate_bound_to_other_user: {
     administrator:
-      'Another user signed in with this certificate first; it stays theirs. To set the device up for this user, run `countersign enroll --replace` with a new enrollment token on it.',
+      'Another user signed in with this certificate first; it stays theirs. If the local account now belongs to this user alone, run `countersign enroll --replace` with a new enrollment token in it. If several people share the account, do not: each needs a local account of their own, enrolled there.',
     person: 'This computer is set up for another person. Ask your IT support to set it up for you.',
   },
   authentication_required: {

@@ -186,7 +186,9 @@ export const refusalTexts: Readonly<Record<Exclude<ProblemCode, DecisionReason>,
     person: askSupport,
   },
   mtls_certificate_expired: {
-    administrator: "The certificate has expired by the broker's clock. The device needs a new one.",
-    person: "This device's certificate has expired. Ask your IT support.",
+    administrator:
+      "The certificate has expired by the broker's clock. If the device has a newer one, the browser still uses the old one: quit it, closing its windows is not enough, and start it again. Otherwise the device needs a new one.",
+    person:
+      "This device's certificate has expired. Quit the browser, do not only close its window, and start it again. If that does not help, ask your IT support.",
   },
 };
