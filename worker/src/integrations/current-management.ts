@@ -53,6 +53,7 @@ export class CurrentManagement {
   #queue: MdmQueue;
   #settings: ManagementSettings | undefined;
   #loaded: { readonly atMs: number; readonly value: Management } | undefined;
+  #loading: Promise<LoadedManagement> | undefined;
   readonly #looking = new Map<string, Promise<MdmResult<readonly ManagedDevice[]>>>();
 
   constructor(context: ManagementContext) {
@@ -90,11 +91,20 @@ export class CurrentManagement {
     return asked;
   }
 
+  /** Whoever asks at the same moment gets the same one: its token and its queue are for all. */
   async load(integrationId: string): Promise<LoadedManagement> {
-    const { now, findIntegration } = this.#context;
-    const nowMs = now();
+    const nowMs = this.#context.now();
     const known = this.#loaded;
     if (known !== undefined && Math.abs(nowMs - known.atMs) < keptMs) return known.value;
+    this.#loading ??= this.#load(integrationId, nowMs).finally(() => {
+      this.#loading = undefined;
+    });
+    return await this.#loading;
+  }
+
+  async #load(integrationId: string, nowMs: number): Promise<LoadedManagement> {
+    const { findIntegration } = this.#context;
+    const known = this.#loaded;
     const found = await findIntegration(integrationId);
     if (!found.ok) {
       return found.code === 'storage_unavailable'
