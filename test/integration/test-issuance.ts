@@ -18,6 +18,7 @@ export const plainIssuance = {
   issuerId: '',
   via: 'host',
   user: undefined,
+  userEpoch: undefined,
   requiresApproval: false,
   management: undefined,
 } as const satisfies Partial<IssuanceRequest>;

@@ -127,6 +127,8 @@ export const deviceAnswer = z.object({
       not_before: z.string(),
       not_after: z.string(),
       bound_user: z.optional(z.string()),
+      /** Whom it was asked for; it binds to whoever signs in with it first all the same. */
+      requested_user: z.optional(z.string()),
       /** The user was deactivated, or had all bindings ended, since: it counts no longer. */
       binding_ended: z.optional(z.literal(true)),
       enrollment_strength: z.enum(enrollmentStrengths),

@@ -109,10 +109,12 @@ export class BrokerClient {
     return { clientId: name, clientSecret, application: name, origin };
   }
 
-  async createEnrollmentToken(hardwareId: HardwareId, ttlSeconds = 600) {
+  /** @param user for whom the certificate will be */
+  async createEnrollmentToken(hardwareId: HardwareId, ttlSeconds = 600, user?: string) {
     const response = await this.admin('POST', '/v1/admin/enrollment-tokens', {
       hardware_id: hardwareId,
       ttl_seconds: ttlSeconds,
+      ...(user === undefined ? {} : { user }),
     });
     return await read(response, enrollmentTokenAnswer);
   }

@@ -60,6 +60,7 @@ export function describeDevice(
       ...(row.revoked_at_ms === null ? {} : { revoked_at: timeOf(row.revoked_at_ms) }),
       ...(row.revocation_reason === null ? {} : { revocation_reason: row.revocation_reason }),
       ...(row.bound_user === null ? {} : { bound_user: row.bound_user }),
+      ...(row.requested_user === null ? {} : { requested_user: row.requested_user }),
       ...(row.bindingEnded ? { binding_ended: true as const } : {}),
     })),
   };

@@ -1,13 +1,13 @@
-import { selectCertificates } from './certificate-records.ts';
+import { holderEpochSql, holderSql, selectCertificates } from './certificate-records.ts';
 import { holdRows, revokeRows } from './change-standing.ts';
 import type { ShardBlock } from './device-shard.ts';
 import type { RevocationOrder } from './issuance-request.ts';
 
 /**
  * Ends, in this shard and for ever, every binding of a user from this epoch or an older one: the tombstone denies them,
- * and the certificates are revoked, so that lists and responders say so, too. The unbound certificates of the devices
- * that such a binding was made on are suspended, those included whose signature is still being made: whoever had the
- * device may have their keys. Done once for each epoch, whatever comes again or in another order, so that a
+ * and the certificates are revoked, so that lists and responders say so, too; with them those that were asked for in the
+ * user's name and that nobody has signed in with. The other unbound certificates of these devices are suspended, those
+ * included whose signature is still being made: whoever had the device may have their keys. Done once for each epoch, whatever comes again or in another order, so that a
  * certificate that is issued afterwards stays as it is.
  *
  * @returns how many certificates were revoked, and how many suspended
@@ -30,17 +30,18 @@ export function buryUser(
     .toArray();
   if (raised.length === 0) return { revoked: 0, suspended: 0 };
   const actor = { type: 'system' } as const;
-  const bound = selectCertificates(block.sql, 'bound_user = ? AND bound_epoch <= ?', userId, epoch);
-  const unbound = selectCertificates(
+  const isEnded = `${holderSql} = ?1 AND ${holderEpochSql} <= ?2`;
+  const ended = selectCertificates(block.sql, isEnded, userId, epoch);
+  const besides = selectCertificates(
     block.sql,
-    `bound_user IS NULL AND status IN ('intent', 'issued', 'superseded') AND device_id IN (
-       SELECT device_id FROM certificates WHERE bound_user = ? AND bound_epoch <= ?
-     )`,
+    `bound_user IS NULL AND NOT (COALESCE(${isEnded}, FALSE))
+     AND status IN ('intent', 'issued', 'superseded')
+     AND device_id IN (SELECT device_id FROM certificates WHERE ${isEnded})`,
     userId,
     epoch,
   );
   return {
-    revoked: revokeRows(block, bound, { reason, actor }),
-    suspended: holdRows(block, unbound, actor),
+    revoked: revokeRows(block, ended, { reason, actor }),
+    suspended: holdRows(block, besides, actor),
   };
 }

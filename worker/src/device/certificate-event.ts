@@ -1,6 +1,6 @@
 import { encodeBase64url } from '@countersign/protocol';
 import type { SystemLogEvent } from '../audit/system-log-event.ts';
-import type { CertificateRow } from './certificate-records.ts';
+import { type CertificateRow, holderOf } from './certificate-records.ts';
 
 const hex = (bytes: Uint8Array) =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -9,10 +9,11 @@ type Told = Pick<SystemLogEvent, 'event_type' | 'actor'> & { readonly reason?: s
 
 /** What happened to a certificate, as the log has it. */
 export function certificateEvent(row: CertificateRow, told: Told): SystemLogEvent {
+  const holder = holderOf(row);
   return {
     ...told,
     outcome: 'SUCCESS',
-    ...(row.bound_user === null ? {} : { user: row.bound_user }),
+    ...(holder === undefined ? {} : { user: holder.userId }),
     certificate: {
       ...(row.certificate_sha256 === null
         ? {}

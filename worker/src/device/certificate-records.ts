@@ -37,6 +37,8 @@ export const certificateRow = z.object({
   usable_until_ms: z.nullable(z.int()),
   status_version: z.int(),
   standing_changed_at_ms: z.nullable(z.int()),
+  requested_user: z.nullable(z.string()),
+  requested_epoch: z.nullable(z.int()),
 });
 export type CertificateRow = z.infer<typeof certificateRow>;
 const certificateColumns = Object.keys(certificateRow.shape).join(', ');
@@ -96,6 +98,23 @@ export function findCertificateByNumber(
     certificateRow,
     sql.exec(`SELECT ${certificateColumns} FROM certificates WHERE certificate_number = ?`, number),
   );
+}
+
+/**
+ * Whose certificate it is: the user that it is bound to; before that, the one that it was asked for. With the end of
+ * that user's epoch it ends.
+ */
+export const holderSql = 'COALESCE(bound_user, requested_user)';
+export const holderEpochSql = 'COALESCE(bound_epoch, requested_epoch)';
+
+/** As `holderSql`, of a row that was read. */
+export function holderOf(
+  row: Pick<CertificateRow, 'bound_user' | 'bound_epoch' | 'requested_user' | 'requested_epoch'>,
+): { readonly userId: string; readonly epoch: number } | undefined {
+  const userId = row.bound_user ?? row.requested_user;
+  return userId === null
+    ? undefined
+    : { userId, epoch: row.bound_epoch ?? row.requested_epoch ?? 0 };
 }
 
 /** Certificates for which a condition of the code's own holds, by their numbers. */

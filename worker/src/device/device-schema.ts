@@ -149,4 +149,11 @@ export const deviceMigrations: readonly Migration[] = [
         BEGIN UPDATE changes SET count = count + 1; END;
     `,
   },
+  {
+    id: '005_requested_users',
+    sql: `
+      ALTER TABLE certificates ADD COLUMN requested_user TEXT;
+      ALTER TABLE certificates ADD COLUMN requested_epoch INTEGER;
+    `,
+  },
 ];

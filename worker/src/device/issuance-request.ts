@@ -29,6 +29,8 @@ export type IssuanceRequest = {
   readonly via: IssuanceInterface;
   /** Whom the request is for, where it says so; a certificate binds at the first sign-in all the same. */
   readonly user: string | undefined;
+  /** The user's, from the organization's reservation of this shard. Without one, nothing is issued for a user. */
+  readonly userEpoch: number | undefined;
   /** Must an administrator agree when the device already has a certificate that counts? */
   readonly requiresApproval: boolean;
   readonly management: ManagementFacts | undefined;
@@ -61,7 +63,8 @@ export type RenewalRequest = {
 /** What a renewal's checks need to know of the certificate that asks for it. */
 export type RenewalFacts = {
   readonly integrationId: string;
-  readonly boundUser: string | undefined;
+  /** Whose certificate it is: bound to this user, or else asked for in this user's name. */
+  readonly user: string | undefined;
   readonly profile: CertificateProfileName;
   readonly issuerId: string;
   readonly spkiSha256: Uint8Array;

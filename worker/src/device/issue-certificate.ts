@@ -1,5 +1,7 @@
 import type { CertificatePlan } from '../ca/issuer.ts';
+import { buryUser } from './bury-user.ts';
 import type { CertificateRow } from './certificate-records.ts';
+import { findTombstone } from './device-records.ts';
 import type { ShardBlock } from './device-shard.ts';
 import { examineIssuance } from './examine-issuance.ts';
 import type { IssuanceRefusal, IssuanceRequest } from './issuance-request.ts';
@@ -21,6 +23,14 @@ export function planIssuance(
   const examined = examineIssuance(sql, request, nowMs);
   if (!examined.ok) return examined;
   const { existing } = examined;
+  const { user = null, userEpoch = 0 } = request;
+  if (user !== null) {
+    // A newer epoch was given before the older one's tombstone came: it must not outrun what that suspends.
+    buryUser(block, user, userEpoch - 1, 'affiliationChanged');
+    if (userEpoch <= findTombstone(sql, user))
+      return { ok: false, code: 'enrollment_user_inactive' };
+  }
+  const requested = { requested_user: user, requested_epoch: user === null ? null : userEpoch };
 
   if (request.authority.type === 'one_time_token') {
     sql.exec(
@@ -31,6 +41,7 @@ export function planIssuance(
     );
   }
   if (existing !== undefined) {
+    nameUser(sql, existing, requested);
     return { ok: true, certificateNumber: existing.certificate_number };
   }
   storeDevice(block, request);
@@ -43,8 +54,26 @@ export function planIssuance(
     issued_via: request.via,
     bound_user: null,
     bound_epoch: null,
+    ...requested,
   });
   return { ok: true, certificateNumber: number };
+}
+
+/** Whoever asked for a certificate first stays the one: another name later would take it out of that user's reach. */
+function nameUser(
+  sql: SqlStorage,
+  existing: CertificateRow,
+  { requested_user, requested_epoch }: Pick<CertificateRow, 'requested_user' | 'requested_epoch'>,
+): void {
+  if (requested_user === null || existing.requested_user !== null) return;
+  sql.exec(
+    `UPDATE certificates SET requested_user = ?, requested_epoch = ?
+     WHERE device_id = ? AND lineage = ? AND bound_user IS NULL AND requested_user IS NULL`,
+    requested_user,
+    requested_epoch,
+    existing.device_id,
+    existing.lineage,
+  );
 }
 
 /** What is known of the device. Facts that name the hardware are never changed once they are there. */
@@ -80,6 +109,8 @@ export type IntentFields = Pick<
   | 'issued_via'
   | 'bound_user'
   | 'bound_epoch'
+  | 'requested_user'
+  | 'requested_epoch'
 > &
   /** Of a renewal. */
   Partial<Pick<CertificateRow, 'lineage' | 'supersedes'>>;

@@ -3,6 +3,7 @@ import {
   type CertificateRow,
   certificatesOfDevice,
   findCertificate,
+  holderOf,
   usableUntilMs,
 } from './certificate-records.ts';
 import { findDevice, findTombstone, sameBytes } from './device-records.ts';
@@ -43,9 +44,8 @@ export function examineRenewal(
   if (presented === undefined || presented.device_id !== deviceId) {
     return { ok: false, code: 'renewal_certificate_unknown' };
   }
-  const isVoid =
-    presented.bound_user !== null &&
-    (presented.bound_epoch ?? 0) <= findTombstone(sql, presented.bound_user);
+  const holder = holderOf(presented);
+  const isVoid = holder !== undefined && holder.epoch <= findTombstone(sql, holder.userId);
   if (presented.status === 'revoked' || isVoid) {
     return { ok: false, code: 'renewal_certificate_revoked' };
   }
@@ -83,7 +83,7 @@ export function renewalFacts(
     sameBytes(presented.spki_sha256, newest.spki_sha256);
   return {
     integrationId: presented.integration_id,
-    boundUser: presented.bound_user ?? undefined,
+    user: holderOf(presented)?.userId,
     profile: newest.profile,
     issuerId: newest.issuer_id,
     spkiSha256: presented.spki_sha256,
@@ -194,6 +194,8 @@ export function planRenewal(
     issued_via: request.via,
     bound_user: newest.bound_user,
     bound_epoch: newest.bound_epoch,
+    requested_user: newest.requested_user,
+    requested_epoch: newest.requested_epoch,
   });
   return { ok: true, certificateNumber, renewed: true };
 }

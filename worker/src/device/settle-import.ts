@@ -1,4 +1,4 @@
-import { selectCertificates } from './certificate-records.ts';
+import { holderEpochSql, holderSql, selectCertificates } from './certificate-records.ts';
 import { revokeRows } from './change-standing.ts';
 import { readChainHead } from './decision-record.ts';
 import type { ShardBlock } from './device-shard.ts';
@@ -14,7 +14,7 @@ export function settleImport(block: ShardBlock): void {
   const ofUsers = selectCertificates(
     block.sql,
     `status <> 'revoked' AND EXISTS (
-       SELECT 1 FROM user_tombstones WHERE user_id = bound_user AND epoch >= bound_epoch
+       SELECT 1 FROM user_tombstones WHERE user_id = ${holderSql} AND epoch >= ${holderEpochSql}
      )`,
   );
   revokeRows(block, ofUsers, { reason: 'affiliationChanged', actor });

@@ -42,6 +42,13 @@ export function exportDevices(sql: SqlStorage, after: string | undefined): State
   };
 }
 
+/** The user of whom the shard was reserved for this certificate, or nobody. @throws ImportError */
+function reservedBy(row: StateRow, user: string, epoch: string): ImportedDevices['bindings'] {
+  return row[user] === null || row[user] === undefined
+    ? []
+    : [{ userId: textOf(row, user), epoch: wholeOf(row, epoch) }];
+}
+
 /** What else follows from imported certificates, whatever the other objects had on record when they were read. */
 export type ImportedDevices = {
   readonly bindings: ReadonlyArray<{ readonly userId: string; readonly epoch: number }>;
@@ -85,9 +92,10 @@ export function importDevices(sql: SqlStorage, tables: StateTables): ImportedDev
     })),
   );
   return {
-    bindings: certificates
-      .filter((row) => row.bound_user !== null && row.bound_user !== undefined)
-      .map((row) => ({ userId: textOf(row, 'bound_user'), epoch: wholeOf(row, 'bound_epoch') })),
+    bindings: certificates.flatMap((row) => [
+      ...reservedBy(row, 'bound_user', 'bound_epoch'),
+      ...reservedBy(row, 'requested_user', 'requested_epoch'),
+    ]),
     revokedKeys: certificates
       .filter((row) => row.status === 'revoked')
       .map((row) => bytesOf(row, 'spki_sha256')),

@@ -6,7 +6,7 @@ export type ReservationAnswer =
   | { readonly ok: false; readonly code: 'subject_inactive' };
 
 /**
- * Notes that a certificate of this user is about to be bound in this shard, and gives the user's epoch. Idempotent,
+ * Notes that a certificate of this user is about to be bound, or made, in this shard, and gives the user's epoch. Idempotent,
  * never released: a later deactivation must reach every shard that ever held a binding.
  */
 export function reserveBinding(sql: SqlStorage, userId: string, shard: number): ReservationAnswer {

@@ -22,8 +22,9 @@ export type PermittedEnrollment = {
 
 /**
  * Enrolls a device: not read-only, a user who may have a certificate, every check of the device's shard without
- * writing, managed by whoever the integration says, the key claimed for this device, then issued, which repeats the
- * shard's checks in the block that stores the intent. Nothing is written before all have agreed.
+ * writing, managed by whoever the integration says, the key claimed for this device, the shard noted for the user whose
+ * revocation has to reach it, then issued, which repeats the shard's checks in the block that stores the intent. Nothing
+ * is written before all have agreed.
  */
 export async function enrollDevice(
   context: EnrollmentContext,
@@ -48,6 +49,7 @@ export async function enrollDevice(
     issuerId: issuer.issuerId,
     via,
     user: permit.user,
+    userEpoch: undefined,
     // Whoever has the secret that all devices share could otherwise take the place of a device that is in use.
     requiresApproval: permit.strength === 'organization_secret',
     management: undefined,
@@ -62,7 +64,24 @@ export async function enrollDevice(
   if (!claimed.ok) return claimed;
   const tpm = await claimEndorsementKey(context, permit, device.deviceId);
   if (!tpm.ok) return tpm;
-  const issued = await context.issue(device.shard, { ...request, management: managed.facts });
+  const reserved = await reserveUser(context, permit.user, device.shard);
+  if (!reserved.ok) return reserved;
+  const issued = await context.issue(device.shard, {
+    ...request,
+    userEpoch: reserved.epoch,
+    management: managed.facts,
+  });
   if (!issued.ok) return issued;
   return answerWith(context, { ...issued, deviceId: device.deviceId, profile: request.profile });
+}
+
+/** Where nobody is named there is nothing to note. */
+async function reserveUser(
+  context: EnrollmentContext,
+  user: string | undefined,
+  shard: number,
+): Promise<{ readonly ok: true; readonly epoch: number | undefined } | EnrollmentRefusal> {
+  return user === undefined
+    ? { ok: true, epoch: undefined }
+    : await context.reserveUser(user, shard);
 }

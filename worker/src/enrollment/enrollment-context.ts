@@ -59,6 +59,11 @@ export type EnrollmentContext = {
   readonly findUser: (
     userId: string,
   ) => Promise<{ readonly ok: true; readonly standing: UserStanding } | EnrollmentRefusal>;
+  /** Notes the shard for a user who gets a certificate there, so that the end of the user's epoch reaches it. */
+  readonly reserveUser: (
+    userId: string,
+    shard: number,
+  ) => Promise<{ readonly ok: true; readonly epoch: number } | EnrollmentRefusal>;
   /** Asks the integration's management whether it manages the device. */
   readonly checkManaged: (
     integration: IntegrationRecord,

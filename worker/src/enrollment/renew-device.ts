@@ -68,9 +68,9 @@ export async function renewDevice(
   if (!attested.ok) return attested;
   const permittedUser = await checkUser(
     context,
-    // Whoever it is for shows with its first sign-in; until then there is nobody to ask about.
-    examined.boundUser === undefined ? undefined : integration,
-    examined.boundUser,
+    // Where nobody was named, it shows with the first sign-in; until then there is nobody to ask about.
+    examined.user === undefined ? undefined : integration,
+    examined.user,
   );
   if (!permittedUser.ok) return permittedUser;
   const issuer = issuingIssuer(context.issuers, context.snapshot.issuers);

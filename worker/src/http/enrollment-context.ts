@@ -29,6 +29,13 @@ export function enrollmentContext(
     findToken: ({ shard, deviceId }, tokenSha256) =>
       askObject(() => deviceShard(broker, shard).findToken(deviceId, tokenSha256)),
     findUser: (userId) => askObject(() => broker.organization().userStanding(userId)),
+    reserveUser: async (userId, shard) => {
+      const reserved = await askObject(() => broker.organization().reserveBinding(userId, shard));
+      if (reserved.ok) return { ok: true, epoch: reserved.epoch };
+      return reserved.code === 'subject_inactive'
+        ? { ok: false, code: 'enrollment_user_inactive' }
+        : reserved;
+    },
     checkManaged: async (integration, { device, purpose }) => {
       const { integration_id } = integration;
       const checked = await askObject(() =>

@@ -80,7 +80,8 @@ function described(device: Device): Section[] {
         certificate.revocation_reason === undefined
           ? certificate.status
           : `${certificate.status} (${certificate.revocation_reason})`,
-        certificate.bound_user ?? '-',
+        certificate.bound_user ??
+          (certificate.requested_user === undefined ? '-' : `for ${certificate.requested_user}`),
         certificate.usable_until ?? certificate.not_after,
         certificate.enrollment_strength,
         certificate.profile,

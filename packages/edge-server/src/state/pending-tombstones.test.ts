@@ -77,6 +77,17 @@ describe('a tombstone that was on its way', () => {
     expect(statusesOf(index.suspend(0, bobsDevice))?.[1]).toBe('suspended');
   });
 
+  it('counts what was asked for in the name of the user, until somebody else has signed in with it', () => {
+    const asked = { ...certificate('d1', 'issued'), requested_user: 'bob', requested_epoch: 1 };
+    const unnamed = certificate('d1', 'issued');
+    const bound = { ...asked, status: 'bound', bound_user: 'ada', bound_epoch: 1 };
+    const suspendedOf = (...certificates: object[]) =>
+      statusesOf(indexOf(user('bob', 2)).suspend(0, { certificates } as unknown as StateTables));
+    expect(suspendedOf(asked, unnamed)).toEqual(['suspended', 'suspended']);
+    expect(suspendedOf(bound, unnamed)).toEqual(['bound', 'issued']);
+    expect(suspendedOf({ ...asked, requested_epoch: 2 }, unnamed)).toEqual(['issued', 'issued']);
+  });
+
   it('leaves a device alone whose binding is of a newer epoch', () => {
     const index = indexOf(user('bob', 2));
     const tables = {

@@ -79,10 +79,12 @@ export class TombstoneIndex {
   }
 
   #isPending(shard: number, row: StateRow): boolean {
-    const user = textOr(row, 'bound_user');
+    const bound = textOr(row, 'bound_user');
+    const user = bound ?? textOr(row, 'requested_user');
     const ended = user === undefined ? undefined : this.#ended.get(user);
     if (user === undefined || ended === undefined) return false;
     const reached = this.#reached[shard]?.get(user) ?? 0;
-    return reached < ended && wholeOr(row, 'bound_epoch') <= ended;
+    const epoch = wholeOr(row, bound === undefined ? 'requested_epoch' : 'bound_epoch');
+    return reached < ended && epoch <= ended;
   }
 }

@@ -113,6 +113,7 @@ export class FakeScepWorld {
             ? { ok: true, facts: { integration_id: integrationId, checked_at_ms: nowMs } }
             : { ok: false, code: 'enrollment_not_allowed' },
         watch: async () => ({ ok: true }),
+        reserveUser: async () => ({ ok: true, epoch: 1 }),
         examine: async () => ({ ok: true }),
         claimKey: async () => ({ ok: true }),
         issue: async (_, request) => {
@@ -124,7 +125,7 @@ export class FakeScepWorld {
             ? {
                 ok: true,
                 integrationId,
-                boundUser: undefined,
+                user: undefined,
                 profile: '1y',
                 issuerId: 'issuer',
                 spkiSha256: new Uint8Array(32),
