@@ -214,7 +214,7 @@ describe('the schema on disk', () => {
           profile TEXT NOT NULL DEFAULT '1y', integration_id TEXT NOT NULL DEFAULT '',
           issued_via TEXT NOT NULL DEFAULT 'host', crl_shard INTEGER, supersedes INTEGER,
           usable_until_ms INTEGER, status_version INTEGER NOT NULL DEFAULT 1,
-          standing_changed_at_ms INTEGER);
+          standing_changed_at_ms INTEGER, requested_user TEXT, requested_epoch INTEGER);
         CREATE INDEX certificates_by_device ON certificates (device_id);
         CREATE UNIQUE INDEX certificates_by_sha256 ON certificates (certificate_sha256)
           WHERE certificate_sha256 IS NOT NULL;

@@ -170,8 +170,11 @@ describe('what administrators see of a shard', () => {
     expect(found?.certificates.map(({ status }) => status)).toEqual(['superseded', 'issued']);
   });
 
-  it('has failures on record, as many as the limit allows', async () => {
+  it('has failures on record, as many as the limit allows, and how many more there were', async () => {
     const deviceId = randomId();
+    // Whatever other tests have taken from the shard's allowance is given back.
+    await shardObject(shardOf(deviceId)).stateMark();
+    await evictDurableObject(shardObject(shardOf(deviceId)));
     const shard = shardObject(shardOf(deviceId));
     const event = {
       event_type: 'user.credential.enroll',
@@ -190,6 +193,16 @@ describe('what administrators see of a shard', () => {
     );
     expect(recorded).toHaveLength(120);
     const { rows, head } = await broker.decisions(shardOf(deviceId));
+    const suppressed = rows
+      .map(({ record }) => JSON.parse(record))
+      .filter(({ event_type }) => event_type === 'log.failure.suppress');
+    expect(suppressed).toMatchObject(
+      ['1', '10'].map((not_recorded) => ({
+        outcome: 'FAILURE',
+        reason: 'enrollment_token_invalid',
+        debug_data: { of: 'user.credential.enroll', not_recorded },
+      })),
+    );
     expect(firstBrokenRow(rows, head)).toBeUndefined();
   });
 });

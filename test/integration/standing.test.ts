@@ -267,9 +267,8 @@ describe('an integration', () => {
         code: 'enrollment_token_invalid',
       });
     }
-    expect(await shard.issue({ ...base, authority, integrationId, user: 'ada' })).toMatchObject({
-      ok: true,
-    });
+    const right = { integrationId, user: 'ada', userEpoch: 1 };
+    expect(await shard.issue({ ...base, authority, ...right })).toMatchObject({ ok: true });
   });
 });
 

@@ -21,6 +21,7 @@ export const displayMessages = {
   'device.unblock': 'Device unblocked',
   'device.enrollment.approve': 'Device Trust enrollment approval',
   'log.stream.pause': 'System log stream paused after failures',
+  'log.failure.suppress': 'Failures beyond the limit, not recorded one by one',
 } as const;
 
 /** What a decision shows as in the system log. Mapped when its row is read, never written a second time. */
@@ -92,3 +93,25 @@ export type SystemLogEvent = Readonly<
     'v' | 'kind' | 'shard' | 'sequence' | 'recorded_at_ms' | 'id' | 'event_type' | 'display_message'
   >
 > & { readonly event_type: SystemLogEventType };
+
+/**
+ * Says that failures go on of which no more are recorded in this minute.
+ *
+ * @param of the type that they would have
+ * @param count how many so far
+ * @param reason of the newest of them
+ */
+export function suppressedEvent(
+  of: string,
+  count: number,
+  reason: string,
+  facts: Readonly<Record<string, string>> = {},
+): SystemLogEvent {
+  return {
+    event_type: 'log.failure.suppress',
+    outcome: 'FAILURE',
+    reason,
+    actor: { type: 'system' },
+    debug_data: { ...facts, of, not_recorded: String(count) },
+  };
+}

@@ -1,5 +1,6 @@
 import { drainLog, restartDrain } from '../audit/drain-log.ts';
-import type { SystemLogEvent } from '../audit/system-log-event.ts';
+import { isMilestone } from '../audit/is-milestone.ts';
+import { type SystemLogEvent, suppressedEvent } from '../audit/system-log-event.ts';
 import { currentTimeMs } from '../clock.ts';
 import { isUnavailable, type StorageUnavailable } from '../storage/durable-store.ts';
 import { buryUser } from './bury-user.ts';
@@ -148,16 +149,17 @@ export class DeviceObject extends IssuingObject {
     }
   }
 
-  /** Records that something was refused, as often as the limit allows; what is beyond it is not recorded. */
+  /** Records that something was refused, as often as the limit allows; of what is beyond it, how much there is. */
   async recordFailure(
     shard: number,
     event: SystemLogEvent,
   ): Promise<{ readonly ok: true } | StorageUnavailable> {
     return await this.shard.write((block) => {
-      if (this.#refusals.take(`event ${event.event_type}`, block.nowMs)) {
-        block.log(event, shard);
-        this.shard.alarm.ringBy(block.nowMs + drainLogAfterMs);
-      }
+      const { event_type, reason = '' } = event;
+      const beyond = this.#refusals.take(`event ${event_type}`, block.nowMs);
+      if (beyond === 0) block.log(event, shard);
+      else if (isMilestone(beyond)) block.log(suppressedEvent(event_type, beyond, reason), shard);
+      this.shard.alarm.ringBy(block.nowMs + drainLogAfterMs);
       return { ok: true } as const;
     });
   }

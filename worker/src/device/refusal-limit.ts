@@ -9,15 +9,18 @@ export class RefusalLimit {
   #windowStartMs = 0;
   #taken = new Map<string, number>();
 
-  /** Takes one from the client's allowance; false when it is used up for this minute. */
-  take(clientId: string, nowMs: number): boolean {
+  /**
+   * Takes one from the client's allowance.
+   *
+   * @returns 0, or how many there were this minute since it was used up, this one included
+   */
+  take(clientId: string, nowMs: number): number {
     if (nowMs - this.#windowStartMs >= windowMs || nowMs < this.#windowStartMs) {
       this.#windowStartMs = nowMs;
       this.#taken = new Map();
     }
-    const taken = this.#taken.get(clientId) ?? 0;
-    if (taken >= allowancePerMinute) return false;
-    this.#taken.set(clientId, taken + 1);
-    return true;
+    const taken = (this.#taken.get(clientId) ?? 0) + 1;
+    this.#taken.set(clientId, taken);
+    return Math.max(0, taken - allowancePerMinute);
   }
 }

@@ -1,4 +1,6 @@
 import type { DecisionReason } from '@countersign/protocol';
+import { isMilestone } from '../audit/is-milestone.ts';
+import { authenticationEventType, suppressedEvent } from '../audit/system-log-event.ts';
 import type { DecideContext } from './decide-context.ts';
 import { requestFields } from './decision-fields.ts';
 import { appendDecision } from './decision-record.ts';
@@ -18,7 +20,13 @@ export function refuseSignIn(
   reason: DecisionReason,
   spentId: string | undefined,
 ): DecideResult {
-  if (!context.refusals.take(signIn.clientId, context.nowMs)) {
+  const beyond = context.refusals.take(signIn.clientId, context.nowMs);
+  if (beyond > 0) {
+    if (isMilestone(beyond)) {
+      const facts = { client_id: signIn.clientId };
+      const event = suppressedEvent(authenticationEventType, beyond, reason, facts);
+      context.log(event, context.shard);
+    }
     return { kind: 'rate_limited' };
   }
   const record = appendDecision(context, {

@@ -7,6 +7,7 @@ const from = (changes: object = {}) => ({
   address,
   deviceId: undefined,
   secretId: undefined,
+  isGuess: true,
   ...changes,
 });
 
@@ -35,14 +36,21 @@ describe('wrong tries at enrolling', () => {
 
   it('of one address are only counted, after thirty of them', () => {
     const noted = fail(new EnrollmentThrottle(), 31);
-    expect(noted.indexOf(true)).toBe(30);
+    expect(noted.indexOf(1)).toBe(30);
   });
 
   it.each(['deviceId', 'secretId'])('for one %s are only counted, after sixty of them', (name) => {
     const throttle = new EnrollmentThrottle();
     const noted = fail(throttle, 61, from({ address: undefined, [name]: 'one' }));
-    expect(noted.indexOf(true)).toBe(60);
-    expect(throttle.noteFailure(from({ [name]: 'another' }), startMs)).toBe(false);
+    expect(noted.indexOf(1)).toBe(60);
+    expect(throttle.noteFailure(from({ [name]: 'another' }), startMs)).toBe(0);
+  });
+
+  it('that permit nothing in any case are counted by themselves, and close nothing', () => {
+    const throttle = new EnrollmentThrottle();
+    expect(fail(throttle, 32, from({ isGuess: false })).slice(-3)).toEqual([0, 1, 2]);
+    expect(throttle.secondsClosedTo(address, startMs)).toBeUndefined();
+    expect(throttle.noteFailure(from(), startMs)).toBe(0);
   });
 
   it('from very many addresses fill no memory', () => {
@@ -50,6 +58,6 @@ describe('wrong tries at enrolling', () => {
     fail(throttle, 30);
     for (let i = 0; i < 10_000; i++) throttle.noteFailure(from({ address: `${i}` }), startMs);
     expect(throttle.secondsClosedTo(address, startMs)).toBeUndefined();
-    expect(throttle.noteFailure(from(), startMs)).toBe(false);
+    expect(throttle.noteFailure(from(), startMs)).toBe(0);
   });
 });

@@ -18,6 +18,8 @@ export type EnrollmentAttempt = {
   readonly address: string | undefined;
   readonly deviceId: string | undefined;
   readonly secretId: string | undefined;
+  /** False of what permits nothing in any case, as a body that cannot be read: it closes nothing to its address. */
+  readonly isGuess: boolean;
 };
 
 export class EnrollmentThrottle {
@@ -31,14 +33,22 @@ export class EnrollmentThrottle {
     return Math.max(1, Math.ceil((window.startedAtMs + windowMs - nowMs) / 1000));
   }
 
-  /** Notes one failure. True when there were too many of its address, device or secret: then it is not recorded. */
-  noteFailure({ address, deviceId, secretId }: EnrollmentAttempt, nowMs: number): boolean {
-    const isTooMany = [
-      this.#raise('address', address, nowMs) > failuresOfAddress,
-      this.#raise('device', deviceId, nowMs) > failuresOfDeviceOrSecret,
-      this.#raise('secret', secretId, nowMs) > failuresOfDeviceOrSecret,
-    ];
-    return isTooMany.includes(true);
+  /**
+   * Notes one failure.
+   *
+   * @returns 0, or by how many this minute's failures of its address, device or secret are too many: then it is not
+   *   recorded
+   */
+  noteFailure({ address, deviceId, secretId, isGuess }: EnrollmentAttempt, nowMs: number): number {
+    if (!isGuess) {
+      return Math.max(0, this.#raise('unproven', address, nowMs) - failuresOfAddress);
+    }
+    return Math.max(
+      0,
+      this.#raise('address', address, nowMs) - failuresOfAddress,
+      this.#raise('device', deviceId, nowMs) - failuresOfDeviceOrSecret,
+      this.#raise('secret', secretId, nowMs) - failuresOfDeviceOrSecret,
+    );
   }
 
   #windowOf(name: string, nowMs: number): Window | undefined {

@@ -23,17 +23,23 @@ export async function postAttestation(broker: Broker, context: RouteContext): Pr
     return context.refuse({ code: 'enrollment_throttled', retryAfterSeconds: closedSeconds });
   }
   const body = await readBody(context.request, attestationRequest);
-  if (!body.ok) return context.refuse(body.problem);
+  const eventType = 'user.credential.enroll';
+  if (!body.ok) {
+    const refusal = body.problem;
+    await recordEnrollmentFailure(broker, { eventType, refusal, address, sender: 'unproven' });
+    return context.refuse(refusal);
+  }
   const ready = await broker.snapshots.read(nowMs, context.waitUntil);
   if (!ready.ok) return context.refuse({ code: ready.code, logDetail: ready.detail });
   const begun = await begin(broker, ready.snapshot, body.value, nowMs);
   if (begun.ok) return Response.json(begun.answer);
   await recordEnrollmentFailure(broker, {
-    eventType: 'user.credential.enroll',
+    eventType,
     refusal: begun,
     deviceId: begun.deviceId,
     integrationId: body.value.integration_id,
     address,
+    sender: 'known',
   });
   return context.refuse(begun);
 }

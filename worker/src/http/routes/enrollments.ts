@@ -27,8 +27,13 @@ const guesses: ReadonlySet<EnrollmentRefusal['code']> = new Set([
 export async function postEnrollment(broker: Broker, context: RouteContext): Promise<Response> {
   const address = clientAddress(context.request);
   const nowMs = currentTimeMs();
+  const eventType = 'user.credential.enroll';
   const body = await readBody(context.request, enrollmentRequest);
-  if (!body.ok) return context.refuse(body.problem);
+  if (!body.ok) {
+    const refusal = body.problem;
+    await recordEnrollmentFailure(broker, { eventType, refusal, address, sender: 'unproven' });
+    return context.refuse(refusal);
+  }
   const ready = await broker.snapshots.read(nowMs, context.waitUntil);
   if (!ready.ok) return context.refuse({ code: ready.code, logDetail: ready.detail });
 
@@ -39,26 +44,17 @@ export async function postEnrollment(broker: Broker, context: RouteContext): Pro
     logEvent('enrolled', { request_id: context.requestId, device_id: enrolled.answer.device_id });
     return Response.json(enrolled.answer, { status: 201 });
   }
-  const { deviceId, integrationId, secretId } = known;
-  if (guesses.has(enrolled.code)) {
-    const attempt = { address, deviceId, secretId };
-    if (broker.enrollmentThrottle.noteFailure(attempt, nowMs)) {
-      return context.refuse({ code: 'enrollment_throttled', logDetail: enrolled.code });
-    }
-  }
-  if (enrolled.code !== 'storage_unavailable') {
-    const { user } = body.value;
-    const eventType = 'user.credential.enroll';
-    await recordEnrollmentFailure(broker, {
-      eventType,
-      refusal: enrolled,
-      deviceId,
-      integrationId,
-      user,
-      address,
-    });
-  }
-  return context.refuse(enrolled);
+  const { isOneOfMany } = await recordEnrollmentFailure(broker, {
+    eventType,
+    refusal: enrolled,
+    ...known,
+    user: body.value.user,
+    address,
+    sender: guesses.has(enrolled.code) ? 'guess' : 'known',
+  });
+  return context.refuse(
+    isOneOfMany ? { code: 'enrollment_throttled', logDetail: enrolled.code } : enrolled,
+  );
 }
 
 /** Whose secret a proof claims to be by, if that is an integration at all: names of one's own making count for nothing. */

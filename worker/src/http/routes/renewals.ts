@@ -7,32 +7,38 @@ import { verifyRenewalRequest } from '../../enrollment/verify-renewal-request.ts
 import type { Broker } from '../broker.ts';
 import { clientAddress } from '../client-address.ts';
 import { enrollmentContext } from '../enrollment-context.ts';
+import type { Problem } from '../problem.ts';
 import { readBody } from '../read-body.ts';
 import { recordEnrollmentFailure } from '../record-enrollment-failure.ts';
 import { logEvent, type RouteContext } from '../route-context.ts';
 
 /** `POST /v1/renewals`: the successor of the certificate whose key signed the request. */
 export async function postRenewal(broker: Broker, context: RouteContext): Promise<Response> {
+  const address = clientAddress(context.request);
+  const refuse = async (refusal: Problem, sender: 'known' | 'unproven', deviceId?: string) => {
+    const eventType = 'pki.cert.renew';
+    await recordEnrollmentFailure(broker, { eventType, refusal, deviceId, address, sender });
+    return context.refuse(refusal);
+  };
   const body = await readBody(context.request, renewalRequest);
-  if (!body.ok) return context.refuse(body.problem);
+  if (!body.ok) return await refuse(body.problem, 'unproven');
   const nowMs = currentTimeMs();
   const verified = await verifyRenewalRequest(body.value.renewal_request, {
     brokerUrl: broker.brokerUrl,
     certificates: broker.presentedCertificates,
     nowMs,
   });
-  // Of whom nothing is proven, nothing is recorded either.
-  if (!verified.ok) return context.refuse(verified);
+  if (!verified.ok) return await refuse(verified, 'unproven');
   const { presented, claims } = verified;
   const deviceId = presented.claimedDeviceId;
   const shard = shardOfId(deviceId, broker.shardCount);
-  if (shard === undefined) return context.refuse({ code: 'renewal_certificate_unknown' });
+  if (shard === undefined) return await refuse({ code: 'renewal_certificate_unknown' }, 'unproven');
   const ready = await broker.snapshots.read(nowMs, context.waitUntil);
   if (!ready.ok) return context.refuse({ code: ready.code, logDetail: ready.detail });
 
   const rekey =
     claims.rekey_csr === undefined ? undefined : await readProvenKey(claims.rekey_csr, 'rekey_csr');
-  if (rekey?.ok === false) return context.refuse(rekey);
+  if (rekey?.ok === false) return await refuse(rekey, 'unproven');
   const renewed = await renewDevice(enrollmentContext(broker, ready.snapshot, nowMs), {
     deviceId,
     shard,
@@ -51,13 +57,7 @@ export async function postRenewal(broker: Broker, context: RouteContext): Promis
     });
     return Response.json(renewed.answer);
   }
-  if (renewed.code !== 'storage_unavailable' && renewed.code !== 'renewal_certificate_unknown') {
-    await recordEnrollmentFailure(broker, {
-      eventType: 'pki.cert.renew',
-      refusal: renewed,
-      deviceId,
-      address: clientAddress(context.request),
-    });
-  }
-  return context.refuse(renewed);
+  // Whoever signed with the key of a certificate that is not on record has made that certificate.
+  const isUnknown = renewed.code === 'renewal_certificate_unknown';
+  return isUnknown ? await refuse(renewed, 'unproven') : await refuse(renewed, 'known', deviceId);
 }

@@ -109,8 +109,13 @@ async function answerMessage(
     (code) => answerTexts[code].administrator,
   );
   if (!answer.ok) {
+    const refusal = { code: answer.code, logDetail: answer.detail };
+    const { integration_id: integrationId } = integration;
+    const eventType = 'user.credential.enroll';
+    const refused = { eventType, refusal, integrationId, address, sender: 'unproven' } as const;
+    await recordEnrollmentFailure(broker, refused);
     await refusalDue;
-    return context.refuse({ code: answer.code, logDetail: answer.detail });
+    return context.refuse(refusal);
   }
   const { outcome, body } = answer;
   if (outcome.refusal !== undefined) {
@@ -141,16 +146,12 @@ async function noteRefusal(
     code,
     detail,
   });
-  const address = clientAddress(request);
-  const attempt = { address, deviceId, secretId: undefined };
-  const isOneOfMany =
-    guesses.has(code) && broker.enrollmentThrottle.noteFailure(attempt, currentTimeMs());
-  if (isOneOfMany || code === 'storage_unavailable') return;
   await recordEnrollmentFailure(broker, {
     eventType: isRenewal ? 'pki.cert.renew' : 'user.credential.enroll',
     refusal,
     deviceId,
     integrationId,
-    address,
+    address: clientAddress(request),
+    sender: guesses.has(code) ? 'guess' : 'known',
   });
 }
