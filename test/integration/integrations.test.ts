@@ -286,7 +286,8 @@ describe('states', () => {
     for (const refused of refusals) {
       const { problem } = await expectRefusal(refused, 409, 'integration_in_use');
       const { impact } = inUseProblem.parse(problem);
-      expect(impact).toMatchObject({ live_certificates: 1, bound_certificates: 1 });
+      const affected = { live_certificates: 1, bound_certificates: 1, affected_users: 1 };
+      expect(impact).toMatchObject(affected);
       expect(impact.steps).toHaveLength(3);
       expect(impact.steps[0]).toContain(client.application);
     }
@@ -328,6 +329,8 @@ describe('states', () => {
       integrationChangeAnswer,
     );
     expect(changed.integration.trust_shared_secret).toBe(false);
+    const updates = (await eventsAfter(before)).map(({ debug_data }) => debug_data.override);
+    expect(updates).toEqual([undefined, 'true']);
     expect((await change(inventoryFile)).status).toBe(200);
     await setState(id, { mode: 'disabled' }, true);
   });

@@ -157,7 +157,7 @@ describe('what administrators see of a shard', () => {
     const shard = shardFor(device);
     const counted = await shard.countCertificates();
     if (!counted.ok) throw new Error(counted.code);
-    const ofProfile = counted.counts.filter(({ profile }) => profile === '7d');
+    const ofProfile = counted.items.filter(({ profile }) => profile === '7d');
     expect(ofProfile.map(({ status, count }) => [status, count])).toEqual(
       expect.arrayContaining([
         ['issued', 1],

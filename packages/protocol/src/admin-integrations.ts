@@ -240,6 +240,8 @@ export const integrationImpact = z.object({
   live_certificates: z.int(),
   /** Those of them that a user has signed in with. */
   bound_certificates: z.int(),
+  /** People who sign in with these. */
+  affected_users: z.int(),
   /** In this order. */
   steps: z.array(z.string()),
 });

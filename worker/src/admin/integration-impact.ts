@@ -32,24 +32,30 @@ const lastSteps = {
   ],
 } as const;
 
+/** What the shards say: certificates that are alike, and how many people sign in with those in question. */
+export type ImpactFacts = {
+  readonly counts: readonly CountedCertificates[];
+  readonly users: number;
+};
+
 /** What relies on an integration's certificates, and how it is switched off without anybody being locked out. */
 export function integrationImpact(
   integrationId: string,
   applications: Iterable<Application>,
-  counts: readonly CountedCertificates[],
+  { counts, users }: ImpactFacts,
 ): IntegrationImpact {
   const own = counts.filter(({ integration_id }) => integration_id === integrationId);
-  return impactOf(own, applications, lastSteps.integration);
+  return impactOf({ counts: own, users }, applications, lastSteps.integration);
 }
 
 /** What relies on trusted devices at all. */
 export const deviceTrustImpact = (
   applications: Iterable<Application>,
-  counts: readonly CountedCertificates[],
-): IntegrationImpact => impactOf(counts, applications, lastSteps.deviceTrust);
+  facts: ImpactFacts,
+): IntegrationImpact => impactOf(facts, applications, lastSteps.deviceTrust);
 
 function impactOf(
-  counts: readonly CountedCertificates[],
+  { counts, users }: ImpactFacts,
   applications: Iterable<Application>,
   steps: readonly string[],
 ): IntegrationImpact {
@@ -64,6 +70,7 @@ function impactOf(
     applications: relying,
     live_certificates: sumLive(counts),
     bound_certificates: sumLive(counts.filter(({ status }) => status === 'bound')),
+    affected_users: users,
     steps:
       relying.length === 0
         ? []

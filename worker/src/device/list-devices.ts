@@ -30,15 +30,34 @@ export type CertificateCount = {
   readonly count: number;
 };
 
+const countsByDates = 'not_after_ms >= ?1 AND (usable_until_ms IS NULL OR usable_until_ms >= ?1)';
+
 /** What the shard has that still counts by its dates: the progress of a rollover, and what would break. */
 export function countCertificates(sql: SqlStorage, nowMs: number): CertificateCount[] {
   return sql
     .exec<CertificateCount>(
       `SELECT issuer_id, integration_id, profile, enrollment_strength, status, COUNT(*) AS count
        FROM certificates
-       WHERE not_after_ms >= ?1 AND (usable_until_ms IS NULL OR usable_until_ms >= ?1)
+       WHERE ${countsByDates}
        GROUP BY issuer_id, integration_id, profile, enrollment_strength, status`,
       nowMs,
     )
     .toArray();
+}
+
+/** Who signs in with certificates of an integration, or of any: each user once. */
+export function boundUsers(
+  sql: SqlStorage,
+  integrationId: string | undefined,
+  nowMs: number,
+): string[] {
+  return sql
+    .exec<{ user: string }>(
+      `SELECT DISTINCT bound_user AS user FROM certificates
+       WHERE status = 'bound' AND ${countsByDates} AND (?2 IS NULL OR integration_id = ?2)`,
+      nowMs,
+      integrationId ?? null,
+    )
+    .toArray()
+    .map(({ user }) => user);
 }

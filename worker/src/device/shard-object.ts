@@ -14,7 +14,7 @@ import { outboxIsEmpty } from './deliver-pki-standing.ts';
 import { type DeviceRow, findDevice } from './device-records.ts';
 import { DeviceShard } from './device-shard.ts';
 import { pendingApprovals } from './enrollment-approvals.ts';
-import { countCertificates, listDevices } from './list-devices.ts';
+import { boundUsers, countCertificates, listDevices } from './list-devices.ts';
 import { settleImport } from './settle-import.ts';
 import { exportShard, importIntoShard, type ShardImport } from './transfer-shard.ts';
 
@@ -69,7 +69,13 @@ export abstract class ShardObject extends DurableObject<Environment> {
 
   async countCertificates() {
     return this.shard.read((sql) => {
-      return { ok: true, counts: countCertificates(sql, currentTimeMs()) } as const;
+      return { ok: true, items: countCertificates(sql, currentTimeMs()) } as const;
+    });
+  }
+
+  async boundUsers(integrationId?: string) {
+    return this.shard.read((sql) => {
+      return { ok: true, items: boundUsers(sql, integrationId, currentTimeMs()) } as const;
     });
   }
 

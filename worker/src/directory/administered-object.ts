@@ -136,7 +136,7 @@ export class AdministeredObject extends DurableObject<Environment> {
   async changeIntegration(
     adminId: string,
     integrationId: string,
-    change: Omit<IntegrationChange, 'credentials' | 'override'>,
+    change: Omit<IntegrationChange, 'credentials'>,
     sealedCredentials: string | undefined,
   ) {
     return await this.change(adminId, (sql) =>

@@ -95,7 +95,7 @@ function replace(
 export function changeIntegration(
   sql: SqlStorage,
   integrationId: string,
-  change: Omit<IntegrationChange, 'credentials' | 'override'>,
+  { override, ...change }: Omit<IntegrationChange, 'credentials'>,
   sealedCredentials: string | undefined,
 ): IntegrationOutcome {
   const before = findIntegration(sql, integrationId);
@@ -126,6 +126,7 @@ export function changeIntegration(
       trust_shared_secret: String(change.trust_shared_secret),
       outage: change.outage,
       credentials: sealedCredentials === undefined ? 'kept' : 'replaced',
+      ...(override ? { override: 'true' } : {}),
     },
   });
 }

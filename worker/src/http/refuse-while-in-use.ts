@@ -1,22 +1,11 @@
 import type { IntegrationImpact } from '@countersign/protocol/admin-integrations';
-import { integrationImpact, isInUse } from '../admin/integration-impact.ts';
-import type { OrganizationSnapshot } from '../directory/organization-snapshot.ts';
+import { isInUse } from '../admin/integration-impact.ts';
 import { currentSnapshot } from './answer-change.ts';
 import type { Broker } from './broker.ts';
-import { countCertificates } from './count-certificates.ts';
+import { findImpact } from './find-impact.ts';
 import type { Problem } from './problem.ts';
 
 /** Whoever would be locked out by a change of an integration is named before it happens. */
-
-export async function findImpact(broker: Broker, snapshot: OrganizationSnapshot, id: string) {
-  const counted = await countCertificates(broker);
-  if (!counted.ok) return counted;
-  const { applications } = snapshot;
-  return {
-    ok: true,
-    impact: integrationImpact(id, applications.values(), counted.counts),
-  } as const;
-}
 
 export function inUse(
   impact: IntegrationImpact,
@@ -25,7 +14,7 @@ export function inUse(
   const applications = impact.applications.map(({ application_id }) => application_id).join(', ');
   return {
     code,
-    detail: `${impact.live_certificates} certificates are good, ${impact.bound_certificates} of them in use; these applications rely on trusted devices: ${applications}. ${impact.steps.join(' ')}`,
+    detail: `${impact.live_certificates} certificates are good, ${impact.bound_certificates} of them in use by ${impact.affected_users} users; these applications rely on trusted devices: ${applications}. ${impact.steps.join(' ')}`,
     impact,
   };
 }

@@ -121,6 +121,7 @@ it('what would break, and in which order to proceed, is shown before the overrid
     ],
     live_certificates: 3,
     bound_certificates: 2,
+    affected_users: 1,
     steps: ['Let crm monitor.', 'Disable it.'],
   };
   const { code, error } = await run(
@@ -129,7 +130,7 @@ it('what would break, and in which order to proceed, is shown before the overrid
   );
   expect(code).toBe(1);
   expect(error).toMatch(
-    /integration_in_use[\s\S]+3 certificates[\s\S]+crm[\s\S]+1\. Let[\s\S]+2\. Dis[\s\S]+--override/,
+    /integration_in_use[\s\S]+3 certificates[\s\S]+1 people[\s\S]+crm[\s\S]+1\. Let[\s\S]+2\. Dis[\s\S]+--override/,
   );
 });
 

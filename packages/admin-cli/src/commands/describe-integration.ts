@@ -46,7 +46,7 @@ export function describeIntegration(integration: IntegrationAnswer): Section[] {
 export function impactSections(impact: IntegrationImpact): Section[] {
   return [
     lines(
-      `${impact.live_certificates} certificates are good, ${impact.bound_certificates} of them in use.`,
+      `${impact.live_certificates} certificates are good, ${impact.bound_certificates} of them in use by ${impact.affected_users} people.`,
     ),
     table(
       ['application', 'enforcement', 'other devices', 'name'],

@@ -1,20 +1,13 @@
 import { deviceTrustInput } from '@countersign/protocol/admin-device-trust';
-import { deviceTrustImpact, isInUse } from '../../admin/integration-impact.ts';
-import type { OrganizationSnapshot } from '../../directory/organization-snapshot.ts';
+import { isInUse } from '../../admin/integration-impact.ts';
 import { completeAt, currentSnapshot, showChange } from '../answer-change.ts';
-import { askObject, type Broker } from '../broker.ts';
-import { countCertificates } from '../count-certificates.ts';
+import { askObject } from '../broker.ts';
+import { findImpact } from '../find-impact.ts';
 import { forAdmin } from '../for-admin.ts';
 import { readBody } from '../read-body.ts';
 import { inUse } from '../refuse-while-in-use.ts';
 
 /** Device trust as a whole, switched off and on; nothing is revoked by it. */
-
-async function findImpact(broker: Broker, { applications }: OrganizationSnapshot) {
-  const counted = await countCertificates(broker);
-  if (!counted.ok) return counted;
-  return { ok: true, impact: deviceTrustImpact(applications.values(), counted.counts) } as const;
-}
 
 /** `GET /v1/admin/device-trust`. */
 export const getDeviceTrust = forAdmin('mode.read', async (broker, context) => {

@@ -6,9 +6,10 @@ import { describeIntegration } from '../../admin/describe-integration.ts';
 import { isInUse } from '../../admin/integration-impact.ts';
 import { completeAt, currentSnapshot, showChange } from '../answer-change.ts';
 import { askObject } from '../broker.ts';
+import { findImpact } from '../find-impact.ts';
 import { forAdmin } from '../for-admin.ts';
 import { readBody } from '../read-body.ts';
-import { findImpact, inUse, refuseWhileInUse } from '../refuse-while-in-use.ts';
+import { inUse, refuseWhileInUse } from '../refuse-while-in-use.ts';
 import { integrationProblem } from './integrations.ts';
 
 /** The states of an integration, and its end: whoever would be locked out is named before it happens. */

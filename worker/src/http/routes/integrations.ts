@@ -157,10 +157,10 @@ export const putIntegration = forAdmin(
     const id = context.parameter('id');
     const body = await readBody(context.request, integrationChange);
     if (!body.ok) return context.refuse(body.problem);
-    const { credentials, override, ...change } = body.value;
+    const { credentials, ...change } = body.value;
     const problem =
       connectionProblem(broker, change.connection) ??
-      (override ? undefined : await refuseDistrust(broker, id, change));
+      (change.override ? undefined : await refuseDistrust(broker, id, change));
     if (problem !== undefined) return context.refuse(problem);
     const sealed = await sealCredentials(broker, id, credentials);
     const changed = await askObject(() =>

@@ -36,7 +36,7 @@ export const getIssuers = forAdmin('issuers.read', async (broker, context) => {
       issuer_id: issuerId,
       ...describeCertificate(issuerCertificate),
       standing: standingOf(broker, snapshot.issuers, issuerId),
-      live_certificates: sumLive(counted.counts.filter(({ issuer_id }) => issuer_id === issuerId)),
+      live_certificates: sumLive(counted.items.filter(({ issuer_id }) => issuer_id === issuerId)),
     })),
   });
 });
@@ -94,7 +94,7 @@ export const postIssuerRetirement = forAdmin(
     if (!isConfigured(broker, id)) return context.refuse({ code: 'issuer_not_found' });
     const counted = await countCertificates(broker);
     if (!counted.ok) return context.refuse({ code: counted.code });
-    const live = sumLive(counted.counts.filter(({ issuer_id }) => issuer_id === id));
+    const live = sumLive(counted.items.filter(({ issuer_id }) => issuer_id === id));
     if (live > 0 && !override) {
       return context.refuse({
         code: 'issuer_in_use',
