@@ -139,7 +139,8 @@ describe('countersign doctor', () => {
   it('finds nothing wrong with a device that is set up, but for what this test leaves out', async () => {
     await host.enroll(broker);
     await run('schedule');
-    const { output } = await run('doctor', '--json');
+    const { output, errors } = await run('doctor', '--json', '--verbose');
+    expect(errors).toMatch(/^INFO +countersign .*\n(INFO +(GET|POST) http:.*: answered\n){2}$/);
     const findings: { check: string; verdict: string }[] = JSON.parse(output).findings;
     const verdicts = Object.fromEntries(findings.map(({ check, verdict }) => [check, verdict]));
     const { browsers, ...others } = verdicts;

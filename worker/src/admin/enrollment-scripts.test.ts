@@ -40,11 +40,15 @@ const rootOnLinux = {
 };
 beforeEach(() => answerWith(person));
 
-function run(script: string, environment: Readonly<Record<string, string>> = {}) {
+function run(
+  script: string,
+  environment: Readonly<Record<string, string>> = {},
+  parameters: readonly string[] = [],
+) {
   const path = join(folder, 'script');
   writeFileSync(path, script);
   writeFileSync(join(folder, 'calls'), '');
-  const { status, stderr } = spawnSync('/bin/sh', [path], {
+  const { status, stderr } = spawnSync('/bin/sh', [path, ...parameters], {
     env: { PATH: `${folder}:/usr/bin:/bin`, ...environment },
     encoding: 'utf8',
     timeout: 10_000,
@@ -94,6 +98,32 @@ describe('#51 the script for macOS and Linux', () => {
     answerWith({ uname: 'echo Darwin', stat: '[ "$*" = "-f %Su /dev/console" ] && echo grace' });
     expect(run(posix)).toMatchObject({ status: 0, calls: calls('grace') });
     expect(run(posix, { COUNTERSIGN_LOCAL_USER: 'bob' })).toMatchObject({ calls: calls('bob') });
+  });
+
+  it.each(['organization_secret', 'one_time_token'] as const)(
+    'takes everything off again, as a parameter of the management, without a secret: %s',
+    (authority) => {
+      const parameters = ['/', 'MAC-17', 'ada', 'uninstall'];
+      const { posix } = render(authority);
+      expect(run(posix, {}, parameters)).toMatchObject({ status: 0, calls: 'uninstall\n' });
+      answerWith(rootOnLinux);
+      expect(run(posix, {}, parameters)).toMatchObject({
+        status: 0,
+        calls: 'uninstall --local-user ada\n',
+      });
+    },
+  );
+
+  it('tells more when it is asked to', () => {
+    const { calls } = run(render('organization_secret', secret).posix, {}, [
+      '/',
+      'M',
+      '',
+      'verbose',
+    ]);
+    expect(calls).toBe(
+      `enroll --broker https://broker.example.com:8443 --verbose\n${secret}\nschedule\nrenew --if-due --verbose\n`,
+    );
   });
 
   it.each([

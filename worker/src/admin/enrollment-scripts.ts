@@ -33,9 +33,14 @@ export function renderEnrollmentScripts(
     '#!/bin/sh',
     `# ${about}`,
     `# ${care}`,
+    "# The word 'uninstall' among its parameters takes everything off this device again, and needs no secret; with the",
+    "# word 'verbose' the calls to the broker are told, too.",
     'set -eu',
     `broker='${brokerUrl}'`,
-    ...posixSecret,
+    "action=enroll verbose=''",
+    'for word in "$@"; do',
+    '  case $word in uninstall) action=uninstall ;; verbose) verbose=--verbose ;; esac',
+    'done',
     'program=$(command -v countersign || true)',
     'for candidate in /usr/local/bin/countersign /opt/countersign/bin/countersign; do',
     '  if [ -z "$program" ] && [ -x "$candidate" ]; then program=$candidate; fi',
@@ -60,15 +65,17 @@ export function renderEnrollmentScripts(
     '  esac',
     '  set -- --local-user "$user"',
     'fi',
+    'if [ "$action" = uninstall ]; then exec "$program" uninstall "$@"; fi',
+    ...posixSecret,
     '# A built-in command and a pipe: the secret is on no command line.',
     ...(isToken
-      ? [`printf '%s\\n' "$secret" | "$program" enroll --broker "$broker" "$@"`]
+      ? [`printf '%s\\n' "$secret" | "$program" enroll --broker "$broker" $verbose "$@"`]
       : [
           '# COUNTERSIGN_USER: whom the device is for, where the integration asks for an active user.',
-          `printf '%s\\n' "$secret" | "$program" enroll --broker "$broker" \${COUNTERSIGN_USER:+--user "$COUNTERSIGN_USER"} "$@"`,
+          `printf '%s\\n' "$secret" | "$program" enroll --broker "$broker" $verbose \${COUNTERSIGN_USER:+--user "$COUNTERSIGN_USER"} "$@"`,
         ]),
     '"$program" schedule "$@"',
-    '"$program" renew --if-due "$@"',
+    '"$program" renew --if-due $verbose "$@"',
     '',
   ];
   const windows = [

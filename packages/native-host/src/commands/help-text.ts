@@ -35,6 +35,9 @@ export function helpText(): string {
 
   countersign --help, countersign --version
 
+enroll, renew, status and doctor take --verbose: every call to the broker is then told on standard error, without what was
+sent in it.
+
 Every command but native-messaging takes --local-user NAME, for a device management that runs it as root: it is done as
 the person who signs in under that name, with their folders. Files that are named must be readable for them.
 

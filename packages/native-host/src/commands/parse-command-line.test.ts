@@ -14,6 +14,10 @@ describe('a command line', () => {
     ['--version', { command: 'version' }],
     ['status', { command: 'status', configurationPath, json: false }],
     ['status --json --config /a/b', { command: 'status', configurationPath: '/a/b', json: true }],
+    [
+      'doctor --verbose --config /a/b',
+      { command: 'doctor', configurationPath: '/a/b', json: false, verbose: true },
+    ],
     ['--config=/a/b status', { command: 'status', configurationPath: '/a/b', json: false }],
     ['enroll', { command: 'enroll', configurationPath }],
     [

@@ -13,6 +13,7 @@ export type Invocation =
       readonly tokenFile?: string;
       readonly user?: string;
       readonly replace?: true;
+      readonly verbose?: true;
       readonly localUser?: string;
     }
   | {
@@ -20,6 +21,7 @@ export type Invocation =
       readonly configurationPath: string;
       readonly ifDue: boolean;
       readonly rekey: boolean;
+      readonly verbose?: true;
       readonly localUser?: string;
     }
   | {
@@ -32,6 +34,7 @@ export type Invocation =
       readonly command: 'doctor' | 'status';
       readonly configurationPath: string;
       readonly json: boolean;
+      readonly verbose?: true;
       readonly localUser?: string;
     }
   | {
@@ -70,6 +73,7 @@ const flagOptions: Readonly<Record<string, readonly Command[]>> = {
   '--if-due': ['renew'],
   '--rekey': ['renew'],
   '--remove': ['schedule'],
+  '--verbose': ['enroll', 'renew', 'doctor', 'status'],
 };
 
 /**
@@ -156,13 +160,14 @@ function buildInvocation(
   if (command === 'schedule') {
     return succeed({ command, ...common, remove: flags.has('--remove') });
   }
+  const verbose = flags.has('--verbose') ? { verbose: true as const } : {};
   if (command === 'status' || command === 'doctor') {
-    return succeed({ command, ...common, json: flags.has('--json') });
+    return succeed({ command, ...common, ...verbose, json: flags.has('--json') });
   }
   if (command === 'renew') {
     const [ifDue, rekey] = [flags.has('--if-due'), flags.has('--rekey')];
     if (ifDue && rekey) return fail('usage_invalid', 'renew takes --if-due or --rekey, not both');
-    return succeed({ command, ...common, ifDue, rekey });
+    return succeed({ command, ...common, ...verbose, ifDue, rekey });
   }
   const brokerUrl = values.get('--broker');
   const tokenFile = values.get('--token-file');
@@ -170,6 +175,7 @@ function buildInvocation(
   return succeed({
     command,
     ...common,
+    ...verbose,
     ...(brokerUrl === undefined ? {} : { brokerUrl }),
     ...(tokenFile === undefined ? {} : { tokenFile }),
     ...(user === undefined ? {} : { user }),

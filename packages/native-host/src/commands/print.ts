@@ -1,5 +1,6 @@
 import type { ReasonCode } from '@countersign/protocol';
 import { reasonTexts } from '@countersign/protocol/reason-texts';
+import type { BrokerCallTrace } from '../http/broker-call-trace.ts';
 import type { Failure } from '../result.ts';
 
 /** Where a command writes; replaced in tests. */
@@ -33,6 +34,13 @@ export function printFailure(output: Output, failure: Failure<ReasonCode>): Exit
   output.error(`${reasonTexts[failure.reason].administrator}\n`);
   if (failure.reason === 'usage_invalid') return exitCodes.usage;
   return temporary.has(failure.reason) ? exitCodes.tryLater : exitCodes.failed;
+}
+
+/** Of `--verbose`: beside the output proper, so that this stays as it is. */
+export function printBrokerCall(output: Output, call: BrokerCallTrace): void {
+  const { method, url, tookMs, result, isRefused } = call;
+  const level = isRefused ? 'ERROR' : 'INFO ';
+  output.error(`${level}  ${method} ${printable(url)} after ${tookMs} ms: ${printable(result)}\n`);
 }
 
 /** Details may hold what a broker or a file said: no line breaks and no escape sequences reach the terminal. */

@@ -1,12 +1,13 @@
 import { readHardwareId } from '../hardware-id/read-hardware-id.ts';
 import { hostVersion } from '../host-version.ts';
+import { onBrokerCall } from '../http/broker-call-trace.ts';
 import type { Result } from '../result.ts';
 import { becomeLocalUser } from './become-local-user.ts';
 import { doctorCommand } from './doctor-command.ts';
 import { enrollCommand } from './enroll-command.ts';
 import { helpText } from './help-text.ts';
 import type { Invocation } from './parse-command-line.ts';
-import { exitCodes, type Output, printFailure } from './print.ts';
+import { exitCodes, type Output, printBrokerCall, printFailure } from './print.ts';
 import { renewCommand } from './renew-command.ts';
 import { scheduleCommand } from './schedule-command.ts';
 import { statusCommand } from './status-command.ts';
@@ -21,6 +22,10 @@ const output: Output = {
 export async function runCommand(invocation: Result<Invocation, 'usage_invalid'>): Promise<number> {
   if (!invocation.ok) return printFailure(output, invocation);
   const { value } = invocation;
+  if ('verbose' in value) {
+    output.error(`INFO   countersign ${hostVersion}, configuration ${value.configurationPath}\n`);
+    onBrokerCall((call) => printBrokerCall(output, call));
+  }
   const localUser = 'localUser' in value ? value.localUser : undefined;
   // Linux tells root alone what the machine is.
   const hardwareId =

@@ -1,20 +1,17 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { keySetAnswer } from '@countersign/protocol/key-set';
-import { nativeHostName } from '@countersign/protocol/native-messages';
 import { parseFields } from '@countersign/protocol/schemas';
 import { parseCertificate } from '@countersign/x509';
 import type { Configuration } from '../configuration/configuration.ts';
 import { type Enrollment, readEnrollment } from '../enrollment/enrollment-record.ts';
 import { readHardwareId } from '../hardware-id/read-hardware-id.ts';
 import { callBroker } from '../http/call-broker.ts';
-import { hostManifestBrowsers, hostManifestPlace } from '../installation/host-manifest-place.ts';
 import { readStoredKeySet } from '../key-set/stored-key-set.ts';
 import { verifyKeySet } from '../key-set/verify-key-set.ts';
 import { openKeyStores } from '../keystore/open-keystores.ts';
 import { readAttempts } from '../renewal/renewal-attempts.ts';
 import { renewAfterSeconds } from '../renewal/renewal-due.ts';
 import { hasSchedule, type SchedulePlace } from '../schedule/keep-schedule.ts';
+import { checkHostManifests } from './check-browsers.ts';
 import { checkStanding } from './check-standing.ts';
 import { type Finding, failure, ok, warning } from './finding.ts';
 
@@ -72,24 +69,6 @@ async function checkHardwareId({ hardwareId }: Configuration): Promise<Finding> 
   return read.ok
     ? ok('hardware id', 'the machine says it')
     : warning('hardware id', read.detail, 'write hardware_id into the configuration');
-}
-
-function checkHostManifests({ homeDirectory, platform }: SchedulePlace): Finding {
-  const places = hostManifestBrowsers.flatMap((browser) =>
-    [{ scope: 'system' } as const, { scope: 'user', homeDirectory } as const].map((of) => ({
-      browser,
-      place: hostManifestPlace(browser, of, platform),
-    })),
-  );
-  const folders = places.filter(({ place }) => place.kind === 'folder');
-  if (folders.length === 0) return ok('browsers', 'not looked at on this system');
-  const found = folders.filter(({ place }) =>
-    existsSync(join(place.path, `${nativeHostName}.json`)),
-  );
-  const names = [...new Set(found.map(({ browser }) => browser))];
-  return names.length > 0
-    ? ok('browsers', `the host is registered for ${names.join(', ')}`)
-    : failure('browsers', 'no browser knows this host', 'install the host manifests');
 }
 
 function checkCertificate({ leafCertificate }: Enrollment, nowSeconds: number): Finding {

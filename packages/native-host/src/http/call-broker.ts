@@ -3,6 +3,7 @@ import { type ProblemDocument, problemDocument } from '@countersign/protocol/pro
 import { parseFields } from '@countersign/protocol/schemas';
 import { type Failure, fail, type Result, succeed } from '../result.ts';
 import { parseStrictJsonBytes } from '../strict-json.ts';
+import { traceBrokerCall } from './broker-call-trace.ts';
 import { trustSystemAuthorities } from './trust-system-authorities.ts';
 
 export type BrokerCall = {
@@ -23,8 +24,27 @@ export type BrokerAnswer =
   | Result<unknown, 'broker_unreachable' | 'broker_answer_malformed'>
   | BrokerRefusal;
 
-/** One call to the broker: a time limit, a size limit, and no redirect, which could lead anywhere. */
+/** One call to the broker, which whoever looks for a fault can follow. */
 export async function callBroker(call: BrokerCall): Promise<BrokerAnswer> {
+  const beganMs = performance.now();
+  const answer = await send(call);
+  const refusal = !answer.ok && answer.reason === 'broker_refused' ? answer.problem : undefined;
+  traceBrokerCall({
+    method: call.method,
+    url: `${call.brokerUrl}${call.path}`,
+    tookMs: Math.round(performance.now() - beganMs),
+    result: answer.ok
+      ? 'answered'
+      : refusal === undefined
+        ? answer.detail
+        : `${refusal.status} ${refusal.code}`,
+    isRefused: !answer.ok,
+  });
+  return answer;
+}
+
+/** A time limit, a size limit, and no redirect, which could lead anywhere. */
+async function send(call: BrokerCall): Promise<BrokerAnswer> {
   const where = `${call.brokerUrl}${call.path}`;
   let status: number;
   let bytes: Uint8Array | undefined;
