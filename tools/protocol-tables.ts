@@ -186,6 +186,7 @@ const problemAt: Readonly<Record<ProblemCode, string>> = {
   device_not_in_inventory: 'enrollments, renewals, SCEP',
   device_check_in_stale: 'enrollments, renewals, SCEP',
   integration_unavailable: 'enrollments, renewals, SCEP',
+  integration_busy: 'enrollments, renewals, SCEP',
   integration_credentials_invalid: 'enrollments, renewals, SCEP',
   integration_answer_malformed: 'enrollments, renewals, SCEP',
   webhook_authentication_failed: 'webhooks of device managements',

@@ -145,13 +145,9 @@ describe('an enrollment', () => {
     jamf.setFault({ kind: 'rate_limited', retryAfterSeconds: 2 });
     const limited = await sendEnrollment(broker, integration, device);
     expect(limited.headers.get('Retry-After')).toBe('2');
-    await expectProblem(limited, 503, 'integration_unavailable');
+    await expectProblem(limited, 503, 'integration_busy');
     const before = jamf.requests.length;
-    await expectProblem(
-      await sendEnrollment(broker, integration, device),
-      503,
-      'integration_unavailable',
-    );
+    await expectProblem(await sendEnrollment(broker, integration, device), 503, 'integration_busy');
     expect(jamf.requests.length).toBe(before);
 
     const others: ReadonlyArray<[Parameters<FakeJamfPro['setFault']>[0], ProblemCode]> = [
@@ -170,6 +166,12 @@ describe('an enrollment', () => {
     jamf.setFault({ kind: 'outage' });
     const lenient = await createIntegration(broker, { ...jamfConnection(), outage: 'issue' });
     expect((await sendEnrollment(broker, lenient, device)).status).toBe(201);
+    // Whoever sends too many requests gets nothing by that.
+    jamf.setFault({ kind: 'rate_limited', retryAfterSeconds: 2 });
+    const flooded = await createIntegration(broker, { ...jamfConnection(), outage: 'issue' });
+    for (const code of ['integration_busy', 'integration_busy'] as const) {
+      await expectProblem(await sendEnrollment(broker, flooded, device), 503, code);
+    }
   });
 });
 

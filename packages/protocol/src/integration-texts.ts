@@ -24,7 +24,12 @@ export const integrationTexts = {
   },
   integration_unavailable: {
     administrator:
-      'The device management cannot be reached, or asks for fewer requests. The broker asks again by itself; see Retry-After.',
+      'The device management cannot be reached or fails. The broker asks again by itself; see Retry-After.',
+    person: later,
+  },
+  integration_busy: {
+    administrator:
+      'The device management asks for fewer requests, or too many wait for it already. It is asked again by itself; see Retry-After.',
     person: later,
   },
   integration_credentials_invalid: {

@@ -231,6 +231,7 @@ export const problemCodes = [
   'device_not_in_inventory',
   'device_check_in_stale',
   'integration_unavailable',
+  'integration_busy',
   'integration_credentials_invalid',
   'integration_answer_malformed',
   'webhook_authentication_failed',

@@ -71,7 +71,7 @@ async function openCredentials(key: CryptoKey, integrationId: string, sealed: st
 const codeOf: Readonly<Record<MdmFailure['reason'], ProblemCode>> = {
   unreachable: 'integration_unavailable',
   timed_out: 'integration_unavailable',
-  rate_limited: 'integration_unavailable',
+  rate_limited: 'integration_busy',
   server_failed: 'integration_unavailable',
   credentials_refused: 'integration_credentials_invalid',
   permission_missing: 'integration_credentials_invalid',

@@ -61,7 +61,8 @@ describe('MdmQueue', () => {
     await Promise.all(running);
     await vi.advanceTimersByTimeAsync(29_999);
     const asked = vi.fn(async () => ok);
-    expect(await queue.run(asked)).toMatchObject({ ok: false, retryAfterSeconds: 1 });
+    const paused = { ok: false, reason: 'rate_limited', retryAfterSeconds: 1 };
+    expect(await queue.run(asked)).toMatchObject(paused);
     expect(asked).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(1);
     expect(await queue.run(asked)).toEqual(ok);

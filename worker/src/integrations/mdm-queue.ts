@@ -31,7 +31,7 @@ export class MdmQueue {
   #active = 0;
   #failures = 0;
   #pausedUntilMs = 0;
-  #cause = '';
+  #cause: Pick<MdmFailure, 'reason' | 'detail'> = { reason: 'unreachable', detail: '' };
 
   constructor(now: () => number, limits: MdmQueueLimits = defaultQueueLimits) {
     this.#now = now;
@@ -94,7 +94,8 @@ export class MdmQueue {
   #pause(): MdmFailure | undefined {
     const leftMs = this.#pausedUntilMs - this.#now();
     if (leftMs <= 0) return undefined;
-    return mdmFailure('unreachable', `not asked: ${this.#cause}`, Math.ceil(leftMs / 1000));
+    const { reason, detail } = this.#cause;
+    return mdmFailure(reason, `not asked: ${detail}`, Math.ceil(leftMs / 1000));
   }
 
   #full(): MdmFailure {
@@ -113,7 +114,7 @@ export class MdmQueue {
     if (!isAsked && this.#failures < failuresBeforePause) return;
     const grown = firstPauseMs * 2 ** Math.min(this.#failures - 1, 16);
     const pauseMs = (answer.retryAfterSeconds ?? 0) * 1000 || grown;
-    this.#cause = answer.detail;
+    this.#cause = answer;
     this.#pausedUntilMs = Math.max(
       this.#pausedUntilMs,
       this.#now() + Math.min(pauseMs, longestPauseMs),

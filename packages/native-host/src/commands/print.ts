@@ -17,6 +17,8 @@ const temporary: ReadonlySet<ReasonCode> = new Set([
   'rate_limited',
   'enrollment_throttled',
   'enrollment_approval_needed',
+  'integration_unavailable',
+  'integration_busy',
   'read_only',
   'snapshot_unavailable',
   'storage_unavailable',
