@@ -1,12 +1,11 @@
 // policy-model.md says in which order reasons are looked at, and what each effect comes to.
+import { evaluatePolicy, findMatch, policyDocument } from '@countersign/policy';
 import { describe, expect, it } from 'vitest';
 import {
   type CertificateFacts,
   deviceTrust,
   type TrustFacts,
 } from '../worker/src/policy/device-trust.ts';
-import { evaluatePolicy } from '../worker/src/policy/evaluate.ts';
-import { policyDocument } from '../worker/src/policy/policy-document.ts';
 import { nameIn, readDocument, tableRows } from './support/documents.ts';
 
 const document = readDocument('worker/docs/policy-model.md');
@@ -19,6 +18,20 @@ function tableAfter(text: string): string[][] {
 }
 
 const nowMs = 1_800_000_000_000;
+
+const knownFacts = {
+  user: 'ada',
+  groups: new Set<string>(),
+  ipAddress: undefined,
+  clientType: undefined,
+  platform: undefined,
+  channel: 'none',
+  keyProtection: 'none',
+  posture: {},
+  enrollmentStrength: 'none',
+  certificateAgeSeconds: 'none',
+  atMs: nowMs,
+} as const;
 
 describe('the order of reasons', () => {
   const everythingWrong: TrustFacts = {
@@ -111,7 +124,9 @@ it.each(tableAfter('| effect | device |'))(
         ],
         otherwise: effect === 'allow' ? 'deny' : 'allow',
       });
-      expect(evaluatePolicy(policy, trust)).toMatchObject({
+      const facts = { ...knownFacts, deviceTrust: trust };
+      const found = evaluatePolicy(policy, (asked) => findMatch(policy, asked, []), facts);
+      expect(found).toMatchObject({
         effect: decision === 'pending' ? 'step_up' : decision,
         reason: nameIn(reason) || 'host_exited',
         rule: 'all',

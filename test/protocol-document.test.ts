@@ -59,7 +59,13 @@ describe('who answers a code', () => {
     front: 'packages/edge-server/src/front',
   };
   const textOf = (program: Program) =>
-    globSync(`${sources[program]}/**/*.ts`, { cwd: repositoryTop })
+    globSync(
+      [
+        `${sources[program]}/**/*.ts`,
+        ...(program === 'broker' ? ['packages/policy/src/**/*.ts'] : []),
+      ],
+      { cwd: repositoryTop },
+    )
       .filter((path) => !/\.test\.ts$|\/testing\/|\/fake-/.test(path))
       // The map of statuses names every code.
       .filter((path) => !path.endsWith('http/problem.ts'))

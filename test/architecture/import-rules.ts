@@ -13,6 +13,7 @@ export type Violation = {
 export const workspaceDependencies: Readonly<Record<string, readonly string[]>> = {
   'packages/protocol': [],
   'packages/x509': [],
+  'packages/policy': ['packages/protocol'],
   'packages/native-host': ['packages/protocol', 'packages/x509'],
   'packages/sso-sdk': ['packages/protocol'],
   'packages/edge-server': ['packages/protocol', 'packages/x509'],
@@ -20,7 +21,7 @@ export const workspaceDependencies: Readonly<Record<string, readonly string[]>> 
   'packages/admin-cli': ['packages/edge-server', 'packages/protocol'],
   'packages/sample-sso': ['packages/sso-sdk'],
   'packages/testkit': ['packages/protocol', 'packages/x509'],
-  worker: ['packages/protocol', 'packages/x509'],
+  worker: ['packages/policy', 'packages/protocol', 'packages/x509'],
   extension: ['packages/protocol'],
 };
 
@@ -29,6 +30,7 @@ export const testsOnlyPackage = 'packages/testkit';
 
 /** The libraries of the packages that may have only these; others may use what their manifest declares. */
 const onlyLibraries: Readonly<Record<string, RegExp>> = {
+  'packages/policy': /^(zod\/mini|ipaddr\.js)$/,
   'packages/protocol': /^zod\/mini$/,
   'packages/x509': /^$/,
   'packages/sample-sso':
@@ -106,12 +108,15 @@ const rulesForCode: readonly Rule[] = [
       from.startsWith('extension/') && library?.startsWith('node:') === true,
   },
   {
-    reason: 'policy/ is pure: it imports its own folder, protocol and zod/mini',
+    reason: 'policy/ is pure: it imports its own folder, policy, protocol and zod/mini',
     breaks: ({ from, to, library }) =>
       inWorker(from, /^policy\//) &&
       library !== 'zod/mini' &&
       (library !== undefined ||
-        !(inWorker(to, /^policy\//) || packageOf(to ?? '') === 'packages/protocol')),
+        !(
+          inWorker(to, /^policy\//) ||
+          ['packages/policy', 'packages/protocol'].includes(packageOf(to ?? '') ?? '')
+        )),
   },
   guard(
     'ca/ is called only from enrollment/, device/ and revocation/ (index.ts and config/ pass it values)',

@@ -15,7 +15,7 @@ export function measureSizes(extensionZip: string): Figure[] {
     {
       name: 'worker script, gzip',
       value: kilobytes(worker),
-      target: '≤ 150 KB',
+      target: '≤ 200 KB',
       note: `${kilobytes(statSync(dist('worker/index.js')).size)} before compression`,
     },
     {

@@ -1,7 +1,8 @@
 import { encodeBase64url } from '@countersign/protocol';
 import type { TestClient } from '@countersign/testkit/broker-client';
 import type { SignIn } from '../../worker/src/device/sign-in.ts';
-import { trustedDevicesOnly } from '../../worker/src/policy/policy-document.ts';
+import { requestFacts } from '../../worker/src/policy/request-facts.ts';
+import { trustedDevicesOnly } from '../../worker/src/policy/simple-policy.ts';
 
 /** 16 random bytes, as challenges and decisions are named. */
 export const randomId = () => encodeBase64url(crypto.getRandomValues(new Uint8Array(16)));
@@ -26,6 +27,7 @@ export function signInWithoutEvidence(client: TestClient, change: Partial<SignIn
     originRegistered: false,
     snapshot: { version: 1, readAtMs: Date.now() },
     policy: trustedDevicesOnly(1, 'enforce'),
+    facts: requestFacts('ada', new Set(), {}, 'none', undefined),
     structuralDenial: undefined,
     activeIssuerIds: [],
     integrations: [{ id: '', standing: 'active', trustsSharedSecret: false }],

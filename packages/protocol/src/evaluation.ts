@@ -29,6 +29,14 @@ export const evaluationRequest = z.object({
       transaction: z._default(base64urlBetween(16, 64), ''),
       /** True when this subject's primary authentication has succeeded. */
       subject_authenticated: z._default(z.boolean(), false),
+      /** Where the person is, as the sign-in server sees it: IPv4 or IPv6. */
+      ip_address: z.optional(z.string().check(z.maxLength(64))),
+      /** A browser, or an application that shows one; or a protocol with a password alone. */
+      client_type: z.optional(z.enum(['web_or_modern', 'legacy'])),
+      /** What the sign-in server takes the device for. What a device has signed counts more. */
+      platform: z.optional(
+        z.enum(['ios', 'android', 'other_mobile', 'windows', 'macos', 'other_desktop']),
+      ),
     }),
     { transaction: '', subject_authenticated: false },
   ),
@@ -50,10 +58,27 @@ export const evaluationAnswer = z.object({
     reason_user: localizedText,
     /** Names the decision row: `<shard>.<sequence>`. */
     decision_id: z.string(),
-    policy: z.object({ version: z.int(), rule: z.string() }),
+    policy: z.object({
+      version: z.int(),
+      rule: z.string(),
+      /** What the rule asked for and what it saw, for administrators. Absent where no rule decided. */
+      criteria: z.optional(
+        z.array(
+          z.object({
+            criterion: z.string(),
+            /** `unknown`: nobody has said what would tell, and the stricter outcome counts. */
+            verdict: z.enum(['met', 'not_met', 'unknown']),
+            wanted: z.string(),
+            seen: z.string(),
+          }),
+        ),
+      ),
+    }),
     device_trusted: z.boolean(),
     /** Why the device is not trusted, where `reason_code` says something else: who would be denied under `enforce`. */
     untrusted_reason: z.optional(z.string()),
+    /** Of an allow: after so many seconds the sign-in server asks the person anew. */
+    reauthenticate_after_seconds: z.optional(z.int()),
     /**
      * Present on a pending decision: what the sign-in server has to see to before it completes the decision with the
      * same evidence. One of each list that is not empty must be asserted.

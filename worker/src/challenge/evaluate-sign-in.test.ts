@@ -8,7 +8,7 @@ import {
   registeredClient,
   unsetAdministration,
 } from '../directory/organization-snapshot.ts';
-import { trustedDevicesOnly } from '../policy/policy-document.ts';
+import { trustedDevicesOnly } from '../policy/simple-policy.ts';
 import { ecdhKeys, ecdsaKeys } from '../testing/generate-keys.ts';
 import { signingKeysOf, tokenKeyOf } from '../testing/token-keys.ts';
 import { type EvaluateContext, evaluateSignIn } from './evaluate-sign-in.ts';

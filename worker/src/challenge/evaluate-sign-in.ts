@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { type AssertedFactor, type CheckedCriterion, explainConditions } from '@countersign/policy';
 import type { DecisionReason } from '@countersign/protocol';
 import { decisionTokenTyp } from '@countersign/protocol/decision-token';
 import {
@@ -10,6 +11,7 @@ import {
 import canonicalize from 'canonicalize';
 import type { DecisionRecord } from '../device/decision-record.ts';
 import { shardOfBytes, shardOfId } from '../device/placement.ts';
+import { recordedFacts } from '../device/recorded-facts.ts';
 import type { DecideResult, Evidence, SignIn } from '../device/sign-in.ts';
 import { type ConfiguredIssuer, trustedIssuers } from '../directory/issuer-choice.ts';
 import type {
@@ -17,8 +19,9 @@ import type {
   ReadSnapshot,
   RegisteredClient,
 } from '../directory/organization-snapshot.ts';
-import type { AssertedFactor } from '../policy/evaluate.ts';
+import { compiledPolicy, groupsIn } from '../policy/compiled-policies.ts';
 import { integrationStandings } from '../policy/integration-standing.ts';
+import { requestFacts } from '../policy/request-facts.ts';
 import type { StorageUnavailable } from '../storage/durable-store.ts';
 import { encodeHeader, signCompactJws } from '../token/compact-jws.ts';
 import type { SigningKeys, TokenKey } from '../token/token-key.ts';
@@ -60,6 +63,8 @@ export type EvaluateResult =
       readonly ok: true;
       readonly record: DecisionRecord;
       readonly decisionToken: string | undefined;
+      /** What the rule that decided asked for, and what it saw; `undefined` where no rule did. */
+      readonly criteria: readonly CheckedCriterion[] | undefined;
     }
   | {
       readonly ok: false;
@@ -194,7 +199,7 @@ export async function evaluateSignIn(
       evidence,
       originRegistered: origin !== undefined && registered.origins.includes(origin),
       snapshot: { version: snapshot.version, readAtMs },
-      policy: snapshot.applications.get(request.resource.id)?.policy,
+      ...policyFor(snapshot, request, evidence),
       structuralDenial: findStructuralDenial(request, registered, snapshot),
       integrations: integrationStandings(snapshot, request.subject.id),
       activeIssuerIds: trustedIssuers(context.issuers, snapshot.issuers).map(
@@ -211,6 +216,40 @@ export async function evaluateSignIn(
     ok: true,
     record: answer.record,
     decisionToken: await signDecision(context, answer.record),
+    criteria: explainRecord(answer.record, answer.snapshot),
+  };
+}
+
+/** A retry may be answered by a policy that is no more; then nothing is told of its rules. */
+function explainRecord(
+  record: DecisionRecord,
+  { applications, zones }: OrganizationSnapshot,
+): readonly CheckedCriterion[] | undefined {
+  const policy = applications.get(record.application)?.policy;
+  const rule = policy?.rules.find(({ id }) => id === record.rule);
+  return rule === undefined || policy?.version !== record.policy_version
+    ? undefined
+    : explainConditions(rule.when, recordedFacts(record), zones);
+}
+
+/** The application's policy as it is for this request, with what the request is known by. */
+function policyFor(
+  { applications, groups, zones }: OrganizationSnapshot,
+  { subject, resource, context: asserted }: EvaluationRequest,
+  evidence: Evidence,
+): Pick<SignIn, 'policy' | 'facts'> {
+  const policy = applications.get(resource.id)?.policy;
+  const named = policy === undefined ? [] : [...groupsIn(policy)];
+  const ofUser = named.filter((group) => groups.get(group)?.has(subject.id) === true);
+  const { response, mtls } = evidence.ok ? evidence : {};
+  const single = response === undefined ? 'mtls' : 'extension';
+  const both = response !== undefined && mtls !== undefined;
+  const none = response === undefined && mtls === undefined;
+  const channel = none ? 'none' : both ? 'both' : single;
+  const facts = requestFacts(subject.id, new Set(ofUser), asserted, channel, response?.claims);
+  return {
+    facts,
+    policy: policy === undefined ? undefined : compiledPolicy(policy, zones).forRequest(facts),
   };
 }
 
@@ -228,9 +267,10 @@ async function decideWithFacts(
   signInWith: (read: ReadSnapshot) => SignIn,
   read: ReadSnapshot,
 ): Promise<
-  | { readonly ok: true; readonly record: DecisionRecord }
+  | { readonly ok: true; readonly record: DecisionRecord; readonly snapshot: OrganizationSnapshot }
   | Extract<EvaluateResult, { readonly ok: false }>
 > {
+  let { snapshot } = read;
   let signIn = signInWith(read);
   let shard = shardOfCertificate ?? shardWithout;
   for (let attempt = 0; attempt < 4; attempt++) {
@@ -238,12 +278,13 @@ async function decideWithFacts(
     if ('ok' in answer) return answer;
     switch (answer.kind) {
       case 'decided':
-        return { ok: true, record: answer.record };
+        return { ok: true, record: answer.record, snapshot };
       case 'rate_limited':
         return { ok: false, code: 'rate_limited' };
       case 'needs_snapshot': {
         const newer = await context.refreshSnapshot();
         if (newer === undefined) return { ok: false, code: 'snapshot_unavailable' };
+        snapshot = newer.snapshot;
         const { reservation, shardOfCertificate: asked } = signIn;
         signIn = { ...signInWith(newer), reservation, shardOfCertificate: asked };
         break;

@@ -1,16 +1,23 @@
+import {
+  type DeviceTrust,
+  evaluatePolicy,
+  findMatch,
+  meetsDemand,
+  type PolicyFacts,
+  type PolicyOutcome,
+} from '@countersign/policy';
 import type { DecisionReason } from '@countersign/protocol';
 import {
   decisionTokenTtlSeconds,
   maxSnapshotAgeMs,
   stepUpTtlSeconds,
 } from '@countersign/protocol/limits';
-import { type DeviceTrust, deviceTrust, type TrustFacts } from '../policy/device-trust.ts';
-import { evaluatePolicy, meetsDemand, type PolicyOutcome } from '../policy/evaluate.ts';
+import { deviceTrust, type TrustFacts } from '../policy/device-trust.ts';
 import { answerSpent } from './answer-spent.ts';
 import { buryUser } from './bury-user.ts';
 import type { CertificateStandingRow } from './certificate-records.ts';
 import type { DecideContext } from './decide-context.ts';
-import { requestFields } from './decision-fields.ts';
+import { certificateAgeSeconds, requestFields } from './decision-fields.ts';
 import { appendDecision, type DecisionRecord, findDecision } from './decision-record.ts';
 import { findTombstone } from './device-records.ts';
 import { examineCompletion } from './examine-completion.ts';
@@ -69,7 +76,7 @@ export function decide(context: DecideContext, signIn: SignIn): DecideResult {
   }
 
   const trust = deviceTrust(trustFacts(context, signIn, named, pending?.recorded_at_ms), nowMs);
-  const outcome = judge(signIn, trust);
+  const outcome = judge(signIn, policyFacts(signIn, named, trust, nowMs));
   if (outcome === 'step_up_insufficient') {
     return refuseSignIn(context, signIn, named, outcome, challenge.id);
   }
@@ -110,8 +117,24 @@ function findEvidenceFailure({ evidence, originRegistered }: SignIn): DecisionRe
   return originRegistered ? undefined : 'response_wrong_origin';
 }
 
+/** What the policy is asked about: what the request said, and what is on record of the device. */
+function policyFacts(
+  { facts }: SignIn,
+  { first }: NamedCertificates,
+  trust: DeviceTrust,
+  nowMs: number,
+): PolicyFacts {
+  return {
+    ...facts,
+    deviceTrust: trust,
+    enrollmentStrength: first?.enrollment_strength ?? 'none',
+    certificateAgeSeconds: first === undefined ? 'none' : certificateAgeSeconds(first, nowMs),
+    atMs: nowMs,
+  };
+}
+
 /** The policy's word; of a completion, with what was asserted in place of what the policy asks for. */
-function judge(signIn: SignIn, trust: DeviceTrust): PolicyOutcome | 'step_up_insufficient' {
+function judge(signIn: SignIn, facts: PolicyFacts): PolicyOutcome | 'step_up_insufficient' {
   const { policy, completion, subjectAuthenticated, reservation } = signIn;
   // What the organization has just said about the user counts more than an older snapshot, for every policy.
   const inactive = reservation?.ok === false ? reservation.reason : undefined;
@@ -120,7 +143,8 @@ function judge(signIn: SignIn, trust: DeviceTrust): PolicyOutcome | 'step_up_ins
     const reason = structuralDenial ?? 'application_unknown';
     return { effect: 'deny', reason, rule: 'none' };
   }
-  const outcome = evaluatePolicy(policy, trust);
+  // Places are settled by now: no rule of this policy asks for a zone that the address could be in.
+  const outcome = evaluatePolicy(policy, (asked) => findMatch(policy, asked, []), facts);
   if (outcome.effect !== 'step_up' || completion === undefined) return outcome;
   return meetsDemand(outcome.demand, subjectAuthenticated, completion)
     ? { effect: 'allow', reason: 'step_up_completed', rule: outcome.rule }
@@ -163,6 +187,9 @@ function recordOutcome(
     bound_now: binds.length > 0,
     ...(trust.trusted && restsOnEpoch !== undefined ? { epoch: restsOnEpoch } : {}),
     ...(trust.trusted || trust.reason === outcome.reason ? {} : { untrusted_reason: trust.reason }),
+    ...('reauthenticateAfterSeconds' in outcome
+      ? { reauthenticate_after_seconds: outcome.reauthenticateAfterSeconds }
+      : {}),
     ...finalOrPending(context, signIn, outcome),
   });
   return { kind: 'decided', record };

@@ -1,4 +1,5 @@
 import { encodeBase64url } from '@countersign/protocol';
+import type { CertificateStandingRow } from './certificate-records.ts';
 import type { DecisionRecord } from './decision-record.ts';
 import type { NamedCertificates } from './named-certificates.ts';
 import type { Evidence, SignIn } from './sign-in.ts';
@@ -31,12 +32,41 @@ function evidenceFields(evidence: Evidence) {
   } as const;
 }
 
+/** What the policy was asked about beyond what the record has anyway. */
+function factFields(
+  { facts, evidence }: SignIn,
+  { first }: NamedCertificates,
+  nowMs: number,
+): Pick<DecisionRecord, 'facts'> {
+  const { groups, ipAddress, clientType, platform } = facts;
+  const isPlatformSigned = evidence.ok && evidence.response !== undefined;
+  const fields = {
+    ...(groups.size === 0 ? {} : { groups: [...groups].toSorted() }),
+    ...(ipAddress === undefined ? {} : { ip_address: ipAddress }),
+    ...(clientType === undefined ? {} : { client_type: clientType }),
+    ...(platform === undefined || isPlatformSigned ? {} : { platform }),
+    ...(first === undefined
+      ? {}
+      : {
+          enrollment_strength: first.enrollment_strength,
+          certificate_age_seconds: certificateAgeSeconds(first, nowMs),
+        }),
+  };
+  return Object.keys(fields).length === 0 ? {} : { facts: fields };
+}
+
+export const certificateAgeSeconds = (
+  { not_before_ms }: Pick<CertificateStandingRow, 'not_before_ms'>,
+  nowMs: number,
+): number => Math.floor((nowMs - not_before_ms) / 1000);
+
 /** The part of a record that follows from the request and the certificates alone, whatever is decided. */
 export function requestFields(
   context: { readonly shard: number; readonly nowMs: number },
   signIn: SignIn,
-  { first, lineageMismatch }: NamedCertificates,
+  named: NamedCertificates,
 ) {
+  const { first, lineageMismatch } = named;
   const { completion } = signIn;
   return {
     shard: context.shard,
@@ -56,6 +86,7 @@ export function requestFields(
     device_id: first?.device_id ?? '',
     ...(first === undefined ? {} : { certificate_number: first.certificate_number }),
     ...evidenceFields(signIn.evidence),
+    ...factFields(signIn, named, context.nowMs),
     ...(lineageMismatch ? ({ alarm: 'lineage_mismatch' } as const) : {}),
     ...(completion === undefined
       ? {}

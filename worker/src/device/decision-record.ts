@@ -63,6 +63,18 @@ export const decisionRecord = z.object({
       posture: z.object({ platform: z.string(), os_version: z.string() }),
     }),
   ),
+  /** What else the policy was asked about, so that a decision can be repeated; left out where nobody said. */
+  facts: z.optional(
+    z.object({
+      groups: z.optional(z.array(z.string())),
+      ip_address: z.optional(z.string()),
+      client_type: z.optional(z.string()),
+      /** As the sign-in server said; a device's own word is in `response`. */
+      platform: z.optional(z.string()),
+      enrollment_strength: z.optional(z.string()),
+      certificate_age_seconds: z.optional(z.int()),
+    }),
+  ),
   /** What a pending decision waits for. It is neither an allow nor a final denial, and has no token. */
   pending: z.optional(
     z.object({
@@ -74,6 +86,8 @@ export const decisionRecord = z.object({
   ),
   /** Of a completion: what the sign-in server asserted. */
   asserted: z.optional(z.object({ acr: z.optional(z.string()), amr: z.array(z.string()) })),
+  /** Of an allow, or of one that waits for a factor: when the sign-in server is to ask the person anew. */
+  reauthenticate_after_seconds: z.optional(z.int()),
   token: z.optional(z.object({ jti: z.string(), iat: z.int(), exp: z.int() })),
 });
 export type DecisionRecord = z.infer<typeof decisionRecord>;

@@ -1,5 +1,5 @@
+import { type AssertedFactor, type Demand, meetsDemand } from '@countersign/policy';
 import type { DecisionReason } from '@countersign/protocol';
-import { type AssertedFactor, type Demand, meetsDemand } from '../policy/evaluate.ts';
 import type { DecisionRecord } from './decision-record.ts';
 import type { SignIn } from './sign-in.ts';
 

@@ -1,8 +1,7 @@
+import type { AssertedFactor, PolicyDocument, RequestFacts } from '@countersign/policy';
 import type { DecisionReason, UnavailableCode } from '@countersign/protocol';
 import type { DeviceResponseClaims } from '@countersign/protocol/device-response';
-import type { AssertedFactor } from '../policy/evaluate.ts';
 import type { IntegrationStanding } from '../policy/integration-standing.ts';
-import type { PolicyDocument } from '../policy/policy-document.ts';
 import type { DecisionRecord } from './decision-record.ts';
 
 /** A device response whose signature has been verified with the key of the certificate it carries. */
@@ -59,7 +58,9 @@ export type SignIn = {
   /** Whether the origin in the evidence is registered for the client now: its challenge may be older than a change. */
   readonly originRegistered: boolean;
   readonly snapshot: { readonly version: number; readonly readAtMs: number };
+  /** As it is for this request; see `CompiledPolicy.forRequest`. */
   readonly policy: PolicyDocument | undefined;
+  readonly facts: RequestFacts;
   /** A denial that no evidence can mend: unknown application, client not allowed for it, unknown action, inactive user. */
   readonly structuralDenial: DecisionReason | undefined;
   readonly activeIssuerIds: readonly string[];

@@ -1,5 +1,5 @@
 import type { ApplicationInput, ClientInput } from '@countersign/protocol/admin';
-import { policyOf } from '../policy/policy-document.ts';
+import { policyOf } from '../policy/simple-policy.ts';
 import { readApplications, readVersion } from './organization-records.ts';
 import type { Outcome } from './record-change.ts';
 

@@ -1,5 +1,5 @@
+import { policyDocument } from '@countersign/policy';
 import * as z from 'zod/mini';
-import { policyDocument } from '../policy/policy-document.ts';
 import { readIntegrations, readTrialGroupsJson } from './integration-records.ts';
 import {
   readDeviceTrustEnabled,
@@ -60,5 +60,6 @@ export function readSnapshot(sql: SqlStorage, version: number): StoredSnapshot {
     issuers: readIssuers(sql),
     directory: readDirectory(sql),
     deviceTrustEnabled: readDeviceTrustEnabled(sql),
+    zones: [],
   };
 }

@@ -1,6 +1,6 @@
+import { policyDocument, type Zones } from '@countersign/policy';
 import { clientInput } from '@countersign/protocol/admin';
 import * as z from 'zod/mini';
-import { policyDocument } from '../policy/policy-document.ts';
 import { type IntegrationRecord, openTrialGroups } from './integration-records.ts';
 
 /** A sign-in service that may ask for decisions. */
@@ -41,6 +41,8 @@ export type OrganizationSnapshot = {
   readonly directory: DirectorySettings;
   /** Whether any certificate makes a device a trusted one. */
   readonly deviceTrustEnabled: boolean;
+  /** Named networks, as policies name them. */
+  readonly zones: Zones;
 };
 
 /** A snapshot as the organization's one object gives it. Texts cost it a tenth of what a set of as many ids would. */
@@ -72,6 +74,7 @@ export const unsetAdministration = {
   issuers: { issuing: undefined, retired: [] },
   directory: { requireKnownUsers: false },
   deviceTrustEnabled: true,
+  zones: [],
 } as const;
 
 /** A snapshot with the moment, by the reader's clock, at which its reading began. */

@@ -1,11 +1,7 @@
+import type { DeviceTrust } from '@countersign/policy';
 import type { DecisionReason } from '@countersign/protocol';
 import type { EnrollmentStrength } from '@countersign/protocol/enrollment-strength';
 import type { IntegrationStanding } from './integration-standing.ts';
-
-/** Whether a sign-in comes from a trusted device: computed from facts each time, never stored as a fact. */
-export type DeviceTrust =
-  | { readonly trusted: true }
-  | { readonly trusted: false; readonly reason: DecisionReason };
 
 /** What is on record about a certificate, read in the same block that writes the decision. */
 export type CertificateFacts = {

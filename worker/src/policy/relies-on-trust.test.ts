@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { policyOf } from './policy-document.ts';
 import { lossWithoutTrust } from './relies-on-trust.ts';
+import { policyOf } from './simple-policy.ts';
 
 const factor = { acr_values: ['phr'], amr_values: [] };
 const choices = {
@@ -24,4 +24,17 @@ it('a rule that speaks of no device holds for both', () => {
   expect(lossWithoutTrust({ ...policy, otherwise: 'deny' })).toBeUndefined();
   const rule = { id: 'all', when: {}, effect: 'allow' } as const;
   expect(lossWithoutTrust({ ...policy, rules: [rule] })).toBeUndefined();
+});
+
+it.each([
+  [{ device_trust: 'trusted', platforms: ['macos'] }, 'deny'],
+  [{ key_protections: ['hardware'] }, 'deny'],
+  [{ platforms: ['macos'] }, undefined],
+] as const)('a rule for some, when %j, loses %s', (when, loss) => {
+  const policy = policyOf(1, { ...choices, factor });
+  const rules = [{ id: 'some', when: JSON.parse(JSON.stringify(when)), effect: 'allow' } as const];
+  expect(lossWithoutTrust({ ...policy, rules })).toBe(loss);
+  const disabled = [{ ...rules[0], id: 'off', enabled: false }];
+  expect(lossWithoutTrust({ ...policy, rules: disabled as typeof rules })).toBeUndefined();
+  expect(lossWithoutTrust({ ...policy, rules, enforcement: 'monitor' })).toBeUndefined();
 });

@@ -1,3 +1,4 @@
+import { type AssertedFactor, type CheckedCriterion, readAddress } from '@countersign/policy';
 import type { DecisionReason } from '@countersign/protocol';
 import { answerTexts } from '@countersign/protocol/answer-texts';
 import {
@@ -11,7 +12,6 @@ import { type EvaluateContext, evaluateSignIn } from '../../challenge/evaluate-s
 import { currentTimeMs } from '../../clock.ts';
 import type { DecisionRecord } from '../../device/decision-record.ts';
 import type { ReadSnapshot, RegisteredClient } from '../../directory/organization-snapshot.ts';
-import type { AssertedFactor } from '../../policy/evaluate.ts';
 import { authenticateClient } from '../authenticate-client.ts';
 import { askObject, type Broker, deviceShard } from '../broker.ts';
 import { readBody } from '../read-body.ts';
@@ -85,7 +85,11 @@ function stepUpOf(pending: NonNullable<DecisionRecord['pending']>) {
   };
 }
 
-function answerOf(record: DecisionRecord, decisionToken: string | undefined): EvaluationAnswer {
+function answerOf(
+  record: DecisionRecord,
+  decisionToken: string | undefined,
+  criteria: readonly CheckedCriterion[] | undefined,
+): EvaluationAnswer {
   // A record written by a newer version may carry a reason without texts here; it still denies or allows as recorded.
   const texts = isDecisionReason(record.reason)
     ? answerTexts[record.reason]
@@ -97,11 +101,18 @@ function answerOf(record: DecisionRecord, decisionToken: string | undefined): Ev
       reason_admin: { en: texts.administrator },
       reason_user: { en: texts.person },
       decision_id: `${record.shard}.${record.sequence}`,
-      policy: { version: record.policy_version, rule: record.rule },
+      policy: {
+        version: record.policy_version,
+        rule: record.rule,
+        ...(criteria === undefined ? {} : { criteria: [...criteria] }),
+      },
       device_trusted: record.device_trusted,
       ...(record.untrusted_reason === undefined
         ? {}
         : { untrusted_reason: record.untrusted_reason }),
+      ...(record.reauthenticate_after_seconds === undefined
+        ? {}
+        : { reauthenticate_after_seconds: record.reauthenticate_after_seconds }),
       ...(record.pending === undefined ? {} : { step_up: stepUpOf(record.pending) }),
       ...(decisionToken === undefined ? {} : { decision_token: decisionToken }),
     },
@@ -119,6 +130,11 @@ async function answerSignIn<Request extends EvaluationRequest>(
   if (!authenticated.ok) return authenticated.response;
   const body = await readBody(context.request, schema);
   if (!body.ok) return context.refuse(body.problem);
+  const { ip_address: address } = body.value.context;
+  if (address !== undefined && readAddress(address) === undefined) {
+    const detail = 'must be an IPv4 or IPv6 address';
+    return context.refuse({ code: 'field_invalid', field: 'context.ip_address', detail });
+  }
 
   const { client, read } = authenticated;
   const evaluated = await evaluateSignIn(
@@ -129,9 +145,9 @@ async function answerSignIn<Request extends EvaluationRequest>(
     completionOf(body.value),
   );
   if (!evaluated.ok) return context.refuse({ code: evaluated.code });
-  const { record, decisionToken } = evaluated;
+  const { record, decisionToken, criteria } = evaluated;
   logDecision(record, context.requestId);
-  return Response.json(answerOf(record, decisionToken));
+  return Response.json(answerOf(record, decisionToken, criteria));
 }
 
 /** Every decision is on record; the log is for those who look for a denial, or for an attack, now. */

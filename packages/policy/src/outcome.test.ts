@@ -2,9 +2,28 @@ import type { DecisionReason } from '@countersign/protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
-import type { DeviceTrust } from './device-trust.ts';
-import { evaluatePolicy } from './evaluate.ts';
-import { type PolicyDocument, policyDocument, trustedDevicesOnly } from './policy-document.ts';
+import { findMatch } from './evaluate.ts';
+import type { DeviceTrust } from './facts.ts';
+import * as outcome from './outcome.ts';
+import { type PolicyDocument, policyDocument } from './policy-document.ts';
+import { goodFacts } from './testing/facts.ts';
+
+const evaluatePolicy = (policy: PolicyDocument, deviceTrust: DeviceTrust) =>
+  outcome.evaluatePolicy(policy, (facts) => findMatch(policy, facts, []), {
+    ...goodFacts,
+    deviceTrust,
+  });
+
+/** Trusted devices may sign in, all others may not. */
+const trustedDevicesOnly = (
+  version: number,
+  enforcement: PolicyDocument['enforcement'],
+): PolicyDocument => ({
+  version,
+  enforcement,
+  rules: [{ id: 'trusted-devices', when: { device_trust: 'trusted' }, effect: 'allow' }],
+  otherwise: 'deny',
+});
 
 const seed = 20_261_121;
 const trusted: DeviceTrust = { trusted: true };
@@ -129,14 +148,14 @@ describe('evaluatePolicy', () => {
   it('has an outcome for every input, and calls a device trusted only when it is', () => {
     fc.assert(
       fc.property(known, trust, (policy, given) => {
-        const outcome = evaluatePolicy(policy, given);
+        const found = evaluatePolicy(policy, given);
         if (given.trusted) {
-          expect(['trusted_device', 'policy_denied']).toContain(outcome.reason);
+          expect(['trusted_device', 'policy_denied']).toContain(found.reason);
         } else {
-          expect(outcome.reason).not.toBe('trusted_device');
-          if (outcome.effect === 'deny') expect(outcome.reason).toBe(given.reason);
+          expect(found.reason).not.toBe('trusted_device');
+          if (found.effect === 'deny') expect(found.reason).toBe(given.reason);
         }
-        if (outcome.reason === 'monitor_only') expect(policy.enforcement).toBe('monitor');
+        if (found.reason === 'monitor_only') expect(policy.enforcement).toBe('monitor');
       }),
       { seed },
     );

@@ -1,7 +1,8 @@
 import type { AllowCode, DecisionReason } from '@countersign/protocol';
 import type { Factor } from '@countersign/protocol/schemas';
-import type { DeviceTrust } from './device-trust.ts';
-import type { PolicyDocument, PolicyRule } from './policy-document.ts';
+import { idOf, type Match } from './evaluate.ts';
+import type { PolicyFacts } from './facts.ts';
+import type { PolicyDocument } from './policy-document.ts';
 
 /** What a pending sign-in waits for. */
 export type Demand = {
@@ -10,29 +11,32 @@ export type Demand = {
   readonly subjectAuthenticated: boolean;
 };
 
+type Allowed = {
+  /** The sign-in server is to ask the person anew after so long; `undefined`: as it does anyway. */
+  readonly reauthenticateAfterSeconds?: number;
+};
+
 /** What the policy says, with the rule that said it. */
 export type PolicyOutcome =
-  | { readonly effect: 'allow'; readonly reason: AllowCode; readonly rule: string }
+  | ({ readonly effect: 'allow'; readonly reason: AllowCode; readonly rule: string } & Allowed)
   | { readonly effect: 'deny'; readonly reason: DecisionReason; readonly rule: string }
-  | {
+  | ({
       readonly effect: 'step_up';
       readonly reason: 'step_up_required' | 'authentication_required';
       readonly rule: string;
       readonly demand: Demand;
-    };
+    } & Allowed);
 
-function matches(rule: PolicyRule, trust: DeviceTrust): boolean {
-  const wanted = rule.when.device_trust;
-  return wanted === undefined || wanted === (trust.trusted ? 'trusted' : 'not_trusted');
-}
+/** Finds the rule that decides, in whatever way. */
+export type FindMatch = (facts: PolicyFacts) => Match;
 
-function applyFirstMatch(policy: PolicyDocument, trust: DeviceTrust): PolicyOutcome {
-  const rule = policy.rules.find((candidate) => matches(candidate, trust));
-  const ruleId = rule?.id ?? 'default';
+function applyMatch(policy: PolicyDocument, { rule }: Match, facts: PolicyFacts): PolicyOutcome {
+  const trust = facts.deviceTrust;
+  const ruleId = idOf(rule);
   const effect = rule?.effect ?? policy.otherwise;
   if (effect === 'allow') {
     const reason = trust.trusted ? 'trusted_device' : 'policy_allowed';
-    return { effect, reason, rule: ruleId };
+    return { effect, reason, rule: ruleId, ...allowedBy(rule) };
   }
   // Whoever only watches asks nobody for more than before.
   if (!trust.trusted && policy.enforcement === 'monitor') {
@@ -40,10 +44,17 @@ function applyFirstMatch(policy: PolicyDocument, trust: DeviceTrust): PolicyOutc
   }
   if (rule?.effect === 'step_up') {
     const demand = { factor: rule.factor, subjectAuthenticated: false };
-    return { effect: 'step_up', reason: 'step_up_required', rule: ruleId, demand };
+    const reason = 'step_up_required';
+    return { effect: 'step_up', reason, rule: ruleId, demand, ...allowedBy(rule) };
   }
   const reason = trust.trusted ? 'policy_denied' : trust.reason;
   return { effect: 'deny', reason, rule: ruleId };
+}
+
+function allowedBy(rule: Match['rule']): Allowed {
+  if (rule === undefined || rule.effect === 'deny') return {};
+  const { reauthenticate_after_seconds: seconds } = rule;
+  return seconds === undefined ? {} : { reauthenticateAfterSeconds: seconds };
 }
 
 /**
@@ -53,11 +64,17 @@ function applyFirstMatch(policy: PolicyDocument, trust: DeviceTrust): PolicyOutc
  * A device of which nothing but the user's primary authentication is missing is not an untrusted one yet: where the
  * policy lets it in as a trusted one and not as it is, the sign-in waits for that authentication.
  */
-export function evaluatePolicy(policy: PolicyDocument, trust: DeviceTrust): PolicyOutcome {
-  const asItIs = applyFirstMatch(policy, trust);
+export function evaluatePolicy(
+  policy: PolicyDocument,
+  findMatch: FindMatch,
+  facts: PolicyFacts,
+): PolicyOutcome {
+  const trust = facts.deviceTrust;
+  const asItIs = applyMatch(policy, findMatch(facts), facts);
   if (trust.trusted || trust.reason !== 'subject_not_authenticated') return asItIs;
   if (asItIs.effect === 'allow') return asItIs;
-  const onceAuthenticated = applyFirstMatch(policy, { trusted: true });
+  const authenticated = { ...facts, deviceTrust: { trusted: true } } as const;
+  const onceAuthenticated = applyMatch(policy, findMatch(authenticated), authenticated);
   if (onceAuthenticated.effect === 'deny') return asItIs;
   return {
     effect: 'step_up',

@@ -1,0 +1,83 @@
+import type { PolicyFacts, Reported } from '../facts.ts';
+import { type Condition, type Criterion, notSaid, type Verdict, verdictOf } from './criterion.ts';
+
+type Posture = Condition<'posture'>;
+type Reporter = Posture['reported_by'];
+
+/** What counts of what was reported. Where anybody may report and both did, the management's word counts: a device's is its own. */
+function reportedBy<Value>(
+  reported: Reported<Value> | undefined,
+  by: Reporter,
+  { deviceTrust }: PolicyFacts,
+): Value | undefined {
+  // What is not known to be a device of ours says nothing of one.
+  const device = deviceTrust.trusted ? reported?.device : undefined;
+  if (by === 'device') return device;
+  return by === 'mdm' ? reported?.mdm : (reported?.mdm ?? device);
+}
+
+/** Compares part by part; what is left out is 0. */
+export function isAtLeast(version: string, minimum: string): boolean {
+  const parts = version.split('.').map(Number);
+  const wanted = minimum.split('.').map(Number);
+  for (let i = 0; i < Math.max(parts.length, wanted.length); i++) {
+    const difference = (parts[i] ?? 0) - (wanted[i] ?? 0);
+    if (difference !== 0) return difference > 0;
+  }
+  return true;
+}
+
+const isVersion = (text: string) => /^\d{1,9}(\.\d{1,9}){0,9}$/.test(text);
+
+function checkVersion({ minimum_os_version, reported_by }: Posture, facts: PolicyFacts): Verdict {
+  if (minimum_os_version === undefined) return 'met';
+  if (facts.platform === undefined) return 'unknown';
+  const minimum = minimum_os_version[facts.platform];
+  if (minimum === undefined) return 'not_met';
+  const version = reportedBy(facts.posture.osVersion, reported_by, facts);
+  if (version === undefined || !isVersion(version)) return 'unknown';
+  return verdictOf(isAtLeast(version, minimum));
+}
+
+const switches = [
+  ['disk_encryption', 'diskEncryption'],
+  ['firewall', 'firewall'],
+  ['screen_lock', 'screenLock'],
+] as const;
+
+/** How the device is kept, as it or its management says. */
+export const posture: Criterion<'posture'> = {
+  check: (condition, facts) => {
+    const verdicts = switches
+      .filter(([wanted]) => condition[wanted] === true)
+      .map(([, fact]): Verdict => {
+        const value = reportedBy(facts.posture[fact], condition.reported_by, facts);
+        return value === undefined ? 'unknown' : verdictOf(value);
+      });
+    verdicts.push(checkVersion(condition, facts));
+    if (verdicts.includes('not_met')) return 'not_met';
+    return verdicts.includes('unknown') ? 'unknown' : 'met';
+  },
+  seen: (facts, _zones, condition) => {
+    const by = condition.reported_by;
+    const parts = switches
+      .filter(([wanted]) => condition[wanted] === true)
+      .map(
+        ([wanted, fact]) => `${wanted}: ${reportedBy(facts.posture[fact], by, facts) ?? notSaid}`,
+      );
+    if (condition.minimum_os_version !== undefined) {
+      const version = reportedBy(facts.posture.osVersion, by, facts) ?? notSaid;
+      parts.push(`${facts.platform ?? 'platform not said'} ${version}`);
+    }
+    return parts.join(', ');
+  },
+  wanted: ({ reported_by, minimum_os_version, ...flags }) => {
+    const parts = switches
+      .filter(([wanted]) => flags[wanted] === true)
+      .map(([wanted]) => `${wanted}: true`);
+    for (const [platform, version] of Object.entries(minimum_os_version ?? {})) {
+      parts.push(`${platform} ${version} or newer`);
+    }
+    return `${parts.join(', ')}${reported_by === 'any' ? '' : `, reported by ${reported_by}`}`;
+  },
+};

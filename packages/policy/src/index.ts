@@ -1,0 +1,19 @@
+export { CompiledPolicy } from './compiled/compiled-policy.ts';
+export {
+  type CheckedCriterion,
+  checkConditions,
+  explainConditions,
+} from './criteria/index.ts';
+export { effectOf, findMatch, idOf, type Match } from './evaluate.ts';
+export type { DeviceTrust, PolicyFacts, PostureFacts, Reported, RequestFacts } from './facts.ts';
+export {
+  type AssertedFactor,
+  type Demand,
+  evaluatePolicy,
+  type FindMatch,
+  meetsDemand,
+  meetsFactor,
+  type PolicyOutcome,
+} from './outcome.ts';
+export * from './policy-document.ts';
+export { cidrBlock, type NetworkZone, networkZone, readAddress, type Zones } from './zones.ts';

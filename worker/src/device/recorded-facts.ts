@@ -1,0 +1,52 @@
+import {
+  type ClientType,
+  clientTypes,
+  type EvidenceChannel,
+  evidenceChannels,
+  type Platform,
+  type PolicyFacts,
+  platforms,
+} from '@countersign/policy';
+import type { DecisionReason } from '@countersign/protocol';
+import { posture } from '@countersign/protocol/device-response';
+import {
+  type EnrollmentStrength,
+  enrollmentStrengths,
+} from '@countersign/protocol/enrollment-strength';
+import { keyProtection } from '@countersign/protocol/key-protection';
+import * as z from 'zod/mini';
+import { requestFacts } from '../policy/request-facts.ts';
+import type { DecisionRecord } from './decision-record.ts';
+
+const signedByDevice = z.object({ key_protection: keyProtection, posture });
+
+const among = <Known extends string>(known: readonly Known[], text: string | undefined) =>
+  known.find((one) => one === text);
+
+/** What the policy was asked about when this was decided: the same question can be asked of another policy. */
+export function recordedFacts(record: DecisionRecord): PolicyFacts {
+  const { facts = {} } = record;
+  const signed = z.safeParse(signedByDevice, record.response);
+  const reason = record.untrusted_reason ?? record.reason;
+  return {
+    ...requestFacts(
+      record.subject,
+      new Set(facts.groups),
+      {
+        ip_address: facts.ip_address,
+        client_type: among<ClientType>(clientTypes, facts.client_type),
+        platform: among<Platform>(platforms, facts.platform),
+      },
+      among<EvidenceChannel>(evidenceChannels, record.channel) ?? 'none',
+      signed.success ? signed.data : undefined,
+    ),
+    // A reason that this version does not know is still one.
+    deviceTrust: record.device_trusted
+      ? { trusted: true }
+      : { trusted: false, reason: reason as DecisionReason },
+    enrollmentStrength:
+      among<EnrollmentStrength>(enrollmentStrengths, facts.enrollment_strength) ?? 'none',
+    certificateAgeSeconds: facts.certificate_age_seconds ?? 'none',
+    atMs: record.recorded_at_ms,
+  };
+}

@@ -1,0 +1,44 @@
+import { expect, it } from 'vitest';
+import { requestFacts } from './request-facts.ts';
+
+const groups = new Set(['staff']);
+const asserted = { ip_address: '192.0.2.1', client_type: 'legacy', platform: 'ios' } as const;
+const signed = (platform: 'linux' | 'macos' | 'windows' | 'other', os_version: string) =>
+  ({ key_protection: 'tpm', posture: { platform, os_version } }) as const;
+
+it('has what the sign-in server said, where no device has signed anything', () => {
+  expect(requestFacts('ada', groups, asserted, 'none', undefined)).toEqual({
+    user: 'ada',
+    groups,
+    ipAddress: '192.0.2.1',
+    clientType: 'legacy',
+    platform: 'ios',
+    channel: 'none',
+    keyProtection: 'none',
+    posture: {},
+  });
+});
+
+it('knows nothing of what nobody said', () => {
+  expect(requestFacts('ada', groups, {}, 'mtls', undefined)).toMatchObject({
+    ipAddress: undefined,
+    clientType: undefined,
+    platform: undefined,
+    channel: 'mtls',
+  });
+});
+
+it.each([
+  ['macos', '14.5', 'macos', '14.5'],
+  ['windows', '10.0.22631', 'windows', '10.0.22631'],
+  ['linux', 'debian 12', 'other_desktop', '12'],
+  ['linux', 'arch', 'other_desktop', undefined],
+  ['other', '', 'other_desktop', undefined],
+] as const)(
+  'takes the word of a device before the server’s: %s %s',
+  (platform, text, known, version) => {
+    const facts = requestFacts('ada', groups, asserted, 'extension', signed(platform, text));
+    expect(facts).toMatchObject({ platform: known, keyProtection: 'tpm', ipAddress: '192.0.2.1' });
+    expect(facts.posture.osVersion?.device).toBe(version);
+  },
+);

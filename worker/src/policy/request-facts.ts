@@ -1,0 +1,55 @@
+import type { ClientType, EvidenceChannel, Platform, RequestFacts } from '@countersign/policy';
+import type { Posture } from '@countersign/protocol/device-response';
+import type { KeyProtection } from '@countersign/protocol/key-protection';
+
+/** What the sign-in server says of the person's connection; `undefined` where it does not. */
+export type AssertedByClient = {
+  readonly ip_address?: string | undefined;
+  readonly client_type?: ClientType | undefined;
+  readonly platform?: Platform | undefined;
+};
+
+/** What a device has signed of itself. */
+export type SignedByDevice = {
+  readonly key_protection: KeyProtection;
+  readonly posture: Posture;
+};
+
+const platformOf: Readonly<Record<Posture['platform'], Platform>> = {
+  linux: 'other_desktop',
+  macos: 'macos',
+  windows: 'windows',
+  other: 'other_desktop',
+};
+
+/** The version alone, without the system's name: `debian 12` is 12. */
+function versionIn(text: string): string | undefined {
+  return /\d+(\.\d+)*/.exec(text)?.[0];
+}
+
+/**
+ * What is known of a sign-in before the device's record is looked at. What a device has signed counts more than what the
+ * sign-in server has guessed.
+ *
+ * @param channel how evidence came, when it names a device
+ * @param groups those of the user's groups that a rule could name
+ */
+export function requestFacts(
+  user: string,
+  groups: ReadonlySet<string>,
+  asserted: AssertedByClient,
+  channel: EvidenceChannel | 'none',
+  signed: SignedByDevice | undefined,
+): RequestFacts {
+  const osVersion = signed === undefined ? undefined : versionIn(signed.posture.os_version);
+  return {
+    user,
+    groups,
+    ipAddress: asserted.ip_address,
+    clientType: asserted.client_type,
+    platform: signed === undefined ? asserted.platform : platformOf[signed.posture.platform],
+    channel,
+    keyProtection: signed?.key_protection ?? 'none',
+    posture: osVersion === undefined ? {} : { osVersion: { device: osVersion } },
+  };
+}
