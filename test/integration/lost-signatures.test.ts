@@ -166,7 +166,8 @@ describe('an intent whose signature was lost', () => {
       deviceId,
     );
     await setAlarm(shard);
-    await runDurableObjectAlarm(shardObject(shard));
+    // Other tests may have left something for this shard to do; the intent is nothing that is ever done.
+    for (let rung = 0; rung < 3; rung += 1) await runDurableObjectAlarm(shardObject(shard));
     expect(await recorded(deviceId)).toMatchObject({ status: 'intent' });
     expect(await inShard(shard, (_, { storage }) => storage.getAlarm())).toBeNull();
   });

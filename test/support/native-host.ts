@@ -163,10 +163,10 @@ export class NativeHost {
   /** The answer to one `attest` message. */
   async attest(challenge: string, origin: string, options: Omit<RunOptions, 'input'> = {}) {
     const message = { version: 1, id: '1', type: 'attest', challenge, origin };
-    const { answers } = await this.converse(frame(message), options);
+    const { answers, exitCode, errors } = await this.converse(frame(message), options);
     const [answer] = answers;
     if (answer === undefined || answers.length !== 1) {
-      throw new Error(`${answers.length} answers to one message`);
+      throw new Error(`${answers.length} answers to one message; code ${exitCode}: ${errors}`);
     }
     return answer;
   }
