@@ -178,6 +178,34 @@ it('keeps groups of users', async () => {
   await desk.done('groups', 'delete', 'pilot');
 });
 
+it('keeps networks, and policies as files that nobody overwrites by accident', async () => {
+  const office = { name: 'Office', on_network: true, blocks: ['192.0.2.0/24'] };
+  await desk.done('zones', 'set', 'office', desk.write('office.json', office));
+  expect(await desk.done('zones', 'list')).toMatch(/^office +yes +192\.0\.2\.0\/24 +Office$/m);
+  await desk.done(
+    'applications',
+    'set',
+    'wiki',
+    desk.write('wiki.json', { name: 'Wiki', enforcement: 'monitor' }),
+  );
+  const file = desk.write('policy.json', {});
+  expect(await desk.done('policy', 'pull', 'wiki', file)).toMatch(/^made from +choices$/m);
+  const pulled = JSON.parse(desk.read('policy.json'));
+  const rule = { id: 'office', when: { network: { zones: ['office'] } }, effect: 'allow' };
+  pulled.policy.rules.unshift(rule);
+  const changed = desk.write('policy.json', { ...pulled, comment: 'The office is open' });
+  expect(await desk.done('policy', 'push', 'wiki', changed)).toContain('yes');
+  expect(await desk.run('policy', 'push', 'wiki', changed)).toMatchObject({
+    code: 1,
+    errors: expect.stringMatching(/policy_version_conflict[\s\S]+Pull the policy again/),
+  });
+  expect(await desk.done('policy', 'versions', 'wiki')).toMatch(/rules +2 +The office is open$/m);
+  await desk.done('policy', 'pull', 'wiki', file, '--version', String(pulled.expected_version));
+  await desk.done('policy', 'push', 'wiki', file);
+  expect(await desk.done('policy', 'versions', 'wiki')).toMatch(/rules +1 *$/m);
+  await desk.done('zones', 'delete', 'office');
+});
+
 it('is told to come back where the broker is read-only', async () => {
   await desk.done('mode', 'set', 'read-only', '--retry-after', '60');
   const refused = await desk.run('tokens', 'create', '--serial', 'LAB0003');

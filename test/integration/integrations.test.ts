@@ -12,7 +12,7 @@ import type { FakeDevice } from '@countersign/testkit/fake-device';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   readIntegrations,
-  readTrialGroupsJson,
+  readNamedGroupsJson,
 } from '../../worker/src/directory/integration-records.ts';
 import { openSecret } from '../../worker/src/storage/sealed-secret.ts';
 import {
@@ -360,7 +360,7 @@ describe('states', () => {
     expect((await put('few', ['ada'])).status).toBe(200);
     await setState(integration.integration_id, { mode: 'test_groups', groups: ['few'] });
     const groups = await runInOrganization(({ storage }) =>
-      readTrialGroupsJson(storage.sql, readIntegrations(storage.sql).values()),
+      readNamedGroupsJson(storage.sql, readIntegrations(storage.sql).values(), []),
     );
     expect(groups).toBe('{"few":["ada"]}');
     await setState(integration.integration_id, { mode: 'disabled' });

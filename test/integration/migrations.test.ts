@@ -281,6 +281,9 @@ describe('the schema on disk', () => {
         CREATE TABLE integrations ( integration_id TEXT PRIMARY KEY, document TEXT NOT NULL,
           sealed_credentials TEXT ) WITHOUT ROWID;
         CREATE TABLE outbox_cursors ( name TEXT PRIMARY KEY, sequence INTEGER NOT NULL ) WITHOUT ROWID;
+        CREATE TABLE policy_versions ( application_id TEXT NOT NULL, version INTEGER NOT NULL,
+          document TEXT NOT NULL, source TEXT NOT NULL, author TEXT NOT NULL, comment TEXT NOT NULL,
+          created_at_ms INTEGER NOT NULL, PRIMARY KEY (application_id, version) ) WITHOUT ROWID;
         CREATE TABLE schema_migrations (position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
         CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
         CREATE TABLE tombstone_deliveries ( job_id TEXT NOT NULL, shard INTEGER NOT NULL,
@@ -299,7 +302,8 @@ describe('the schema on disk', () => {
         CREATE TABLE users ( user_id TEXT PRIMARY KEY, active INTEGER NOT NULL,
           epoch INTEGER NOT NULL , epoch_since_ms INTEGER NOT NULL DEFAULT 0,
           provisioned INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
-        CREATE INDEX users_inactive ON users (user_id) WHERE active = 0`),
+        CREATE INDEX users_inactive ON users (user_id) WHERE active = 0;
+        CREATE TABLE zones ( zone_id TEXT PRIMARY KEY, document TEXT NOT NULL ) WITHOUT ROWID`),
     );
     expect(await triggersOf(organizationObject())).toEqual(
       counting(

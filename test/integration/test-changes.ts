@@ -184,6 +184,19 @@ export const changes: Readonly<Record<string, () => Promise<Response>>> = {
       },
       body: 'serial_number,hardware_uuid,user\nC02ABC123,,\n',
     }),
+  'PUT /v1/admin/applications/:id/policy': async () => {
+    const id = someId();
+    await put(`/v1/admin/applications/${id}`, application);
+    const policy = { enforcement: 'enforce', rules: [], otherwise: 'deny' };
+    return await put(`/v1/admin/applications/${id}/policy`, { policy });
+  },
+  'PUT /v1/admin/zones/:id': () =>
+    put(`/v1/admin/zones/${someId()}`, { name: 'Office', blocks: ['192.0.2.0/24'] }),
+  'DELETE /v1/admin/zones/:id': async () => {
+    const id = someId();
+    await put(`/v1/admin/zones/${id}`, { name: 'Office', blocks: ['192.0.2.0/24'] });
+    return await remove(`/v1/admin/zones/${id}`);
+  },
   'PUT /v1/admin/groups/:id': () =>
     put(`/v1/admin/groups/${someId()}`, { name: 'Pilot', members: ['ada'] }),
   'DELETE /v1/admin/groups/:id': async () => remove(`/v1/admin/groups/${await newGroup()}`),

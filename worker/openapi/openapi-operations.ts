@@ -1,3 +1,4 @@
+import * as policy from '@countersign/policy';
 import * as admin from '@countersign/protocol/admin';
 import * as access from '@countersign/protocol/admin-access';
 import * as deviceTrust from '@countersign/protocol/admin-device-trust';
@@ -15,8 +16,10 @@ import * as problem from '@countersign/protocol/problem';
 import * as state from '@countersign/protocol/state';
 import * as log from '@countersign/protocol/system-log';
 import type { Operation } from './operation.ts';
+import { policyOperations } from './policy-operations.ts';
 
 export const schemaModules: readonly object[] = [
+  policy,
   ...[admin, access, attestation, challenge, devices, deviceTrust, enrollment, evaluation],
   ...[integrations, keySet, log, management, mtls, problem, state, users],
 ];
@@ -119,6 +122,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     body: admin.applicationInput,
     answer: admin.changeAnswer,
   },
+  ...policyOperations,
   'PUT /v1/admin/clients/:id': {
     summary: 'Create or change a client',
     body: admin.clientInput,

@@ -149,8 +149,8 @@ export type Effect = PolicyRule['effect'];
 
 export const maxRules = 1000;
 
-export const policyDocument = z.strictObject({
-  version: z.int(),
+/** What an administrator writes. */
+export const policyFields = {
   enforcement: z.enum(['enforce', 'monitor']),
   /** Devices that were enrolled in another way are not trusted ones here; left out, all are. */
   enrollment_strengths: z.optional(z.array(z.enum(enrollmentStrengths))),
@@ -161,7 +161,10 @@ export const policyDocument = z.strictObject({
     }),
   ),
   otherwise: z.enum(['allow', 'deny']),
-});
+} as const;
+
+/** `version`: of the organization that brought it. */
+export const policyDocument = z.strictObject({ version: z.int(), ...policyFields });
 export type PolicyDocument = z.infer<typeof policyDocument>;
 
 /** What a decision names in place of a rule when none matched. No rule can have it: an id of a rule is in the document. */

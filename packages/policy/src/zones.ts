@@ -11,12 +11,12 @@ export const cidrBlock = z.string().check(
 );
 
 /** A named set of addresses. `on_network`: part of what "on network" means. */
-export const networkZone = z.strictObject({
-  zone_id: chosenId,
+export const zoneFields = {
   name: z.string().check(z.minLength(1), z.maxLength(128)),
   on_network: z._default(z.boolean(), false),
   blocks: z.array(cidrBlock).check(z.minLength(1), z.maxLength(1000)),
-});
+} as const;
+export const networkZone = z.strictObject({ zone_id: chosenId, ...zoneFields });
 export type NetworkZone = z.infer<typeof networkZone>;
 
 /** First and last address, as numbers of 128 bits. IPv4 has the place that IPv6 gives it (RFC 4291 section 2.5.5.2). */

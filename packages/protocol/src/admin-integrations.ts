@@ -282,6 +282,8 @@ export const groupAnswer = z.object({
   members: z.array(z.string()),
   /** Integrations that are on trial with it. */
   integrations: z.array(integrationId),
+  /** Applications whose policies name it. */
+  applications: z.array(z.string()),
 });
 
 /** `GET /v1/admin/groups`. */

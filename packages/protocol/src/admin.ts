@@ -40,6 +40,8 @@ export const applicationInput = z.strictObject({
   ),
   /** Enrollments that make a device a trusted one here; left out, all that count for their integration. */
   enrollment_strengths: z.optional(z.array(z.enum(enrollmentStrengths)).check(z.minLength(1))),
+  /** In place of a policy of rules, which would otherwise stay. */
+  replace_policy: z._default(z.boolean(), false),
 });
 export type ApplicationInput = z.infer<typeof applicationInput>;
 /** What a request may leave out. */

@@ -26,13 +26,35 @@ export const administrationTexts = {
       'Sign-ins rely on trusted devices. The detail says what would break, and in which order to proceed; an override does it all the same.',
     person: askSupport,
   },
+  application_has_rules: {
+    administrator:
+      'The application has a policy of rules, which these choices would replace. Change the policy, or send replace_policy.',
+    person: askSupport,
+  },
+  policy_not_found: {
+    administrator: 'There is no such application, or its policy has no such version.',
+    person: askSupport,
+  },
+  policy_version_conflict: {
+    administrator:
+      'The policy was changed meanwhile: it is not at the version that this change expects. Look at it and send again.',
+    person: askSupport,
+  },
+  zone_not_found: {
+    administrator: 'No zone has this id.',
+    person: askSupport,
+  },
+  zone_in_use: {
+    administrator: 'A policy names this zone. Change that policy first.',
+    person: askSupport,
+  },
   group_not_found: {
     administrator: 'No group of users has this id.',
     person: askSupport,
   },
   group_in_use: {
     administrator:
-      'An integration is on trial with this group. Change the state of that integration first.',
+      'An integration is on trial with this group, or a policy names it. Change that first.',
     person: askSupport,
   },
   issuer_not_found: {

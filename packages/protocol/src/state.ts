@@ -57,6 +57,8 @@ export const stateSections = {
     'integrations',
     'user_groups',
     'group_members',
+    'zones',
+    'policy_versions',
     'admins',
     'idempotency_keys',
     // The organization's own log: its rows have the form of decisions.

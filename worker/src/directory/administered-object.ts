@@ -1,4 +1,5 @@
 import { DurableObject } from 'cloudflare:workers';
+import type { PolicyChange, ZoneInput } from '@countersign/policy';
 import { encodeBase64url } from '@countersign/protocol';
 import type { ApplicationInput, ClientInput } from '@countersign/protocol/admin';
 import type { AdminChange, AdminInput, ModeInput } from '@countersign/protocol/admin-access';
@@ -23,6 +24,8 @@ import { putApplication, putClient } from './change-application.ts';
 import { findGroup, listGroups, putGroup, removeGroup } from './change-group.ts';
 import * as integrations from './change-integration.ts';
 import { activateIssuer, readMode, retireIssuer, setDeviceTrust, setMode } from './change-mode.ts';
+import { putPolicy } from './change-policy.ts';
+import { putZone, removeZone } from './change-zone.ts';
 import {
   beginIdempotent,
   type IdempotencyName,
@@ -34,6 +37,7 @@ import { JobRunner } from './job-runner.ts';
 import type { IntegrationFound } from './organization-answers.ts';
 import { readVersion } from './organization-records.ts';
 import { organizationMigrations } from './organization-schema.ts';
+import { findPolicyVersion, readPolicyVersions } from './policy-records.ts';
 import {
   appendAdminEvent,
   type Outcome,
@@ -105,7 +109,42 @@ export class AdministeredObject extends DurableObject<Environment> {
   }
 
   async putApplication(adminId: string, id: string, input: ApplicationInput) {
-    return await this.change(adminId, (sql) => putApplication(sql, id, input));
+    return await this.change(adminId, (sql, nowMs) =>
+      putApplication(sql, id, input, { adminId, nowMs }),
+    );
+  }
+
+  async putPolicy(adminId: string, applicationId: string, change: PolicyChange) {
+    return await this.change(adminId, (sql, nowMs) =>
+      putPolicy(sql, applicationId, change, { adminId, nowMs }),
+    );
+  }
+
+  /** A version of an application's policy, or the one in force. */
+  async findPolicy(applicationId: string, version: number | undefined) {
+    return this.store.read((sql) => {
+      const found = findPolicyVersion(sql, applicationId, version);
+      return found === undefined
+        ? ({ ok: false, code: 'policy_not_found' } as const)
+        : ({ ok: true, found } as const);
+    });
+  }
+
+  async listPolicyVersions(applicationId: string) {
+    return this.store.read((sql) => {
+      const versions = readPolicyVersions(sql, applicationId);
+      return versions.length === 0
+        ? ({ ok: false, code: 'policy_not_found' } as const)
+        : ({ ok: true, versions } as const);
+    });
+  }
+
+  async putZone(adminId: string, zoneId: string, input: ZoneInput) {
+    return await this.change(adminId, (sql) => putZone(sql, zoneId, input));
+  }
+
+  async removeZone(adminId: string, zoneId: string) {
+    return await this.change(adminId, (sql) => removeZone(sql, zoneId));
   }
 
   async putClient(adminId: string, id: string, input: ClientInput) {

@@ -1,28 +1,41 @@
 import type { ApplicationInput, ClientInput } from '@countersign/protocol/admin';
 import { policyOf } from '../policy/simple-policy.ts';
+import type { Author } from './change-policy.ts';
 import { readApplications, readVersion } from './organization-records.ts';
+import { findPolicyVersion, storePolicyVersion } from './policy-records.ts';
 import type { Outcome } from './record-change.ts';
 
 /** Creates or changes an application. Its policy has the version of the organization that the change makes. */
 export function putApplication(
   sql: SqlStorage,
   id: string,
-  input: ApplicationInput,
-): Outcome<undefined> {
+  { replace_policy, ...input }: ApplicationInput,
+  { adminId, nowMs }: Author,
+): Outcome<undefined> | { readonly ok: false; readonly code: 'application_has_rules' } {
   const existing = readApplications(sql).get(id);
-  if (existing?.name === input.name) {
+  // Rules that somebody has written do not go by the way.
+  const hasRules = findPolicyVersion(sql, id, undefined)?.source === 'rules';
+  if (hasRules && !replace_policy) return { ok: false, code: 'application_has_rules' };
+  if (existing?.name === input.name && !hasRules) {
     const same = JSON.stringify(policyOf(existing.policy.version, input));
     if (JSON.stringify(existing.policy) === same) {
       return { ok: true, value: undefined, event: undefined };
     }
   }
+  const policy = policyOf(readVersion(sql) + 1, input);
   sql.exec(
     `INSERT INTO applications (application_id, name, policy) VALUES (?, ?, ?)
      ON CONFLICT (application_id) DO UPDATE SET name = excluded.name, policy = excluded.policy`,
     id,
     input.name,
-    JSON.stringify(policyOf(readVersion(sql) + 1, input)),
+    JSON.stringify(policy),
   );
+  storePolicyVersion(sql, id, policy, {
+    source: 'choices',
+    author: adminId,
+    comment: '',
+    created_at_ms: nowMs,
+  });
   return {
     ok: true,
     value: undefined,

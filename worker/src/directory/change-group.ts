@@ -1,5 +1,7 @@
 import type { GroupInput } from '@countersign/protocol/admin-integrations';
+import { groupsIn } from '../policy/compiled-policies.ts';
 import { readIntegrations } from './integration-records.ts';
+import { readApplications } from './organization-records.ts';
 import type { Outcome } from './record-change.ts';
 
 /** Groups of users, as an administrator gives them. Within blocks of the organization. */
@@ -10,6 +12,8 @@ export type Group = {
   readonly members: readonly string[];
   /** Ids of integrations that are on trial with it. */
   readonly integrations: readonly string[];
+  /** Ids of applications whose policies name it. */
+  readonly applications: readonly string[];
 };
 
 type GroupNotFound = { readonly ok: false; readonly code: 'group_not_found' };
@@ -41,6 +45,9 @@ export function findGroup(sql: SqlStorage, groupId: string): Group | undefined {
     name: row.name,
     members: readMembers(sql, groupId),
     integrations: integrationsOnTrial(sql, groupId),
+    applications: [...readApplications(sql).values()]
+      .filter(({ policy }) => groupsIn(policy).has(groupId))
+      .map(({ application_id }) => application_id),
   };
 }
 
@@ -97,18 +104,18 @@ export function putGroup(
   };
 }
 
-/** Removes a group with which no integration is on trial. */
+/** Removes a group with which no integration is on trial, and that no policy names. */
 export function removeGroup(
   sql: SqlStorage,
   groupId: string,
 ):
   | Outcome<undefined>
   | GroupNotFound
-  | { readonly ok: false; readonly code: 'group_in_use'; readonly integrationId: string } {
+  | { readonly ok: false; readonly code: 'group_in_use'; readonly by: string } {
   const group = findGroup(sql, groupId);
   if (group === undefined) return notFound;
-  const [integrationId] = group.integrations;
-  if (integrationId !== undefined) return { ok: false, code: 'group_in_use', integrationId };
+  const [by] = [...group.integrations, ...group.applications];
+  if (by !== undefined) return { ok: false, code: 'group_in_use', by };
   sql.exec('DELETE FROM group_members WHERE group_id = ?', groupId);
   sql.exec('DELETE FROM user_groups WHERE group_id = ?', groupId);
   return {

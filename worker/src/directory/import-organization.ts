@@ -64,7 +64,15 @@ export function readArchivedHeads(sql: SqlStorage) {
 export function beginImport(sql: SqlStorage, beginning: ImportBeginning, nowMs: number): void {
   const taken = [
     ...['applications', 'clients', 'users', 'binding_reservations', 'imports'],
-    ...['integrations', 'user_groups', 'admins', 'idempotency_keys', 'decisions'],
+    ...[
+      'integrations',
+      'user_groups',
+      'admins',
+      'idempotency_keys',
+      'decisions',
+      'zones',
+      'policy_versions',
+    ],
   ].find((table) => sql.exec(`SELECT 1 FROM ${table} LIMIT 1`).toArray().length > 0);
   if (taken !== undefined || readVersion(sql) !== 1) {
     throw new ImportError(

@@ -82,14 +82,15 @@ export function removeIntegration(sql: SqlStorage, integrationId: string): void 
 const idsOfGroups = z.record(z.string(), z.array(z.string()));
 
 /**
- * Members of the groups that an integration is on trial with, and of no others: a JSON object of lists, made by the
- * database. What it costs follows from the sizes of those groups alone.
+ * Members of the groups that an integration is on trial with or a policy names, and of no others: a JSON object of
+ * lists, made by the database. What it costs follows from the sizes of those groups alone.
  */
-export function readTrialGroupsJson(
+export function readNamedGroupsJson(
   sql: SqlStorage,
   integrations: Iterable<IntegrationRecord>,
+  inPolicies: Iterable<string>,
 ): string {
-  const named = new Set<string>();
+  const named = new Set(inPolicies);
   for (const { state } of integrations) {
     if (state.mode === 'test_groups') for (const group of state.groups) named.add(group);
   }

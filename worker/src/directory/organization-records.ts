@@ -1,6 +1,7 @@
 import { policyDocument } from '@countersign/policy';
 import * as z from 'zod/mini';
-import { readIntegrations, readTrialGroupsJson } from './integration-records.ts';
+import { groupsIn } from '../policy/compiled-policies.ts';
+import { readIntegrations, readNamedGroupsJson } from './integration-records.ts';
 import {
   readDeviceTrustEnabled,
   readDirectory,
@@ -15,6 +16,7 @@ import {
   type StoredSnapshot,
 } from './organization-snapshot.ts';
 import { readInactiveUsersJson } from './user-records.ts';
+import { readZones } from './zone-records.ts';
 
 /** Rows of the `OrganizationObject`, read with a schema: a row that does not fit is damage and fails closed. */
 
@@ -49,17 +51,22 @@ export function readSnapshot(sql: SqlStorage, version: number): StoredSnapshot {
     .toArray()
     .map((row): RegisteredClient => registeredClient.parse(JSON.parse(row.document)));
   const integrations = readIntegrations(sql);
+  const applications = readApplications(sql);
   return {
     version,
-    applications: readApplications(sql),
+    applications,
     clients: new Map(clients.map((client) => [client.client_id, client])),
     inactiveUsersJson: readInactiveUsersJson(sql),
     integrations,
-    groupsJson: readTrialGroupsJson(sql, integrations.values()),
+    groupsJson: readNamedGroupsJson(
+      sql,
+      integrations.values(),
+      [...applications.values()].flatMap(({ policy }) => [...groupsIn(policy)]),
+    ),
     readOnly: readReadOnly(sql),
     issuers: readIssuers(sql),
     directory: readDirectory(sql),
     deviceTrustEnabled: readDeviceTrustEnabled(sql),
-    zones: [],
+    zones: readZones(sql),
   };
 }

@@ -152,4 +152,27 @@ export const organizationMigrations: readonly Migration[] = [
         BEGIN UPDATE changes SET count = count + 1; END;
     `,
   },
+  {
+    id: '005_policies_and_zones',
+    sql: `
+      CREATE TABLE zones (
+        zone_id TEXT PRIMARY KEY,
+        document TEXT NOT NULL
+      ) WITHOUT ROWID;
+
+      CREATE TABLE policy_versions (
+        application_id TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        document TEXT NOT NULL,
+        source TEXT NOT NULL,
+        author TEXT NOT NULL,
+        comment TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        PRIMARY KEY (application_id, version)
+      ) WITHOUT ROWID;
+      INSERT INTO policy_versions (application_id, version, document, source, author, comment, created_at_ms)
+        SELECT application_id, json_extract(policy, '$.version'), policy, 'choices', '', '', 0
+        FROM applications;
+    `,
+  },
 ];

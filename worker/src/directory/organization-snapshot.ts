@@ -34,7 +34,7 @@ export type OrganizationSnapshot = {
   /** Users that are deactivated now: whatever they show, they may not sign in. */
   readonly inactiveUsers: ReadonlySet<string>;
   readonly integrations: ReadonlyMap<string, IntegrationRecord>;
-  /** Members of the groups that an integration is on trial with, and of no others. */
+  /** Members of the groups that an integration is on trial with or a policy names, and of no others. */
   readonly groups: ReadonlyMap<string, ReadonlySet<string>>;
   readonly readOnly: ReadOnlyMode | undefined;
   readonly issuers: IssuerChoice;

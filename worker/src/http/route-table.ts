@@ -53,6 +53,7 @@ import { postCredentialsTest, putInventory } from './routes/management.ts';
 import { getAuthzenConfiguration, getHealth, getJwks, getKeySet } from './routes/metadata.ts';
 import { getMode, putMode } from './routes/mode.ts';
 import { postMtlsEvidence } from './routes/mtls-evidence.ts';
+import { getPolicy, getPolicyVersions, putPolicy } from './routes/policies.ts';
 import { postRenewal } from './routes/renewals.ts';
 import { getCrl, getIssuerCertificate, getOcsp, postOcsp } from './routes/revocation.ts';
 import { getScep, postScep } from './routes/scep.ts';
@@ -73,6 +74,7 @@ import {
   putLogSettings,
 } from './routes/system-log.ts';
 import { getJob, getUser, postUserRevocation, putUser } from './routes/users.ts';
+import { deleteZone, getZones, putZone } from './routes/zones.ts';
 
 export type Route = (broker: Broker, context: RouteContext) => Promise<Response> | Response;
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE' | 'OPTIONS';
@@ -106,7 +108,13 @@ export const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['GET', '/scep/:integration/pkiclient.exe', getScep],
   ['POST', '/scep/:integration/pkiclient.exe', postScep],
   ['PUT', '/v1/admin/applications/:id', putApplication],
+  ['GET', '/v1/admin/applications/:id/policy', getPolicy],
+  ['PUT', '/v1/admin/applications/:id/policy', putPolicy],
+  ['GET', '/v1/admin/applications/:id/policy/versions', getPolicyVersions],
   ['PUT', '/v1/admin/clients/:id', putClient],
+  ['GET', '/v1/admin/zones', getZones],
+  ['PUT', '/v1/admin/zones/:id', putZone],
+  ['DELETE', '/v1/admin/zones/:id', deleteZone],
   ['POST', '/v1/admin/enrollment-tokens', postEnrollmentToken],
   ['GET', '/v1/admin/devices', getDevices],
   ['GET', '/v1/admin/devices/:id', getDevice],

@@ -2,7 +2,10 @@ import type { PolicyDocument, PolicyRule } from '@countersign/policy';
 import type { ApplicationInput } from '@countersign/protocol/admin';
 
 /** The policy of the choices that an administrator has today: trusted devices, other devices, and a factor. */
-export function policyOf(version: number, choices: Omit<ApplicationInput, 'name'>): PolicyDocument {
+export function policyOf(
+  version: number,
+  choices: Omit<ApplicationInput, 'name' | 'replace_policy'>,
+): PolicyDocument {
   const rule = (
     id: string,
     deviceTrust: 'trusted' | 'not_trusted',

@@ -36,6 +36,7 @@ export const groupCommands: readonly Command[] = [
             ['group', group.group_id],
             ['name', group.name],
             ['on trial', group.integrations.join(' ') || undefined],
+            ['in policies', group.applications.join(' ') || undefined],
           ),
           table(
             ['member'],
@@ -65,7 +66,7 @@ export const groupCommands: readonly Command[] = [
   {
     words: ['groups', 'delete'],
     parameters: ['GROUP'],
-    help: 'Deletes a group that no integration is on trial with.',
+    help: 'Deletes a group that no integration is on trial with and no policy names.',
     routes: ['DELETE /v1/admin/groups/:id'],
     run: async (context, input) => {
       const answer = await context.client().ask('DELETE', groupPath(input), anything);

@@ -10,6 +10,7 @@ import { issuerCommands } from './issuers.ts';
 import { logCommands } from './log.ts';
 import { logStreamCommands } from './log-streams.ts';
 import { modeCommands } from './mode.ts';
+import { policyCommands } from './policies.ts';
 import { signInServiceCommands } from './sign-in-services.ts';
 import { transferCommands } from './transfer.ts';
 import { userCommands } from './users.ts';
@@ -22,6 +23,7 @@ export const commands: readonly Command[] = [
   ...integrationCommands,
   ...groupCommands,
   ...signInServiceCommands,
+  ...policyCommands,
   ...adminCommands,
   ...modeCommands,
   ...logCommands,

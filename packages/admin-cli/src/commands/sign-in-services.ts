@@ -1,6 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { changeAnswer, enrollmentTokenAnswer } from '@countersign/protocol/admin';
-import type * as z from 'zod/mini';
 import {
   type Command,
   type Input,
@@ -8,19 +7,13 @@ import {
   parameterOf,
   present,
   rows,
-  type Section,
-  type Shown,
   UsageError,
   wholeNumber,
 } from '../command-line/command.ts';
 import { readJsonFile, segment } from './read-input.ts';
+import { showChange } from './show-change.ts';
 
 /** Applications, the servers that sign people in to them, and tokens for single devices. */
-
-function showChange(answer: z.infer<typeof changeAnswer>, more: readonly Section[] = []): Shown {
-  const changed = answer.changed ? `yes, everywhere from ${answer.complete_at} on` : 'no';
-  return { json: answer, sections: [rows(['id', answer.id], ['changed', changed]), ...more] };
-}
 
 const secretBytes = 32;
 

@@ -12,11 +12,13 @@ import { readBody } from '../read-body.ts';
 import { readWhole } from '../read-whole.ts';
 import { logEvent, type RouteContext } from '../route-context.ts';
 
+type HasRules = { readonly ok: false; readonly code: 'application_has_rules' };
+
 async function answerChange(
   broker: Broker,
   context: RouteContext,
   id: string,
-  answer: Changed<undefined, ApplicationRefusal>,
+  answer: Changed<undefined, ApplicationRefusal | HasRules>,
 ): Promise<Response> {
   if (!answer.ok) {
     return answer.code === 'application_not_found'

@@ -23,8 +23,8 @@ export const getGroups = forAdmin('users.read', async (broker, context) => {
 export const getGroup = forAdmin('users.read', async (broker, context) => {
   const found = await askObject(() => broker.organization().findGroup(context.parameter('id')));
   if (!found.ok) return context.refuse({ code: found.code });
-  const { groupId, name, members, integrations } = found.group;
-  return Response.json({ group_id: groupId, name, members, integrations });
+  const { groupId, name, members, integrations, applications } = found.group;
+  return Response.json({ group_id: groupId, name, members, integrations, applications });
 });
 
 /** `PUT /v1/admin/groups/{id}`: its name, and all its members. */
@@ -59,7 +59,7 @@ export const deleteGroup = forAdmin(
     );
     if (!changed.ok) {
       return changed.code === 'group_in_use'
-        ? context.refuse({ code: changed.code, detail: changed.integrationId })
+        ? context.refuse({ code: changed.code, detail: changed.by })
         : context.refuse({ code: changed.code });
     }
     await showChange(broker, context, id, changed);

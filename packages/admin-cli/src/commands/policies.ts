@@ -1,0 +1,122 @@
+import { policyAnswer, policyVersions, zoneList } from '@countersign/policy';
+import { changeAnswer } from '@countersign/protocol/admin';
+import {
+  type Command,
+  type Input,
+  lines,
+  parameterOf,
+  rows,
+  table,
+  wholeNumber,
+} from '../command-line/command.ts';
+import { anything, readJsonFile, segment } from './read-input.ts';
+import { showChange } from './show-change.ts';
+import { replaceFile } from './write-output.ts';
+
+/** Policies as files, and the networks that they name. */
+
+const policyPath = (input: Input) =>
+  `/v1/admin/applications/${segment(parameterOf(input, 0))}/policy`;
+const zonePath = (input: Input) => `/v1/admin/zones/${segment(parameterOf(input, 0))}`;
+
+export const policyCommands: readonly Command[] = [
+  {
+    words: ['policy', 'pull'],
+    parameters: ['APPLICATION', 'FILE'],
+    options: { '--version': { value: 'NUMBER', help: 'an older one; to go back, push it' } },
+    help: "Writes an application's policy into a file, which can be pushed again.",
+    routes: ['GET /v1/admin/applications/:id/policy'],
+    run: async (context, input) => {
+      const client = context.client();
+      const version = wholeNumber(input, '--version');
+      const query = version === undefined ? '' : `?version=${version}`;
+      const found = await client.get(`${policyPath(input)}${query}`, policyAnswer);
+      const newest = query === '' ? found : await client.get(policyPath(input), policyAnswer);
+      const { version: _, ...policy } = found.policy;
+      // Whoever pushes it takes the place of what there is now, and of nothing newer.
+      const file = { policy, comment: '', expected_version: newest.policy.version };
+      replaceFile(parameterOf(input, 1), `${JSON.stringify(file, undefined, 2)}\n`);
+      return {
+        json: found,
+        sections: [
+          rows(
+            ['version', String(found.policy.version)],
+            ['made from', found.source],
+            ['author', found.author],
+            ['comment', found.comment],
+            ['rules', String(policy.rules.length)],
+          ),
+        ],
+      };
+    },
+  },
+  {
+    words: ['policy', 'push'],
+    parameters: ['APPLICATION', 'FILE'],
+    help: 'Gives an application the policy of a file, unless somebody has changed it since it was pulled.',
+    routes: ['PUT /v1/admin/applications/:id/policy'],
+    run: async (context, input) => {
+      const body = readJsonFile(parameterOf(input, 1));
+      return showChange(
+        await context.client().ask('PUT', policyPath(input), changeAnswer, { body }),
+      );
+    },
+  },
+  {
+    words: ['policy', 'versions'],
+    parameters: ['APPLICATION'],
+    help: "Lists every version of an application's policy.",
+    routes: ['GET /v1/admin/applications/:id/policy/versions'],
+    run: async (context, input) => {
+      const list = await context.client().get(`${policyPath(input)}/versions`, policyVersions);
+      const found = list.versions.map((each) => [
+        String(each.version),
+        each.created_at,
+        each.author || '-',
+        each.source,
+        String(each.rules),
+        each.comment,
+      ]);
+      const columns = ['version', 'created', 'author', 'made from', 'rules', 'comment'];
+      return { json: list, sections: [table(columns, found)] };
+    },
+  },
+  {
+    words: ['zones', 'list'],
+    help: 'Lists named networks.',
+    routes: ['GET /v1/admin/zones'],
+    run: async (context) => {
+      const list = await context.client().get('/v1/admin/zones', zoneList);
+      const found = list.zones.map((each) => [
+        each.zone_id,
+        each.on_network ? 'yes' : 'no',
+        each.blocks.join(' '),
+        each.name,
+      ]);
+      return {
+        json: list,
+        sections: [table(['zone', 'on network', 'blocks', 'name'], found, 'There are none.')],
+      };
+    },
+  },
+  {
+    words: ['zones', 'set'],
+    parameters: ['ZONE', 'FILE'],
+    help: 'Makes a named network, or changes it, from a JSON file.',
+    routes: ['PUT /v1/admin/zones/:id'],
+    run: async (context, input) => {
+      const body = readJsonFile(parameterOf(input, 1));
+      return showChange(await context.client().ask('PUT', zonePath(input), changeAnswer, { body }));
+    },
+  },
+  {
+    words: ['zones', 'delete'],
+    parameters: ['ZONE'],
+    help: 'Deletes a network that no policy names.',
+    routes: ['DELETE /v1/admin/zones/:id'],
+    run: async (context, input) => {
+      const answer = await context.client().ask('DELETE', zonePath(input), anything);
+      return { json: answer, sections: [lines('Deleted.')] };
+    },
+  },
+];

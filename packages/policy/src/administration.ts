@@ -1,0 +1,47 @@
+import * as z from 'zod/mini';
+import { policyDocument, policyFields } from './policy-document.ts';
+import { networkZone, zoneFields } from './zones.ts';
+
+/** What administrators send and are answered, about policies and zones. */
+
+/** `PUT /v1/admin/applications/{id}/policy`. */
+export const policyChange = z.strictObject({
+  policy: z.strictObject(policyFields),
+  /** Why, for whoever reads the versions. */
+  comment: z._default(z.string().check(z.maxLength(512)), ''),
+  /** The version that it is to take the place of; left out, whichever there is. */
+  expected_version: z.optional(z.int().check(z.minimum(1))),
+});
+export type PolicyChange = z.infer<typeof policyChange>;
+
+/** `choices`: of what `PUT /v1/admin/applications/{id}` asks for; `rules`: written as a policy. */
+export const policySources = ['choices', 'rules'] as const;
+
+const versionFacts = {
+  source: z.enum(policySources),
+  /** The administrator's id, or `owner`. */
+  author: z.string(),
+  comment: z.string(),
+  /** RFC 3339. */
+  created_at: z.string(),
+};
+
+/** `GET /v1/admin/applications/{id}/policy` and, with a version, that one. */
+export const policyAnswer = z.object({
+  application_id: z.string(),
+  policy: policyDocument,
+  ...versionFacts,
+});
+
+/** `GET /v1/admin/applications/{id}/policy/versions`, newest first. */
+export const policyVersions = z.object({
+  application_id: z.string(),
+  versions: z.array(z.object({ version: z.int(), rules: z.int(), ...versionFacts })),
+});
+
+/** `PUT /v1/admin/zones/{id}`. */
+export const zoneInput = z.strictObject(zoneFields);
+export type ZoneInput = z.infer<typeof zoneInput>;
+
+/** `GET /v1/admin/zones`. */
+export const zoneList = z.object({ zones: z.array(networkZone) });

@@ -1,0 +1,271 @@
+import { policyAnswer, policyVersions } from '@countersign/policy';
+import { evaluationAnswer } from '@countersign/protocol/evaluation';
+import { problemDocument } from '@countersign/protocol/problem';
+import type { TestClient } from '@countersign/testkit/broker-client';
+import { FakeDevice } from '@countersign/testkit/fake-device';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { broker } from './test-broker.ts';
+import { newUser, signInBody } from './test-users.ts';
+
+// Policies of rules as administrators write them, and the sign-ins that they decide.
+
+let client: TestClient;
+let path: string;
+beforeEach(async () => {
+  client = await broker.registerClient();
+  path = `/v1/admin/applications/${client.application}/policy`;
+});
+
+const trusted = { id: 'trusted', when: { device_trust: 'trusted' }, effect: 'allow' } as const;
+const policyOf = (rules: readonly object[], more: object = {}) => ({
+  policy: { enforcement: 'enforce', rules, otherwise: 'deny' },
+  ...more,
+});
+
+async function put(rules: readonly object[], more: object = {}): Promise<number> {
+  const response = await broker.admin('PUT', path, policyOf(rules, more));
+  expect(response.status, await response.clone().text()).toBe(200);
+  return ((await response.json()) as { organization_version: number }).organization_version;
+}
+
+async function refusalOf(response: Response) {
+  const { status, code, field } = problemDocument.parse(await response.json());
+  return [status, code, field].filter(Boolean);
+}
+
+const current = async () => policyAnswer.parse(await (await broker.admin('GET', path)).json());
+
+async function enrolled() {
+  const device = await FakeDevice.create();
+  await broker.enroll(device);
+  return device;
+}
+
+/** The rule that decides, and what comes of it. */
+async function decisionOf(device: FakeDevice, user: string, told: object = {}) {
+  const body = await signInBody(client, device, user);
+  const response = await broker.sendEvaluation(client, {
+    ...body,
+    context: { ...body.context, ...told },
+  });
+  const { decision, context } = evaluationAnswer.parse(await response.json());
+  return { decision, rule: context.policy.rule, reason: context.reason_code, context };
+}
+
+const putZone = (id: string, blocks: readonly string[], on_network = false) =>
+  broker.admin('PUT', `/v1/admin/zones/${id}`, { name: id, on_network, blocks });
+const putGroup = (id: string, members: readonly string[]) =>
+  broker.admin('PUT', `/v1/admin/groups/${id}`, { name: id, members });
+const fresh = (kind: string) => `${kind}-${crypto.randomUUID().slice(0, 8)}`;
+
+describe('rules', () => {
+  it('decide by groups, networks and platforms, the first that matches', async () => {
+    const [group, zone] = [fresh('group'), fresh('zone')];
+    const [member, other] = [newUser(), newUser()];
+    await putGroup(group, [member]);
+    await putZone(zone, ['192.0.2.0/24', '2001:db8::/32']);
+    await put([
+      { id: 'no-phones', when: { platforms: ['ios', 'android'] }, effect: 'deny' },
+      {
+        id: 'group-in-zone',
+        when: { people: { groups: [group] }, network: { zones: [zone] }, device_trust: 'trusted' },
+        effect: 'allow',
+        reauthenticate_after_seconds: 3600,
+      },
+      {
+        id: 'trusted-elsewhere',
+        when: { device_trust: 'trusted' },
+        effect: 'step_up',
+        factor: { acr_values: ['phr'], amr_values: [] },
+      },
+    ]);
+    const device = await enrolled();
+    const inZone = await decisionOf(device, member, { ip_address: '192.0.2.7' });
+    expect(inZone).toMatchObject({ decision: true, rule: 'group-in-zone' });
+    expect(inZone.context.reauthenticate_after_seconds).toBe(3600);
+    expect(inZone.context.policy.criteria?.map(({ criterion, seen }) => [criterion, seen])).toEqual(
+      [
+        ['people', `${member}, in ${group}`],
+        ['network', `192.0.2.7, in ${zone}`],
+        ['device_trust', 'trusted'],
+      ],
+    );
+    const away = await decisionOf(device, member, { ip_address: '198.51.100.7' });
+    expect(away).toMatchObject({ decision: false, rule: 'trusted-elsewhere' });
+    expect(away.context.step_up?.acr_values).toEqual(['phr']);
+    // Nobody said where: the stricter of the two.
+    expect(await decisionOf(device, member)).toMatchObject({ rule: 'trusted-elsewhere' });
+    const second = await enrolled();
+    expect(await decisionOf(second, other, { ip_address: '2001:db8::7' })).toMatchObject({
+      decision: false,
+      rule: 'trusted-elsewhere',
+    });
+    expect(await decisionOf(second, other, { platform: 'ios' })).toMatchObject({
+      // The device has signed what it is.
+      rule: 'trusted-elsewhere',
+    });
+  });
+
+  it('follow a group as its members change', async () => {
+    const group = fresh('group');
+    const user = newUser();
+    await putGroup(group, []);
+    const members = { people: { groups: [group] }, device_trust: 'trusted' };
+    await put([{ id: 'members', when: members, effect: 'allow' }]);
+    const device = await enrolled();
+    expect(await decisionOf(device, user)).toMatchObject({ decision: false, rule: 'default' });
+    await putGroup(group, [user]);
+    expect(await decisionOf(device, user)).toMatchObject({ decision: true, rule: 'members' });
+    await putGroup(group, []);
+    expect(await decisionOf(device, user)).toMatchObject({ decision: false, rule: 'default' });
+  });
+
+  it('count what a device has shown only while it is trusted', async () => {
+    const strong = { enrollment_strengths: ['one_time_token'] };
+    await put([{ id: 'strong', when: strong, effect: 'allow' }]);
+    const [device, user] = [await enrolled(), newUser()];
+    expect(await decisionOf(device, user)).toMatchObject({ decision: true, rule: 'strong' });
+    const [only] = (await broker.device(device.deviceId ?? '')).certificates;
+    await broker.revoke(device.deviceId ?? '', only?.fingerprint_sha256 ?? '');
+    expect(await decisionOf(device, user)).toMatchObject({ decision: false, rule: 'default' });
+  });
+
+  it('that are switched off are as if they were not there', async () => {
+    await put([{ ...trusted, enabled: false }]);
+    expect(await decisionOf(await enrolled(), newUser())).toMatchObject({ rule: 'default' });
+  });
+});
+
+describe('versions of a policy', () => {
+  it('are kept, with who made them and why, and can be gone back to', async () => {
+    const choices = await current();
+    expect(choices).toMatchObject({ source: 'choices', author: 'owner', comment: '' });
+    const first = await put([trusted], { comment: 'first' });
+    await put([], { comment: 'nobody', expected_version: first });
+    const older = policyAnswer.parse(
+      await (await broker.admin('GET', `${path}?version=${first}`)).json(),
+    );
+    expect(older).toMatchObject({ comment: 'first', source: 'rules', author: 'owner' });
+    const { version: _, ...policy } = older.policy;
+    expect((await broker.admin('PUT', path, { policy })).status).toBe(200);
+    expect((await current()).policy.rules).toEqual([trusted]);
+    const listed = policyVersions.parse(
+      await (await broker.admin('GET', `${path}/versions`)).json(),
+    );
+    expect(listed.versions.map(({ comment, rules }) => [comment, rules])).toEqual([
+      ['', 1],
+      ['nobody', 0],
+      ['first', 1],
+      ['', 1],
+    ]);
+  });
+
+  it('are not made where nothing changes, or somebody else was faster', async () => {
+    const version = await put([trusted]);
+    expect(await put([trusted])).toBe(version);
+    const late = policyOf([], { expected_version: version - 1 });
+    expect(await refusalOf(await broker.admin('PUT', path, late))).toEqual([
+      409,
+      'policy_version_conflict',
+    ]);
+    expect((await current()).policy.version).toBe(version);
+  });
+
+  it('of rules do not go because the application’s choices are sent again', async () => {
+    await put([trusted, { ...trusted, id: 'again' }]);
+    const choices = { name: 'Renamed', enforcement: 'monitor' };
+    const application = path.replace('/policy', '');
+    expect(await refusalOf(await broker.admin('PUT', application, choices))).toEqual([
+      409,
+      'application_has_rules',
+    ]);
+    expect((await current()).policy.rules).toHaveLength(2);
+    const replaced = await broker.admin('PUT', application, { ...choices, replace_policy: true });
+    expect(replaced.status).toBe(200);
+    expect(await current()).toMatchObject({
+      source: 'choices',
+      policy: { enforcement: 'monitor' },
+    });
+  });
+
+  it('of what there is not are not found', async () => {
+    for (const unknown of [`${path}?version=1`, '/v1/admin/applications/none/policy']) {
+      expect(await refusalOf(await broker.admin('GET', unknown))).toEqual([
+        404,
+        'policy_not_found',
+      ]);
+    }
+    expect(await refusalOf(await broker.admin('GET', `${path}?version=x`))).toEqual([
+      400,
+      'field_invalid',
+      'version',
+    ]);
+    const none = await broker.admin('PUT', '/v1/admin/applications/none/policy', policyOf([]));
+    expect(await refusalOf(none)).toEqual([404, 'application_not_found']);
+  });
+});
+
+describe('a policy is refused', () => {
+  const factor = { acr_values: [], amr_values: [] };
+  it.each<[string, object[], string]>([
+    [
+      'with a zone that there is not',
+      [{ ...trusted, when: { network: { zones: ['none'] } } }],
+      'policy.rules.0.when.network.zones',
+    ],
+    [
+      'with a group that there is not',
+      [trusted, { ...trusted, id: 'b', when: { people: { except_groups: ['none'] } } }],
+      'policy.rules.1.when.people.except_groups',
+    ],
+    ['with an id twice', [trusted, trusted], 'policy.rules'],
+    [
+      'with a condition that is none',
+      [{ ...trusted, when: { country: 'DE' } }],
+      'policy.rules.0.when.country',
+    ],
+    [
+      'with a list of nobody',
+      [{ ...trusted, when: { people: { users: [] } } }],
+      'policy.rules.0.when.people.users',
+    ],
+    ['with an effect that is none', [{ ...trusted, effect: 'permit' }], 'policy.rules.0.effect'],
+    ['with a factor and no step-up', [{ ...trusted, factor }], 'policy.rules.0.factor'],
+    [
+      'with more rules than a thousand',
+      Array.from({ length: 1001 }, (_, i) => ({ ...trusted, id: `r${i}` })),
+      'policy.rules',
+    ],
+  ])('%s', async (_, rules, field) => {
+    const before = await current();
+    const refused = await broker.admin('PUT', path, policyOf(rules));
+    expect(await refusalOf(refused)).toEqual([400, 'field_invalid', field]);
+    expect(await current()).toEqual(before);
+  });
+});
+
+describe('a zone and a group that a policy names', () => {
+  it('stay as long as it does', async () => {
+    const [group, zone] = [fresh('group'), fresh('zone')];
+    await putGroup(group, ['ada']);
+    await putZone(zone, ['203.0.113.0/24'], true);
+    await put([
+      { ...trusted, when: { people: { groups: [group] }, network: { except_zones: [zone] } } },
+    ]);
+    const remove = (kind: string, id: string) => broker.admin('DELETE', `/v1/admin/${kind}/${id}`);
+    expect(await refusalOf(await remove('zones', zone))).toEqual([409, 'zone_in_use']);
+    expect(await refusalOf(await remove('groups', group))).toEqual([409, 'group_in_use']);
+    await put([trusted]);
+    expect((await remove('zones', zone)).status).toBe(200);
+    expect((await remove('groups', group)).status).toBe(200);
+    expect(await refusalOf(await remove('zones', zone))).toEqual([404, 'zone_not_found']);
+  });
+
+  it.each(['192.0.2.1/24', '10.0.0.0/33', 'office', '2001:db8::/129', ''])(
+    'has no block %j',
+    async (block) => {
+      const refused = await putZone('bad', [block]);
+      expect(await refusalOf(refused)).toEqual([400, 'field_invalid', 'blocks.0']);
+    },
+  );
+});

@@ -1,0 +1,58 @@
+import type { ZoneInput } from '@countersign/policy';
+import { readApplications } from './organization-records.ts';
+import type { Outcome } from './record-change.ts';
+import { readZones } from './zone-records.ts';
+
+/** Named networks, as policies name them. Within blocks of the organization. */
+
+/** Creates a zone or gives one its addresses anew. */
+export function putZone(sql: SqlStorage, zoneId: string, input: ZoneInput): Outcome<undefined> {
+  const document = JSON.stringify({ zone_id: zoneId, ...input });
+  const before = readZones(sql).find(({ zone_id }) => zone_id === zoneId);
+  if (before !== undefined && JSON.stringify(before) === document) {
+    return { ok: true, value: undefined, event: undefined };
+  }
+  sql.exec(
+    `INSERT INTO zones (zone_id, document) VALUES (?, ?)
+     ON CONFLICT (zone_id) DO UPDATE SET document = excluded.document`,
+    zoneId,
+    document,
+  );
+  return {
+    ok: true,
+    value: undefined,
+    event: {
+      event_type: before === undefined ? 'admin.zone.create' : 'admin.zone.update',
+      debug_data: {
+        zone_id: zoneId,
+        on_network: String(input.on_network),
+        blocks: input.blocks.join(' ').slice(0, 1000),
+      },
+    },
+  };
+}
+
+/** Removes a zone that no policy names: a policy would be another one without it. */
+export function removeZone(
+  sql: SqlStorage,
+  zoneId: string,
+):
+  | Outcome<undefined>
+  | { readonly ok: false; readonly code: 'zone_not_found' }
+  | { readonly ok: false; readonly code: 'zone_in_use'; readonly application: string } {
+  if (!readZones(sql).some(({ zone_id }) => zone_id === zoneId)) {
+    return { ok: false, code: 'zone_not_found' };
+  }
+  for (const { application_id, policy } of readApplications(sql).values()) {
+    const isNamed = policy.rules.some(({ when: { network } }) =>
+      [...(network?.zones ?? []), ...(network?.except_zones ?? [])].includes(zoneId),
+    );
+    if (isNamed) return { ok: false, code: 'zone_in_use', application: application_id };
+  }
+  sql.exec('DELETE FROM zones WHERE zone_id = ?', zoneId);
+  return {
+    ok: true,
+    value: undefined,
+    event: { event_type: 'admin.zone.delete', debug_data: { zone_id: zoneId } },
+  };
+}

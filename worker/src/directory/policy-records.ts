@@ -1,0 +1,71 @@
+import { type PolicyDocument, policyDocument, policySources } from '@countersign/policy';
+import * as z from 'zod/mini';
+
+/** Every version that an application's policy has had; the newest is the one in force. Rows are never changed. */
+
+const versionRow = z.object({
+  version: z.int(),
+  document: z.string(),
+  source: z.enum(policySources),
+  author: z.string(),
+  comment: z.string(),
+  created_at_ms: z.int(),
+});
+
+export type PolicyVersion = Omit<z.infer<typeof versionRow>, 'document'> & {
+  readonly policy: PolicyDocument;
+};
+
+const opened = ({ document, ...row }: z.infer<typeof versionRow>): PolicyVersion => ({
+  ...row,
+  policy: policyDocument.parse(JSON.parse(document)),
+});
+
+/** Newest first. */
+export function readPolicyVersions(sql: SqlStorage, applicationId: string): PolicyVersion[] {
+  return sql
+    .exec(
+      `SELECT version, document, source, author, comment, created_at_ms FROM policy_versions
+       WHERE application_id = ? ORDER BY version DESC`,
+      applicationId,
+    )
+    .toArray()
+    .map((row) => opened(versionRow.parse(row)));
+}
+
+/** One version, or the newest. */
+export function findPolicyVersion(
+  sql: SqlStorage,
+  applicationId: string,
+  version: number | undefined,
+): PolicyVersion | undefined {
+  const [row] = sql
+    .exec(
+      `SELECT version, document, source, author, comment, created_at_ms FROM policy_versions
+       WHERE application_id = ? AND (?2 IS NULL OR version = ?2) ORDER BY version DESC LIMIT 1`,
+      applicationId,
+      version ?? null,
+    )
+    .toArray();
+  return row === undefined ? undefined : opened(versionRow.parse(row));
+}
+
+export function storePolicyVersion(
+  sql: SqlStorage,
+  applicationId: string,
+  policy: PolicyDocument,
+  made: Pick<PolicyVersion, 'source' | 'author' | 'comment' | 'created_at_ms'>,
+): void {
+  sql.exec(
+    `INSERT INTO policy_versions
+       (application_id, version, document, source, author, comment, created_at_ms)
+     VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    applicationId,
+    policy.version,
+    JSON.stringify(policy),
+    made.source,
+    made.author,
+    made.comment,
+    made.created_at_ms,
+  );
+}

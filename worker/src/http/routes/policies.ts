@@ -1,0 +1,77 @@
+import { policyChange } from '@countersign/policy';
+import type { PolicyVersion } from '../../directory/policy-records.ts';
+import { completeAt, showChange } from '../answer-change.ts';
+import { askObject } from '../broker.ts';
+import { forAdmin } from '../for-admin.ts';
+import { readBody } from '../read-body.ts';
+import { readWhole } from '../read-whole.ts';
+
+/** Policies of applications, each version of them. */
+
+/** A thousand rules with names in each. */
+const maxPolicyBytes = 1024 * 1024;
+
+const factsOf = ({ source, author, comment, created_at_ms }: PolicyVersion) => ({
+  source,
+  author,
+  comment,
+  created_at: new Date(created_at_ms).toISOString(),
+});
+
+/** `GET /v1/admin/applications/{id}/policy?version=…`: the one in force, or an older one. */
+export const getPolicy = forAdmin('applications.read', async (broker, context) => {
+  const application_id = context.parameter('id');
+  const asked = new URL(context.request.url).searchParams.get('version');
+  const version = asked === null ? undefined : readWhole(asked, 1, Number.MAX_SAFE_INTEGER);
+  if (asked !== null && version === undefined) {
+    const detail = 'must be a whole number in range';
+    return context.refuse({ code: 'field_invalid', field: 'version', detail });
+  }
+  const found = await askObject(() => broker.organization().findPolicy(application_id, version));
+  if (!found.ok) return context.refuse({ code: found.code });
+  return Response.json({ application_id, policy: found.found.policy, ...factsOf(found.found) });
+});
+
+/** `GET /v1/admin/applications/{id}/policy/versions`. */
+export const getPolicyVersions = forAdmin('applications.read', async (broker, context) => {
+  const application_id = context.parameter('id');
+  const listed = await askObject(() => broker.organization().listPolicyVersions(application_id));
+  if (!listed.ok) return context.refuse({ code: listed.code });
+  const versions = listed.versions.map((one) => ({
+    version: one.version,
+    rules: one.policy.rules.length,
+    ...factsOf(one),
+  }));
+  return Response.json({ application_id, versions });
+});
+
+/** `PUT /v1/admin/applications/{id}/policy`: rules, in place of whatever there was. */
+export const putPolicy = forAdmin(
+  { permission: 'applications.write', event: 'admin.policy.update', recorded: 'with_change' },
+  async (broker, context) => {
+    const id = context.parameter('id');
+    const body = await readBody(
+      context.request,
+      policyChange,
+      ['application/json'],
+      maxPolicyBytes,
+    );
+    if (!body.ok) return context.refuse(body.problem);
+    const changed = await askObject(() =>
+      broker.organization().putPolicy(context.admin.adminId, id, body.value),
+    );
+    if (!changed.ok) {
+      if (changed.code === 'field_invalid') {
+        const { code, field, detail } = changed;
+        return context.refuse({ code, field, detail });
+      }
+      return changed.code === 'policy_version_conflict'
+        ? context.refuse({ code: changed.code, detail: `it is at version ${changed.version}` })
+        : context.refuse({ code: changed.code });
+    }
+    await showChange(broker, context, id, changed);
+    const { version: organization_version } = changed;
+    const answer = { organization_version, changed: changed.changed, complete_at: completeAt() };
+    return Response.json({ id, ...answer });
+  },
+);
