@@ -1,5 +1,5 @@
 // policy-model.md says in which order reasons are looked at, and what each effect comes to.
-import { evaluatePolicy, findMatch, policyDocument } from '@countersign/policy';
+import { evaluatePolicy, findingCodes, findMatch, policyDocument } from '@countersign/policy';
 import { describe, expect, it } from 'vitest';
 import {
   type CertificateFacts,
@@ -32,6 +32,14 @@ const knownFacts = {
   certificateAgeSeconds: 'none',
   atMs: nowMs,
 } as const;
+
+it('findings are those of the code', () => {
+  const [, ...rows] = tableAfter('<!-- findings -->');
+  const told = rows.flatMap(([names = '', severity]) =>
+    [...names.matchAll(/`(\w+)`/g)].map(([, name]) => [name, severity]),
+  );
+  expect(Object.fromEntries(told)).toEqual(findingCodes);
+});
 
 describe('the order of reasons', () => {
   const everythingWrong: TrustFacts = {

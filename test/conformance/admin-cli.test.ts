@@ -203,6 +203,18 @@ it('keeps networks, and policies as files that nobody overwrites by accident', a
   await desk.done('policy', 'pull', 'wiki', file, '--version', String(pulled.expected_version));
   await desk.done('policy', 'push', 'wiki', file);
   expect(await desk.done('policy', 'versions', 'wiki')).toMatch(/rules +1 *$/m);
+  const template = desk.write('template.json', {});
+  await desk.done('policy', 'template', 'trusted-macs', template);
+  expect(await desk.done('policy', 'lint', template)).toContain('Nothing to say.');
+  await desk.done('policy', 'push', 'wiki', template);
+  const mistaken = { ...rule, when: { device_trust: 'trusted', client_types: ['legacy'] } };
+  const wrong = { policy: { ...pulled.policy, rules: [mistaken] } };
+  for (const command of [['lint'], ['push', 'wiki']]) {
+    expect(await desk.run('policy', ...command, desk.write('wrong.json', wrong))).toMatchObject({
+      code: 1,
+      errors: expect.stringContaining('legacy cannot have'),
+    });
+  }
   await desk.done('zones', 'delete', 'office');
 });
 

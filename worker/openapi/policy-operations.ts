@@ -12,7 +12,7 @@ export const policyOperations: Readonly<Record<string, Operation>> = {
   'PUT /v1/admin/applications/:id/policy': {
     summary: 'Give an application a policy of rules',
     body: policy.policyChange,
-    answer: admin.changeAnswer,
+    answer: policy.policyChangeAnswer,
   },
   'GET /v1/admin/applications/:id/policy/versions': {
     summary: "Every version of an application's policy",

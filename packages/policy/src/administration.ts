@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { policyFinding } from './lint/lint-policy.ts';
 import { policyDocument, policyFields } from './policy-document.ts';
 import { networkZone, zoneFields } from './zones.ts';
 
@@ -13,6 +14,16 @@ export const policyChange = z.strictObject({
   expected_version: z.optional(z.int().check(z.minimum(1))),
 });
 export type PolicyChange = z.infer<typeof policyChange>;
+
+/** Answer to it: until `complete_at` (RFC 3339) a decision may still follow the older version. */
+export const policyChangeAnswer = z.object({
+  id: z.string(),
+  organization_version: z.int(),
+  changed: z.boolean(),
+  complete_at: z.string(),
+  /** What may not be meant; nothing of it keeps the policy from being taken. */
+  findings: z.array(policyFinding),
+});
 
 /** `choices`: of what `PUT /v1/admin/applications/{id}` asks for; `rules`: written as a policy. */
 export const policySources = ['choices', 'rules'] as const;

@@ -7,6 +7,7 @@ export {
 } from './criteria/index.ts';
 export { effectOf, findMatch, idOf, type Match } from './evaluate.ts';
 export type { DeviceTrust, PolicyFacts, PostureFacts, Reported, RequestFacts } from './facts.ts';
+export { findingCodes, lintPolicy, type PolicyFinding, policyFinding } from './lint/lint-policy.ts';
 export {
   type AssertedFactor,
   type Demand,
@@ -17,4 +18,5 @@ export {
   type PolicyOutcome,
 } from './outcome.ts';
 export * from './policy-document.ts';
+export { policyTemplates } from './templates.ts';
 export { cidrBlock, type NetworkZone, networkZone, readAddress, type Zones } from './zones.ts';

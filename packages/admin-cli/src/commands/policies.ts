@@ -1,12 +1,24 @@
-import { policyAnswer, policyVersions, zoneList } from '@countersign/policy';
+import {
+  lintPolicy,
+  type PolicyFinding,
+  policyAnswer,
+  policyChange,
+  policyChangeAnswer,
+  policyTemplates,
+  policyVersions,
+  zoneList,
+} from '@countersign/policy';
 import { changeAnswer } from '@countersign/protocol/admin';
+import { parseFields } from '@countersign/protocol/schemas';
 import {
   type Command,
+  CommandError,
   type Input,
   lines,
   parameterOf,
   rows,
   table,
+  UsageError,
   wholeNumber,
 } from '../command-line/command.ts';
 import { anything, readJsonFile, segment } from './read-input.ts';
@@ -18,6 +30,15 @@ import { replaceFile } from './write-output.ts';
 const policyPath = (input: Input) =>
   `/v1/admin/applications/${segment(parameterOf(input, 0))}/policy`;
 const zonePath = (input: Input) => `/v1/admin/zones/${segment(parameterOf(input, 0))}`;
+
+const templateNames = Object.keys(policyTemplates);
+
+const findingTable = (findings: readonly PolicyFinding[]) =>
+  table(
+    ['rule', 'finding', 'what'],
+    findings.map(({ rule, code, detail }) => [rule ?? '-', code, detail]),
+    'Nothing to say.',
+  );
 
 export const policyCommands: readonly Command[] = [
   {
@@ -57,9 +78,46 @@ export const policyCommands: readonly Command[] = [
     routes: ['PUT /v1/admin/applications/:id/policy'],
     run: async (context, input) => {
       const body = readJsonFile(parameterOf(input, 1));
+      const client = context.client();
+      const answer = await client.ask('PUT', policyPath(input), policyChangeAnswer, { body });
       return showChange(
-        await context.client().ask('PUT', policyPath(input), changeAnswer, { body }),
+        answer,
+        answer.findings.length === 0 ? [] : [findingTable(answer.findings)],
       );
+    },
+  },
+  {
+    words: ['policy', 'lint'],
+    parameters: ['FILE'],
+    help: 'Says what is wrong with the policy in a file, and what may not be meant. Asks no broker.',
+    routes: [],
+    run: async (_, input) => {
+      const file = parameterOf(input, 0);
+      const parsed = parseFields(policyChange, readJsonFile(file));
+      if (!parsed.ok) throw new CommandError(`${file}: ${parsed.field} ${parsed.detail}`);
+      const findings = lintPolicy(parsed.value.policy);
+      const mistakes = findings.filter(({ severity }) => severity === 'error');
+      if (mistakes.length > 0) {
+        const told = mistakes.map(({ rule, code, detail }) => `${rule}: ${detail} (${code})`);
+        throw new CommandError(`${file}: ${told.join('; ')}`);
+      }
+      return { json: { findings }, sections: [findingTable(findings)] };
+    },
+  },
+  {
+    words: ['policy', 'template'],
+    parameters: ['NAME', 'FILE'],
+    help: `Writes a policy to begin with into a file: ${templateNames.join(' or ')}.`,
+    routes: [],
+    run: async (_, input) => {
+      const [name, file] = [parameterOf(input, 0), parameterOf(input, 1)];
+      const template = Object.hasOwn(policyTemplates, name) ? policyTemplates[name] : undefined;
+      if (template === undefined) {
+        throw new UsageError(`there is no template ${name}: ${templateNames.join(', ')}`);
+      }
+      const { about, policy } = template;
+      replaceFile(file, `${JSON.stringify({ policy, comment: about }, undefined, 2)}\n`);
+      return { json: { policy }, sections: [lines(about)] };
     },
   },
   {

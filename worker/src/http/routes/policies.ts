@@ -1,4 +1,4 @@
-import { policyChange } from '@countersign/policy';
+import { lintPolicy, policyChange } from '@countersign/policy';
 import type { PolicyVersion } from '../../directory/policy-records.ts';
 import { completeAt, showChange } from '../answer-change.ts';
 import { askObject } from '../broker.ts';
@@ -57,6 +57,13 @@ export const putPolicy = forAdmin(
       maxPolicyBytes,
     );
     if (!body.ok) return context.refuse(body.problem);
+    const findings = lintPolicy(body.value.policy);
+    const mistake = findings.find(({ severity }) => severity === 'error');
+    if (mistake !== undefined) {
+      const { rule, detail } = mistake;
+      const place = body.value.policy.rules.findIndex(({ id }) => id === rule);
+      return context.refuse({ code: 'field_invalid', field: `policy.rules.${place}`, detail });
+    }
     const changed = await askObject(() =>
       broker.organization().putPolicy(context.admin.adminId, id, body.value),
     );
@@ -72,6 +79,6 @@ export const putPolicy = forAdmin(
     await showChange(broker, context, id, changed);
     const { version: organization_version } = changed;
     const answer = { organization_version, changed: changed.changed, complete_at: completeAt() };
-    return Response.json({ id, ...answer });
+    return Response.json({ id, ...answer, findings });
   },
 );

@@ -1,0 +1,177 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { findMatch } from '../evaluate.ts';
+import { type PolicyDocument, policyDocument } from '../policy-document.ts';
+import { policyTemplates } from '../templates.ts';
+import { arbitraryFacts, arbitraryPolicy, zones } from '../testing/arbitrary-policy.ts';
+import { lintPolicy } from './lint-policy.ts';
+
+const policy = (rules: readonly object[], more: object = {}): PolicyDocument =>
+  policyDocument.parse({
+    version: 1,
+    enforcement: 'enforce',
+    otherwise: 'deny',
+    rules: rules.map((rule, place) => ({ id: `r${place}`, when: {}, effect: 'allow', ...rule })),
+    ...more,
+  });
+const codesOf = (rules: readonly object[], more: object = {}) =>
+  lintPolicy(policy(rules, more)).map(({ code, rule }) => [rule, code].filter(Boolean).join(' '));
+
+const trusted = { device_trust: 'trusted' };
+const empty = { acr_values: [], amr_values: [] };
+
+describe('lintPolicy', () => {
+  it.each<[string, object[], string[]]>([
+    [
+      'trust of clients that know passwords alone',
+      [{ when: { ...trusted, client_types: ['web_or_modern', 'legacy'] } }],
+      ['r0 trust_not_possible'],
+    ],
+    [
+      'trust of telephones that nobody manages',
+      [{ when: { device_trust: 'not_trusted', platforms: ['other_mobile'] } }],
+      ['r0 trust_not_possible'],
+    ],
+    [
+      'trust of Linux, which there is',
+      [{ when: { ...trusted, platforms: ['other_desktop'] } }],
+      [],
+    ],
+    ['legacy clients by themselves', [{ when: { client_types: ['legacy'] } }], []],
+    [
+      'keys of devices that are not trusted',
+      [{ when: { device_trust: 'not_trusted', key_protections: ['tpm'] } }],
+      ['r0 never_matches'],
+    ],
+    [
+      'people who are all excepted',
+      [{ when: { people: { users: ['ada'], except_users: ['ada', 'bob'] } } }],
+      ['r0 never_matches'],
+    ],
+    [
+      'people of whom some are excepted',
+      [{ when: { people: { users: ['ada', 'eve'], except_users: ['ada'] } } }],
+      [],
+    ],
+    [
+      'people of groups beside them',
+      [{ when: { people: { users: ['ada'], groups: ['x'], except_users: ['ada'] } } }],
+      [],
+    ],
+    [
+      'zones that are all excepted',
+      [{ when: { network: { zones: ['a'], except_zones: ['a'] } } }],
+      ['r0 never_matches'],
+    ],
+    ['a factor that is none', [{ effect: 'step_up', factor: empty }], ['r0 factor_missing']],
+    [
+      'posture that nobody reports',
+      [{ when: { posture: { firewall: true } } }],
+      ['r0 posture_not_reported'],
+    ],
+    [
+      'a version, which devices report',
+      [{ when: { posture: { minimum_os_version: { macos: '14' } } } }],
+      [],
+    ],
+    ['what comes after everything', [{ effect: 'deny' }, { when: trusted }], ['r1 unreachable']],
+    [
+      'a narrower rule after a wider one',
+      [{ when: { platforms: ['macos', 'ios'] } }, { when: { platforms: ['ios'], ...trusted } }],
+      ['r1 unreachable'],
+    ],
+    [
+      'a wider rule after a narrower one',
+      [
+        { when: { platforms: ['ios'], client_types: ['legacy'] } },
+        { when: { platforms: ['ios'] } },
+      ],
+      [],
+    ],
+    [
+      'a rule that is switched off',
+      [{ effect: 'deny', enabled: false }, { when: { client_types: ['legacy'] } }],
+      [],
+    ],
+    [
+      'Macs that an earlier rule wants trusted',
+      [
+        { when: { ...trusted, platforms: ['macos'] } },
+        { when: { platforms: ['windows', 'macos'] } },
+      ],
+      ['r1 untrusted_let_in'],
+    ],
+    [
+      'Macs among all, too',
+      [{ when: { ...trusted, platforms: ['macos'] } }, {}],
+      ['r1 untrusted_let_in'],
+    ],
+    [
+      'Macs that are denied',
+      [{ when: { ...trusted, platforms: ['macos'] } }, { effect: 'deny' }],
+      [],
+    ],
+    ['different people', [{ when: { people: { users: ['ada'] } } }, {}], ['people_differ']],
+    [
+      'different networks',
+      [{ when: { network: { location: 'on_network' } } }, {}],
+      ['network_differs'],
+    ],
+  ])('finds %s', (_, rules, codes) => {
+    expect(codesOf(rules)).toEqual(codes);
+  });
+
+  it('finds that whoever no rule matches is let in', () => {
+    expect(codesOf([{ when: trusted }], { otherwise: 'allow' })).toEqual(['no_catch_all_deny']);
+    const denied = [{ when: trusted }, { effect: 'deny' }];
+    expect(codesOf(denied, { otherwise: 'allow' })).toEqual([]);
+  });
+
+  it('calls nothing unreachable that is ever reached', () => {
+    let found = 0;
+    fc.assert(
+      fc.property(
+        arbitraryPolicy,
+        fc.array(arbitraryFacts(false), { minLength: 8 }),
+        (given, all) => {
+          const unreachable = new Set(
+            lintPolicy(given).flatMap(({ code, rule }) => (code === 'unreachable' ? [rule] : [])),
+          );
+          found += unreachable.size;
+          for (const facts of all) {
+            const { rule, isUncertain } = findMatch(given, facts, zones);
+            if (!isUncertain && rule !== undefined) expect(unreachable.has(rule.id)).toBe(false);
+          }
+        },
+      ),
+      { seed: 20_261_122, numRuns: 300 },
+    );
+    expect(found).toBeGreaterThan(100);
+  });
+
+  it('calls nothing impossible that ever matches', () => {
+    fc.assert(
+      fc.property(
+        arbitraryPolicy,
+        fc.array(arbitraryFacts(false), { minLength: 8 }),
+        (given, all) => {
+          const never = new Set(
+            lintPolicy(given).flatMap(({ code, rule }) => (code === 'never_matches' ? [rule] : [])),
+          );
+          for (const facts of all) {
+            const { rule } = findMatch(given, facts, zones);
+            if (rule !== undefined) expect(never.has(rule.id)).toBe(false);
+          }
+        },
+      ),
+      { seed: 20_261_122, numRuns: 300 },
+    );
+  });
+});
+
+describe('the templates', () => {
+  it.each(Object.entries(policyTemplates))('%s is a policy without mistakes', (_, template) => {
+    const document = policyDocument.parse({ version: 1, ...template.policy });
+    expect(lintPolicy(document)).toEqual([]);
+  });
+});

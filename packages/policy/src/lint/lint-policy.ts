@@ -1,0 +1,190 @@
+import * as z from 'zod/mini';
+import type { Conditions, PolicyDocument, PolicyRule } from '../policy-document.ts';
+import { covers } from './covers.ts';
+
+/** `error`: such a policy is not taken. `warning`: it is, and its author is told. */
+export const findingCodes = {
+  trust_not_possible: 'error',
+  never_matches: 'error',
+  factor_missing: 'error',
+  unreachable: 'warning',
+  no_catch_all_deny: 'warning',
+  people_differ: 'warning',
+  network_differs: 'warning',
+  untrusted_let_in: 'warning',
+  posture_not_reported: 'warning',
+} as const satisfies Record<string, 'error' | 'warning'>;
+export type FindingCode = keyof typeof findingCodes;
+
+/** Something about a policy that its author should know, in words for them. */
+export const policyFinding = z.object({
+  severity: z.enum(['error', 'warning']),
+  code: z.string(),
+  /** Of the rule; absent where it is about all of them. */
+  rule: z.optional(z.string()),
+  detail: z.string(),
+});
+export type PolicyFinding = z.infer<typeof policyFinding>;
+
+type Linted = Pick<PolicyDocument, 'rules' | 'otherwise' | 'enforcement'>;
+
+const finding = (code: FindingCode, detail: string, rule?: PolicyRule): PolicyFinding => ({
+  severity: findingCodes[code],
+  code,
+  ...(rule === undefined ? {} : { rule: rule.id }),
+  detail,
+});
+
+/** What only a trusted device has. */
+const ofTrusted = [
+  'channels',
+  'key_protections',
+  'enrollment_strengths',
+  'certificate_age',
+] as const;
+
+const allExcepted = (named: readonly string[] | undefined, excepted: readonly string[] = []) =>
+  named?.every((name) => excepted.includes(name)) === true;
+
+/** Nobody who signs in by a password alone, and no telephone that nobody manages, shows a device. */
+function checkTrustIsPossible(rule: PolicyRule): PolicyFinding[] {
+  const { device_trust, client_types, platforms } = rule.when;
+  if (device_trust === undefined) return [];
+  return [
+    ...(client_types?.includes('legacy') === true ? ['the client type legacy'] : []),
+    ...(platforms?.includes('other_mobile') === true ? ['the platform other_mobile'] : []),
+  ].map((what) =>
+    finding(
+      'trust_not_possible',
+      `asks for device trust, which ${what} cannot have. Make a rule of its own for that`,
+      rule,
+    ),
+  );
+}
+
+function checkCanMatch(rule: PolicyRule): PolicyFinding[] {
+  const { device_trust, people, network } = rule.when;
+  const contradictions = [
+    ...(device_trust === 'not_trusted'
+      ? ofTrusted
+          .filter((name) => rule.when[name] !== undefined)
+          .map((name) => `is for devices that are not trusted, and ${name} only trusted ones meet`)
+      : []),
+    ...(people?.groups === undefined && allExcepted(people?.users, people?.except_users)
+      ? ['excepts everybody whom it names']
+      : []),
+    ...(allExcepted(network?.zones, network?.except_zones)
+      ? ['excepts every zone that it names']
+      : []),
+  ];
+  return contradictions.map((detail) => finding('never_matches', detail, rule));
+}
+
+function checkFactor(rule: PolicyRule): PolicyFinding[] {
+  if (rule.effect !== 'step_up') return [];
+  const { acr_values, amr_values } = rule.factor;
+  return acr_values.length + amr_values.length > 0
+    ? []
+    : [finding('factor_missing', 'wants a factor and names none, so nobody could show it', rule)];
+}
+
+function checkPosture(rule: PolicyRule): PolicyFinding[] {
+  const { posture } = rule.when;
+  if (posture === undefined) return [];
+  const unreported = (['disk_encryption', 'firewall', 'screen_lock'] as const).filter(
+    (name) => posture[name] === true,
+  );
+  return unreported.length === 0
+    ? []
+    : [
+        finding(
+          'posture_not_reported',
+          `wants ${unreported.join(', ')}, which neither devices nor managements report yet: it is unknown of everybody`,
+          rule,
+        ),
+      ];
+}
+
+/** A rule of which another one before it leaves nothing. */
+function checkReach(rules: readonly PolicyRule[]): PolicyFinding[] {
+  return rules.flatMap((rule, place) => {
+    const earlier = rules.slice(0, place).find((other) => covers(other.when, rule.when));
+    return earlier === undefined
+      ? []
+      : [
+          finding(
+            'unreachable',
+            `is never reached: whatever it matches, ${earlier.id} matches before it`,
+            rule,
+          ),
+        ];
+  });
+}
+
+/** People and places are to be the same in all rules of a set, or somebody falls through between them. */
+function checkSameness(rules: readonly PolicyRule[]): PolicyFinding[] {
+  const differ = (name: 'people' | 'network') =>
+    new Set(rules.map(({ when }) => JSON.stringify(when[name]))).size > 1;
+  const others = 'so some people fall through to later rules. See that this is meant';
+  return [
+    ...(differ('people')
+      ? [finding('people_differ', `rules are for different people, ${others}`)]
+      : []),
+    ...(differ('network')
+      ? [finding('network_differs', `rules are for different networks, ${others}`)]
+      : []),
+  ];
+}
+
+/** A platform that one rule wants trusted, and that a later one lets in as it is. */
+function checkUntrusted(rules: readonly PolicyRule[]): PolicyFinding[] {
+  const lets = ({ effect }: PolicyRule) => effect !== 'deny';
+  return rules.flatMap((rule, place) => {
+    const wanted = rules
+      .slice(0, place)
+      .filter((other) => lets(other) && other.when.device_trust === 'trusted')
+      .flatMap(({ when }) => when.platforms ?? []);
+    if (!lets(rule) || isForTrusted(rule.when)) return [];
+    const { platforms } = rule.when;
+    const both = [...new Set(wanted)].filter((each) => platforms?.includes(each) ?? true);
+    return both.length === 0
+      ? []
+      : [
+          finding(
+            'untrusted_let_in',
+            `lets devices of ${both.join(', ')} in that are not trusted, which an earlier rule asks to be. Leave these platforms out`,
+            rule,
+          ),
+        ];
+  });
+}
+
+const isForTrusted = (when: Conditions) =>
+  when.device_trust === 'trusted' || ofTrusted.some((name) => when[name] !== undefined);
+
+/** What is wrong with a policy, and what may not be meant. Rules that are switched off say nothing. */
+export function lintPolicy({ rules: all, otherwise }: Linted): PolicyFinding[] {
+  const rules = all.filter(({ enabled }) => enabled !== false);
+  const deniesAll = rules.some(
+    ({ when, effect }) => effect === 'deny' && Object.keys(when).length === 0,
+  );
+  return [
+    ...rules.flatMap((rule) => [
+      ...checkTrustIsPossible(rule),
+      ...checkCanMatch(rule),
+      ...checkFactor(rule),
+      ...checkPosture(rule),
+    ]),
+    ...checkReach(rules),
+    ...checkUntrusted(rules),
+    ...checkSameness(rules),
+    ...(otherwise === 'allow' && !deniesAll
+      ? [
+          finding(
+            'no_catch_all_deny',
+            'whoever no rule matches is let in. Deny them, or say so in a rule',
+          ),
+        ]
+      : []),
+  ];
+}
