@@ -15,6 +15,7 @@ import { measureIssuance } from './measure-issuance.ts';
 import { measureLatency } from './measure-latency.ts';
 import { measureMtls } from './measure-mtls.ts';
 import { measurePage } from './measure-page.ts';
+import { measurePolicy } from './measure-policy.ts';
 import { measurePrice } from './measure-price.ts';
 import { measureRenewals } from './measure-renewals.ts';
 import { measureRevocation } from './measure-revocation.ts';
@@ -55,6 +56,7 @@ async function measureAll(directory: string): Promise<Figure[]> {
     figures.push(...(await work()));
   };
   await measure('decisions', () => measureDecisions(folder('decisions'), verifyMicroseconds));
+  await measure('policy', measurePolicy);
   await measure('counts', () => measureCounts(folder('counts')));
   await measure('latency', () => measureLatency(folder('latency')));
   await measure('issuance', () => measureIssuance(folder('issuance')));

@@ -37,6 +37,21 @@ describe('evaluate', () => {
     expect(evaluations()[0]?.headers['x-request-id']).toBe(decision.requestId);
   });
 
+  test('tells what the site knows of the connection', async () => {
+    const input = await signIn();
+    await client().evaluate({
+      ...input,
+      ipAddress: '2001:db8::1',
+      clientType: 'web_or_modern',
+      platform: 'macos',
+    });
+    expect(JSON.parse(evaluations()[0]?.body ?? '').context).toMatchObject({
+      ip_address: '2001:db8::1',
+      client_type: 'web_or_modern',
+      platform: 'macos',
+    });
+  });
+
   test('reports denials with their reasons and no token', async () => {
     for (const evidence of [undefined, '']) {
       const denied = await client().evaluate({ ...(await signIn()), evidence });

@@ -143,6 +143,9 @@ export function createCountersignClient(options: CountersignClientOptions): Coun
       deviceTrusted: claims.device_trusted,
       decisionToken,
       ...facts,
+      ...(context.reauthenticate_after_seconds === undefined
+        ? {}
+        : { reauthenticateAfterSeconds: context.reauthenticate_after_seconds }),
     };
   };
 

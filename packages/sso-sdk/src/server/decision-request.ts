@@ -19,7 +19,15 @@ export type EvaluateInput = {
   readonly evidence?: string | undefined;
   /** True only when this subject's password, or whatever comes first here, has been verified. */
   readonly subjectAuthenticated: boolean;
+  /** Where the person is: IPv4 or IPv6, as your own front says it. Without it, rules about networks count both ways. */
+  readonly ipAddress?: string | undefined;
+  /** `legacy` for protocols with a password alone, such as Exchange ActiveSync; `web_or_modern` for a browser. */
+  readonly clientType?: 'web_or_modern' | 'legacy' | undefined;
+  /** What the browser says that it runs on. A managed device's own word counts more. */
+  readonly platform?: Platform | undefined;
 };
+
+export type Platform = 'ios' | 'android' | 'other_mobile' | 'windows' | 'macos' | 'other_desktop';
 
 export type CompleteInput = EvaluateInput & {
   /** What the step-up reached (OpenID Connect Core section 2). */
@@ -53,6 +61,9 @@ function commonMembers(input: EvaluateInput) {
       // The protocol lets a foreign client leave it out; one that has this SDK has forgotten it.
       transaction: input.transaction ?? null,
       subject_authenticated: input.subjectAuthenticated,
+      ...(input.ipAddress === undefined ? {} : { ip_address: input.ipAddress }),
+      ...(input.clientType === undefined ? {} : { client_type: input.clientType }),
+      ...(input.platform === undefined ? {} : { platform: input.platform }),
       // A hidden field that no script filled comes back as an empty string.
       ...(evidence === '' ? {} : { evidence }),
     },

@@ -6,6 +6,8 @@ export type AllowedDecision = DecisionFacts & {
   readonly decision: true;
   /** Verified already; may be handed on to a service that verifies it too. Lives at most 60 seconds. */
   readonly decisionToken: string;
+  /** Ask the person anew after so many seconds; absent: as you do anyway. */
+  readonly reauthenticateAfterSeconds?: number;
 };
 
 /**
@@ -33,6 +35,14 @@ export type StepUp = {
   readonly expiresAt: Date;
 };
 
+/** One condition of the rule that decided. */
+export type Criterion = {
+  readonly criterion: string;
+  readonly verdict: 'met' | 'not_met' | 'unknown';
+  readonly wanted: string;
+  readonly seen: string;
+};
+
 export type DecisionFacts = {
   /** Stable code, for example `trusted_device`; a newer broker may know more of them. */
   readonly reasonCode: string;
@@ -44,7 +54,12 @@ export type DecisionFacts = {
   readonly decisionId: string;
   /** False when the sign-in was allowed although the device proved nothing, as in monitor-only applications. */
   readonly deviceTrusted: boolean;
-  readonly policy: { readonly version: number; readonly rule: string };
+  readonly policy: {
+    readonly version: number;
+    readonly rule: string;
+    /** What the rule asked for and what it saw: for administrators, never for the page. */
+    readonly criteria?: readonly Criterion[] | undefined;
+  };
   /** `X-Request-ID` of the call; the broker's log has it too. */
   readonly requestId: string;
 };
