@@ -207,6 +207,8 @@ it('keeps networks, and policies as files that nobody overwrites by accident', a
   await desk.done('policy', 'template', 'trusted-macs', template);
   expect(await desk.done('policy', 'lint', template)).toContain('Nothing to say.');
   await desk.done('policy', 'push', 'wiki', template);
+  const simulated = await desk.done('policy', 'simulate', 'crm', template, '--days', '1');
+  expect(simulated).toMatch(/^Of [1-9]\d* sign-ins \d+ would have ended alike\./m);
   const mistaken = { ...rule, when: { device_trust: 'trusted', client_types: ['legacy'] } };
   const wrong = { policy: { ...pulled.policy, rules: [mistaken] } };
   for (const command of [['lint'], ['push', 'wiki']]) {

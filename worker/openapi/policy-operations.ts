@@ -18,6 +18,11 @@ export const policyOperations: Readonly<Record<string, Operation>> = {
     summary: "Every version of an application's policy",
     answer: policy.policyVersions,
   },
+  'POST /v1/admin/applications/:id/policy/simulate': {
+    summary: 'What a draft would have made of recorded sign-ins',
+    body: policy.simulationRequest,
+    answer: policy.simulationAnswer,
+  },
   'GET /v1/admin/zones': { summary: 'Named networks', answer: policy.zoneList },
   'PUT /v1/admin/zones/:id': {
     summary: 'Create or change a named network',

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { policyFinding } from './lint/lint-policy.ts';
 import { policyDocument, policyFields } from './policy-document.ts';
+import { simulation } from './simulate.ts';
 import { networkZone, zoneFields } from './zones.ts';
 
 /** What administrators send and are answered, about policies and zones. */
@@ -49,6 +50,19 @@ export const policyVersions = z.object({
   application_id: z.string(),
   versions: z.array(z.object({ version: z.int(), rules: z.int(), ...versionFacts })),
 });
+
+/** `POST /v1/admin/applications/{id}/policy/simulate`. A file that can be pushed can be simulated. */
+export const simulationRequest = z.strictObject({
+  policy: z.strictObject(policyFields),
+  comment: z.optional(z.string()),
+  expected_version: z.optional(z.int()),
+  /** Sign-ins at or after, and before (RFC 3339); left out, until now. */
+  since: z.iso.datetime({ offset: true }),
+  until: z.optional(z.iso.datetime({ offset: true })),
+});
+
+/** Answer to it. `complete`: false where there are more records than one request looks at. */
+export const simulationAnswer = z.extend(simulation, { complete: z.boolean() });
 
 /** `PUT /v1/admin/zones/{id}`. */
 export const zoneInput = z.strictObject(zoneFields);

@@ -18,5 +18,14 @@ export {
   type PolicyOutcome,
 } from './outcome.ts';
 export * from './policy-document.ts';
+export {
+  addSimulation,
+  changeOf,
+  countSignIn,
+  emptySimulation,
+  type PartialSimulation,
+  type Simulation,
+  simulationOf,
+} from './simulate.ts';
 export { policyTemplates } from './templates.ts';
 export { cidrBlock, type NetworkZone, networkZone, readAddress, type Zones } from './zones.ts';

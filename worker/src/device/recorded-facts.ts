@@ -23,8 +23,21 @@ const signedByDevice = z.object({ key_protection: keyProtection, posture });
 const among = <Known extends string>(known: readonly Known[], text: string | undefined) =>
   known.find((one) => one === text);
 
+/** The part of a record that a policy is asked about. */
+export type RecordedSignIn = Pick<
+  DecisionRecord,
+  | 'subject'
+  | 'recorded_at_ms'
+  | 'channel'
+  | 'response'
+  | 'device_trusted'
+  | 'reason'
+  | 'untrusted_reason'
+  | 'facts'
+>;
+
 /** What the policy was asked about when this was decided: the same question can be asked of another policy. */
-export function recordedFacts(record: DecisionRecord): PolicyFacts {
+export function recordedFacts(record: RecordedSignIn): PolicyFacts {
   const { facts = {} } = record;
   const signed = z.safeParse(signedByDevice, record.response);
   const reason = record.untrusted_reason ?? record.reason;

@@ -16,6 +16,7 @@ import { DeviceShard } from './device-shard.ts';
 import { pendingApprovals } from './enrollment-approvals.ts';
 import { boundUsers, countCertificates, listDevices } from './list-devices.ts';
 import { settleImport } from './settle-import.ts';
+import { type SimulationOrder, simulatePolicy } from './simulate-policy.ts';
 import { exportShard, importIntoShard, type ShardImport } from './transfer-shard.ts';
 
 export type Failure = { readonly ok: false; readonly code: ProblemCode };
@@ -77,6 +78,13 @@ export abstract class ShardObject extends DurableObject<Environment> {
     return this.shard.read((sql) => {
       return { ok: true, items: boundUsers(sql, integrationId, currentTimeMs()) } as const;
     });
+  }
+
+  /** A page of what a draft would have made of decisions; see `simulate-policy.ts`. */
+  async simulatePolicy(order: SimulationOrder, before?: number) {
+    return this.shard.read(
+      (sql) => ({ ok: true, page: simulatePolicy(sql, order, before) }) as const,
+    );
   }
 
   async pendingApprovals(limit: number) {

@@ -21,7 +21,7 @@ import { DurableStore, type StorageUnavailable } from '../storage/durable-store.
 import { readAdmins } from './admin-records.ts';
 import * as admins from './change-admin.ts';
 import { putApplication, putClient } from './change-application.ts';
-import { findGroup, listGroups, putGroup, removeGroup } from './change-group.ts';
+import { findGroup, listGroups, putGroup, readMembers, removeGroup } from './change-group.ts';
 import * as integrations from './change-integration.ts';
 import { activateIssuer, readMode, retireIssuer, setDeviceTrust, setMode } from './change-mode.ts';
 import { putPolicy } from './change-policy.ts';
@@ -137,6 +137,11 @@ export class AdministeredObject extends DurableObject<Environment> {
         ? ({ ok: false, code: 'policy_not_found' } as const)
         : ({ ok: true, versions } as const);
     });
+  }
+
+  /** Members of these groups; the id of one that there is not, where there is one. */
+  async groupMembers(groupIds: readonly string[]) {
+    return this.store.read((sql) => readMembers(sql, groupIds));
   }
 
   async putZone(adminId: string, zoneId: string, input: ZoneInput) {

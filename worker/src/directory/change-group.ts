@@ -19,7 +19,7 @@ export type Group = {
 type GroupNotFound = { readonly ok: false; readonly code: 'group_not_found' };
 const notFound: GroupNotFound = { ok: false, code: 'group_not_found' };
 
-function readMembers(sql: SqlStorage, groupId: string): string[] {
+function membersOf(sql: SqlStorage, groupId: string): string[] {
   return sql
     .exec<{ user_id: string }>(
       'SELECT user_id FROM group_members WHERE group_id = ? ORDER BY user_id',
@@ -43,12 +43,27 @@ export function findGroup(sql: SqlStorage, groupId: string): Group | undefined {
   return {
     groupId,
     name: row.name,
-    members: readMembers(sql, groupId),
+    members: membersOf(sql, groupId),
     integrations: integrationsOnTrial(sql, groupId),
     applications: [...readApplications(sql).values()]
       .filter(({ policy }) => groupsIn(policy).has(groupId))
       .map(({ application_id }) => application_id),
   };
+}
+
+/** Members of these groups, or the first of them that there is not. */
+export function readMembers(
+  sql: SqlStorage,
+  groupIds: readonly string[],
+):
+  | { readonly ok: true; readonly groups: ReadonlyMap<string, ReadonlySet<string>> }
+  | (GroupNotFound & { readonly group: string }) {
+  const groups = new Map<string, ReadonlySet<string>>();
+  for (const id of groupIds) {
+    if (findGroup(sql, id) === undefined) return { ...notFound, group: id };
+    groups.set(id, new Set(membersOf(sql, id)));
+  }
+  return { ok: true, groups };
 }
 
 export function listGroups(sql: SqlStorage) {

@@ -54,6 +54,7 @@ import { getAuthzenConfiguration, getHealth, getJwks, getKeySet } from './routes
 import { getMode, putMode } from './routes/mode.ts';
 import { postMtlsEvidence } from './routes/mtls-evidence.ts';
 import { getPolicy, getPolicyVersions, putPolicy } from './routes/policies.ts';
+import { postPolicySimulation } from './routes/policy-simulation.ts';
 import { postRenewal } from './routes/renewals.ts';
 import { getCrl, getIssuerCertificate, getOcsp, postOcsp } from './routes/revocation.ts';
 import { getScep, postScep } from './routes/scep.ts';
@@ -111,6 +112,7 @@ export const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['GET', '/v1/admin/applications/:id/policy', getPolicy],
   ['PUT', '/v1/admin/applications/:id/policy', putPolicy],
   ['GET', '/v1/admin/applications/:id/policy/versions', getPolicyVersions],
+  ['POST', '/v1/admin/applications/:id/policy/simulate', postPolicySimulation],
   ['PUT', '/v1/admin/clients/:id', putClient],
   ['GET', '/v1/admin/zones', getZones],
   ['PUT', '/v1/admin/zones/:id', putZone],

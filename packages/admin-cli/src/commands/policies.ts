@@ -6,10 +6,12 @@ import {
   policyChangeAnswer,
   policyTemplates,
   policyVersions,
+  simulationAnswer,
   zoneList,
 } from '@countersign/policy';
 import { changeAnswer } from '@countersign/protocol/admin';
 import { parseFields } from '@countersign/protocol/schemas';
+import type * as z from 'zod/mini';
 import {
   type Command,
   CommandError,
@@ -17,6 +19,7 @@ import {
   lines,
   parameterOf,
   rows,
+  type Section,
   table,
   UsageError,
   wholeNumber,
@@ -39,6 +42,35 @@ const findingTable = (findings: readonly PolicyFinding[]) =>
     findings.map(({ rule, code, detail }) => [rule ?? '-', code, detail]),
     'Nothing to say.',
   );
+
+function simulationSections(found: z.infer<typeof simulationAnswer>): Section[] {
+  const countsOf = (counts: Pick<typeof found, 'newly_denied' | 'newly_asked' | 'newly_allowed'>) =>
+    [counts.newly_denied, counts.newly_asked, counts.newly_allowed].map(String);
+  return [
+    lines(
+      `Of ${found.decisions} sign-ins ${found.unchanged} would have ended alike. ${found.newly_denied} by ${found.users_newly_denied} people would have been denied, ${found.newly_asked} asked for a factor, ${found.newly_allowed} allowed, that were not.`,
+      ...(found.complete ? [] : ['There are more: take fewer days.']),
+    ),
+    table(
+      ['rule', 'sign-ins', 'newly denied', 'newly asked', 'newly allowed'],
+      found.rules.map((rule) => [rule.rule, String(rule.decisions), ...countsOf(rule)]),
+      'There are none.',
+    ),
+    table(
+      ['change', 'user', 'when', 'rule before', 'rule after', 'reason after', 'decision'],
+      found.examples.map((one) => [
+        one.change,
+        one.user,
+        one.recorded_at,
+        one.rule_before,
+        one.rule_after,
+        one.reason_after,
+        one.decision_id,
+      ]),
+      'Nothing would have changed.',
+    ),
+  ];
+}
 
 export const policyCommands: readonly Command[] = [
   {
@@ -118,6 +150,22 @@ export const policyCommands: readonly Command[] = [
       const { about, policy } = template;
       replaceFile(file, `${JSON.stringify({ policy, comment: about }, undefined, 2)}\n`);
       return { json: { policy }, sections: [lines(about)] };
+    },
+  },
+  {
+    words: ['policy', 'simulate'],
+    parameters: ['APPLICATION', 'FILE'],
+    options: { '--days': { value: 'NUMBER', help: 'of so many days until now; else 7' } },
+    help: 'Says what the policy in a file would have made of the sign-ins of the last days. Changes nothing.',
+    routes: ['POST /v1/admin/applications/:id/policy/simulate'],
+    run: async (context, input) => {
+      const days = wholeNumber(input, '--days') ?? 7;
+      const since = new Date(Date.now() - days * 86_400_000).toISOString();
+      const file = readJsonFile(parameterOf(input, 1));
+      const body = { ...anything.parse(file), since };
+      const path = `${policyPath(input)}/simulate`;
+      const found = await context.client().ask('POST', path, simulationAnswer, { body });
+      return { json: found, sections: simulationSections(found) };
     },
   },
   {

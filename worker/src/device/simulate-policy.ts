@@ -1,0 +1,142 @@
+import {
+  CompiledPolicy,
+  changeOf,
+  countSignIn,
+  type Effect,
+  emptySimulation,
+  evaluatePolicy,
+  type PartialSimulation,
+  type PolicyDocument,
+  type PolicyFacts,
+  type Zones,
+} from '@countersign/policy';
+import * as z from 'zod/mini';
+import { decisionRecord } from './decision-record.ts';
+import { recordedFacts } from './recorded-facts.ts';
+
+/** A draft, and the sign-ins that it is tried on. */
+export type SimulationOrder = {
+  readonly application: string;
+  readonly policy: PolicyDocument;
+  readonly zones: Zones;
+  /** Members of the groups that the draft names, as they are now. */
+  readonly groups: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly sinceMs: number;
+  readonly untilMs: number;
+};
+
+/** `before`: sequence number from which an older page goes on; `undefined` when there is none. */
+export type SimulatedPage = {
+  readonly part: PartialSimulation;
+  readonly before: number | undefined;
+};
+
+/** Rows of one page: some tens of milliseconds, during which no sign-in is decided here. */
+const defaultRowsPerPage = 2000;
+
+/** Rows are in the order of their times but for a clock that was set back. */
+const clockMarginMs = 3_600_000;
+
+/** What a row must have to be asked about again. Rows of other kinds and of newer versions do not fit, and are passed over. */
+const simulatedRecord = z.pick(decisionRecord, {
+  shard: true,
+  sequence: true,
+  recorded_at_ms: true,
+  opened: true,
+  stage: true,
+  subject: true,
+  application: true,
+  decision: true,
+  reason: true,
+  rule: true,
+  device_trusted: true,
+  untrusted_reason: true,
+  channel: true,
+  response: true,
+  facts: true,
+  pending: true,
+});
+type SimulatedRecord = z.infer<typeof simulatedRecord>;
+
+const effectOf = ({ decision, pending }: SimulatedRecord): Effect => {
+  if (decision) return 'allow';
+  return pending === undefined ? 'deny' : 'step_up';
+};
+
+/** What no policy was asked about: structural denials, and what nobody's challenge opened. */
+const wasDecidedByPolicy = ({ opened, stage, rule }: SimulatedRecord) =>
+  opened && stage === 0 && rule !== 'none';
+
+/** A page of this shard's decisions, newest first. Reads only. */
+export function simulatePolicy(
+  sql: SqlStorage,
+  order: SimulationOrder,
+  before: number = Number.MAX_SAFE_INTEGER,
+  rowsPerPage = defaultRowsPerPage,
+): SimulatedPage {
+  const { application, policy, zones, groups, sinceMs, untilMs } = order;
+  const compiled = new CompiledPolicy(policy, zones);
+  const part = emptySimulation();
+  const rows = sql
+    .exec<{ sequence: number; record: string }>(
+      'SELECT sequence, record FROM decisions WHERE sequence < ? ORDER BY sequence DESC LIMIT ?',
+      before,
+      rowsPerPage,
+    )
+    .toArray();
+  for (const { sequence, record: text } of rows) {
+    // Most of a log is about other applications; that is seen without reading the whole.
+    if (!text.includes(`"application":${JSON.stringify(application)}`)) continue;
+    const read = z.safeParse(simulatedRecord, JSON.parse(text));
+    if (!read.success) continue;
+    const record = read.data;
+    if (record.recorded_at_ms < sinceMs - clockMarginMs) return { part, before: undefined };
+    if (record.recorded_at_ms < sinceMs || record.recorded_at_ms >= untilMs) continue;
+    if (record.application === application && wasDecidedByPolicy(record)) {
+      count(part, record, compiled, groups, sequence);
+    }
+  }
+  const oldest = rows.at(-1)?.sequence;
+  return { part, before: rows.length < rowsPerPage ? undefined : oldest };
+}
+
+/** What was recorded, with the groups of today, and with what the draft takes for trusted. */
+function factsUnder(
+  { enrollment_strengths }: PolicyDocument,
+  record: SimulatedRecord,
+  groups: SimulationOrder['groups'],
+): PolicyFacts {
+  const facts = recordedFacts(record);
+  const ofUser = [...groups].filter(([, members]) => members.has(record.subject));
+  const isTooWeak =
+    facts.deviceTrust.trusted &&
+    enrollment_strengths?.some((strength) => strength === facts.enrollmentStrength) === false;
+  return {
+    ...facts,
+    groups: new Set(ofUser.map(([id]) => id)),
+    ...(isTooWeak
+      ? { deviceTrust: { trusted: false, reason: 'enrollment_strength_insufficient' } }
+      : {}),
+  };
+}
+
+function count(
+  part: PartialSimulation,
+  record: SimulatedRecord,
+  compiled: CompiledPolicy,
+  groups: SimulationOrder['groups'],
+  sequence: number,
+): void {
+  const facts = factsUnder(compiled.document, record, groups);
+  const outcome = evaluatePolicy(compiled.document, (asked) => compiled.findMatch(asked), facts);
+  const change = changeOf(effectOf(record), outcome.effect);
+  countSignIn(part, outcome.rule, change, () => ({
+    decision_id: `${record.shard}.${sequence}`,
+    recorded_at: new Date(record.recorded_at_ms).toISOString(),
+    user: record.subject,
+    change: change ?? 'newly_allowed',
+    rule_before: record.rule,
+    rule_after: outcome.rule,
+    reason_after: outcome.reason,
+  }));
+}
