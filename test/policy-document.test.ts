@@ -25,6 +25,7 @@ const knownFacts = {
   ipAddress: undefined,
   clientType: undefined,
   platform: undefined,
+  signedPlatform: undefined,
   channel: 'none',
   keyProtection: 'none',
   posture: {},

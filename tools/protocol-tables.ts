@@ -163,6 +163,7 @@ const problemAt: Readonly<Record<ProblemCode, string>> = {
   policy_version_conflict: 'admin policies',
   zone_not_found: 'admin zones',
   zone_in_use: 'admin zones',
+  zone_limit_reached: 'admin zones',
   group_not_found: 'admin groups, integrations',
   group_in_use: 'admin groups',
   issuer_not_found: 'admin issuers',

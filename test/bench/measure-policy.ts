@@ -37,6 +37,7 @@ function makeQuestions(zones: readonly NetworkZone[]): Question[] {
       ipAddress: `10.${place >> 8}.${place & 255}.${i & 255}`,
       clientType: 'web_or_modern',
       platform: platforms[i % platforms.length],
+      signedPlatform: undefined,
       deviceTrust: i % 2 === 0 ? { trusted: true } : { trusted: false, reason: 'evidence_missing' },
       channel: 'extension',
       keyProtection: 'tpm',

@@ -90,6 +90,7 @@ async function expectSameAdministration(broker: TestBroker) {
     name: 'Pilot',
     members: ['ada'],
     integrations: [id],
+    applications: [],
   });
   // The answer that was sealed opens, and with it everything else that is.
   const again = await asAdmin(broker, 'POST', '/v1/admin/integrations', jamf);

@@ -41,6 +41,7 @@ describe('what the sign-in server tells', () => {
     expect(facts).toEqual({
       ip_address: '2001:db8::1',
       client_type: 'web_or_modern',
+      platform: 'ios',
       enrollment_strength: 'one_time_token',
       certificate_age_seconds: expect.any(Number),
     });

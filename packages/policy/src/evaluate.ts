@@ -22,12 +22,56 @@ export const effectOf = (policy: PolicyDocument, rule: PolicyRule | undefined): 
 
 export const idOf = (rule: PolicyRule | undefined): string => rule?.id ?? defaultRuleId;
 
-/** Whichever of two is stricter; of two that are alike, the first. */
-export const stricter = (
+type Allowing = Extract<PolicyRule, { effect: 'allow' | 'step_up' }>;
+type Factor = Extract<PolicyRule, { effect: 'step_up' }>['factor'];
+
+/** What meets both lists. An empty one asks for nothing; `undefined`: nothing could meet both. */
+function both(one: readonly string[], other: readonly string[]): string[] | undefined {
+  if (one.length === 0) return [...other];
+  if (other.length === 0) return [...one];
+  const common = one.filter((value) => other.includes(value));
+  return common.length === 0 ? undefined : common;
+}
+
+function bothFactors(one: Factor, other: Factor): Factor | undefined {
+  const acr_values = both(one.acr_values, other.acr_values);
+  const amr_values = both(one.amr_values, other.amr_values);
+  return acr_values === undefined || amr_values === undefined
+    ? undefined
+    : { acr_values, amr_values };
+}
+
+const secondsOf = (rule: Allowing | undefined) => rule?.reauthenticate_after_seconds;
+
+/** Of two rules that both let somebody in: with what either of them asks for. */
+function bothAllowing<Rule extends Allowing>(first: Rule, second: Allowing | undefined): Rule {
+  const seconds = [secondsOf(first), secondsOf(second)].filter((each) => each !== undefined);
+  return seconds.length === 0
+    ? first
+    : { ...first, reauthenticate_after_seconds: Math.min(...seconds) };
+}
+
+/**
+ * The stricter of two: a denial before a factor, a factor before an allow. Of two that are alike in that, the first with
+ * what the second asks for besides; where no factor meets both, nobody gets in.
+ */
+export function stricter(
   policy: PolicyDocument,
   first: PolicyRule | undefined,
   second: PolicyRule | undefined,
-) => (strictness[effectOf(policy, second)] > strictness[effectOf(policy, first)] ? second : first);
+): PolicyRule | undefined {
+  const difference = strictness[effectOf(policy, second)] - strictness[effectOf(policy, first)];
+  if (difference !== 0) return difference > 0 ? second : first;
+  if (first === undefined || first.effect === 'deny') {
+    return first === undefined && effectOf(policy, first) === 'allow' ? second : first;
+  }
+  if (second === undefined || second.effect === 'deny') return first;
+  if (first.effect === 'allow' || second.effect === 'allow') return bothAllowing(first, second);
+  const factor = bothFactors(first.factor, second.factor);
+  if (factor !== undefined) return bothAllowing({ ...first, factor }, second);
+  const { id, when } = first;
+  return { id, when, effect: 'deny' };
+}
 
 /** What a rule comes to: whether it matches is known, or it could match. */
 export type Candidate = { readonly rule: PolicyRule; readonly verdict: 'met' | 'unknown' };

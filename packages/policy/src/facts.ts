@@ -30,7 +30,10 @@ export type RequestFacts = {
   /** As text, IPv4 or IPv6. */
   readonly ipAddress: string | undefined;
   readonly clientType: ClientType | undefined;
+  /** What the sign-in server takes the device for. */
   readonly platform: Platform | undefined;
+  /** What the device has signed of itself. It counts once the device is a trusted one. */
+  readonly signedPlatform: Platform | undefined;
   readonly channel: EvidenceChannel | 'none';
   readonly keyProtection: KeyProtection | 'none';
   readonly posture: PostureFacts;

@@ -65,7 +65,13 @@ export const postureCondition = z
     firewall: z.optional(z.literal(true)),
     screen_lock: z.optional(z.literal(true)),
     /** Of the platforms that are named, a version no older; others do not match. */
-    minimum_os_version: z.optional(z.partialRecord(z.enum(platforms), osVersion)),
+    minimum_os_version: z.optional(
+      z.partialRecord(z.enum(platforms), osVersion).check(
+        z.refine((versions) => Object.keys(versions).length > 0, {
+          error: 'must name a platform',
+        }),
+      ),
+    ),
     reported_by: z._default(z.enum(['any', 'device', 'mdm']), 'any'),
   })
   .check(
@@ -90,9 +96,14 @@ const timeOfDay = z
   .string()
   .check(z.regex(/^([01]\d|2[0-3]):[0-5]\d$/, { error: 'must be a time like 08:00' }));
 
+/** Those that were asked about: making a format to find out is slow, and there are some six hundred. */
+const timeZones = new Set<string>();
+
 function isTimeZone(name: string): boolean {
+  if (timeZones.has(name)) return true;
   try {
     new Intl.DateTimeFormat('en', { timeZone: name });
+    if (timeZones.size < 1000) timeZones.add(name);
     return true;
   } catch {
     return false;
@@ -125,8 +136,16 @@ export const conditions = z.strictObject({
 export type Conditions = z.infer<typeof conditions>;
 export type ConditionName = keyof Conditions;
 
+/** What decisions say in place of a rule: when none matched, and when no policy was asked. */
+export const defaultRuleId = 'default';
+export const noRuleId = 'none';
+
 const common = {
-  id: chosenId,
+  id: chosenId.check(
+    z.refine((id) => id !== defaultRuleId && id !== noRuleId, {
+      error: `must not be ${defaultRuleId} or ${noRuleId}, which decisions without a rule have`,
+    }),
+  ),
   /** What it is for, for administrators. */
   name: z.optional(z.string().check(z.minLength(1), z.maxLength(128))),
   /** False: as if it were not there. */
@@ -166,6 +185,3 @@ export const policyFields = {
 /** `version`: of the organization that brought it. */
 export const policyDocument = z.strictObject({ version: z.int(), ...policyFields });
 export type PolicyDocument = z.infer<typeof policyDocument>;
-
-/** What a decision names in place of a rule when none matched. No rule can have it: an id of a rule is in the document. */
-export const defaultRuleId = 'default';

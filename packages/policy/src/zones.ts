@@ -33,7 +33,12 @@ function numberOf(octets: readonly number[]): bigint {
 export function readAddress(text: string): bigint | undefined {
   if (ipaddr.IPv4.isValidFourPartDecimal(text))
     return numberOf(ipaddr.IPv4.parse(text).toByteArray());
-  if (!text.includes(':') || text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined;
+  // Dots are in one form alone: what else has them is read differently by different programs.
+  const mapped = /^::ffff:([\d.]+)$/i.exec(text)?.[1];
+  if (mapped !== undefined && ipaddr.IPv4.isValidFourPartDecimal(mapped)) {
+    return numberOf(ipaddr.IPv4.parse(mapped).toByteArray());
+  }
+  if (/[%.]/.test(text) || !text.includes(':') || !ipaddr.IPv6.isValid(text)) return undefined;
   return numberOf(ipaddr.IPv6.parse(text).toByteArray());
 }
 
@@ -52,10 +57,18 @@ export function readBlock(text: string): AddressRange | undefined {
 
 export type Zones = readonly NetworkZone[];
 
-/** Is the address in one of the zone's blocks? The plain way, for the judge of the index and for one question alone. */
-export function isInZone(zone: NetworkZone, address: bigint): boolean {
-  return zone.blocks.some((text) => {
-    const block = readBlock(text);
-    return block !== undefined && block.first <= address && address <= block.last;
-  });
+const ranges = new WeakMap<NetworkZone, readonly AddressRange[]>();
+
+/** The zone's blocks as numbers, read once. */
+export function rangesOf(zone: NetworkZone): readonly AddressRange[] {
+  let found = ranges.get(zone);
+  if (found === undefined) {
+    found = zone.blocks.flatMap((text) => readBlock(text) ?? []);
+    ranges.set(zone, found);
+  }
+  return found;
 }
+
+/** Is the address in one of the zone's blocks? The plain way, for the judge of the index and for one question alone. */
+export const isInZone = (zone: NetworkZone, address: bigint): boolean =>
+  rangesOf(zone).some(({ first, last }) => first <= address && address <= last);

@@ -48,6 +48,10 @@ export const administrationTexts = {
     administrator: 'A policy names this zone. Change that policy first.',
     person: askSupport,
   },
+  zone_limit_reached: {
+    administrator: 'All zones together have as many blocks as there may be: 10,000.',
+    person: askSupport,
+  },
   group_not_found: {
     administrator: 'No group of users has this id.',
     person: askSupport,

@@ -198,6 +198,7 @@ export const problemCodes = [
   'policy_version_conflict',
   'zone_not_found',
   'zone_in_use',
+  'zone_limit_reached',
   'group_not_found',
   'group_in_use',
   'issuer_not_found',

@@ -220,16 +220,21 @@ export async function evaluateSignIn(
   };
 }
 
-/** A retry may be answered by a policy that is no more; then nothing is told of its rules. */
+/** A retry may be answered by an organization that is no more; then nothing is told of its rules. */
 function explainRecord(
   record: DecisionRecord,
-  { applications, zones }: OrganizationSnapshot,
+  { applications, zones, version }: OrganizationSnapshot,
 ): readonly CheckedCriterion[] | undefined {
-  const policy = applications.get(record.application)?.policy;
-  const rule = policy?.rules.find(({ id }) => id === record.rule);
-  return rule === undefined || policy?.version !== record.policy_version
-    ? undefined
-    : explainConditions(rule.when, recordedFacts(record), zones);
+  if (record.organization_version !== version) return undefined;
+  const rule = applications
+    .get(record.application)
+    ?.policy.rules.find(({ id }) => id === record.rule);
+  if (rule === undefined) return undefined;
+  const facts = recordedFacts(record);
+  // What it waits for is what the rule wants of a trusted device.
+  const isAwaited = record.reason === 'authentication_required';
+  const asked = isAwaited ? { ...facts, deviceTrust: { trusted: true } as const } : facts;
+  return explainConditions(rule.when, asked, zones);
 }
 
 /** The application's policy as it is for this request, with what the request is known by. */

@@ -34,17 +34,16 @@ function evidenceFields(evidence: Evidence) {
 
 /** What the policy was asked about beyond what the record has anyway. */
 function factFields(
-  { facts, evidence }: SignIn,
+  { facts }: SignIn,
   { first }: NamedCertificates,
   nowMs: number,
 ): Pick<DecisionRecord, 'facts'> {
   const { groups, ipAddress, clientType, platform } = facts;
-  const isPlatformSigned = evidence.ok && evidence.response !== undefined;
   const fields = {
     ...(groups.size === 0 ? {} : { groups: [...groups].toSorted() }),
     ...(ipAddress === undefined ? {} : { ip_address: ipAddress }),
     ...(clientType === undefined ? {} : { client_type: clientType }),
-    ...(platform === undefined || isPlatformSigned ? {} : { platform }),
+    ...(platform === undefined ? {} : { platform }),
     ...(first === undefined
       ? {}
       : {

@@ -37,7 +37,7 @@ import { JobRunner } from './job-runner.ts';
 import type { IntegrationFound } from './organization-answers.ts';
 import { readVersion } from './organization-records.ts';
 import { organizationMigrations } from './organization-schema.ts';
-import { findPolicyVersion, readPolicyVersions } from './policy-records.ts';
+import { findPolicyVersion, listPolicyVersions } from './policy-records.ts';
 import {
   appendAdminEvent,
   type Outcome,
@@ -132,7 +132,7 @@ export class AdministeredObject extends DurableObject<Environment> {
 
   async listPolicyVersions(applicationId: string) {
     return this.store.read((sql) => {
-      const versions = readPolicyVersions(sql, applicationId);
+      const versions = listPolicyVersions(sql, applicationId);
       return versions.length === 0
         ? ({ ok: false, code: 'policy_not_found' } as const)
         : ({ ok: true, versions } as const);

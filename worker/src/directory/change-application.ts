@@ -2,7 +2,7 @@ import type { ApplicationInput, ClientInput } from '@countersign/protocol/admin'
 import { policyOf } from '../policy/simple-policy.ts';
 import type { Author } from './change-policy.ts';
 import { readApplications, readVersion } from './organization-records.ts';
-import { findPolicyVersion, storePolicyVersion } from './policy-records.ts';
+import { policySourceOf, storePolicyVersion } from './policy-records.ts';
 import type { Outcome } from './record-change.ts';
 
 /** Creates or changes an application. Its policy has the version of the organization that the change makes. */
@@ -14,7 +14,7 @@ export function putApplication(
 ): Outcome<undefined> | { readonly ok: false; readonly code: 'application_has_rules' } {
   const existing = readApplications(sql).get(id);
   // Rules that somebody has written do not go by the way.
-  const hasRules = findPolicyVersion(sql, id, undefined)?.source === 'rules';
+  const hasRules = policySourceOf(sql, id) === 'rules';
   if (hasRules && !replace_policy) return { ok: false, code: 'application_has_rules' };
   if (existing?.name === input.name && !hasRules) {
     const same = JSON.stringify(policyOf(existing.policy.version, input));

@@ -1,6 +1,6 @@
 import type { PolicyChange, PolicyDocument } from '@countersign/policy';
 import { readApplications, readVersion } from './organization-records.ts';
-import { findPolicyVersion, storePolicyVersion } from './policy-records.ts';
+import { policySourceOf, storePolicyVersion } from './policy-records.ts';
 import type { Outcome } from './record-change.ts';
 import { readZones } from './zone-records.ts';
 
@@ -65,7 +65,7 @@ export function putPolicy(
   if (unknown !== undefined) return unknown;
   const isSame =
     JSON.stringify({ version: existing.version, ...fields }) === JSON.stringify(existing);
-  if (isSame && findPolicyVersion(sql, applicationId, undefined)?.source === 'rules') {
+  if (isSame && policySourceOf(sql, applicationId) === 'rules') {
     return { ok: true, value: existing.version, event: undefined };
   }
   const policy: PolicyDocument = { version: readVersion(sql) + 1, ...fields };

@@ -5,10 +5,21 @@ import { readZones } from './zone-records.ts';
 
 /** Named networks, as policies name them. Within blocks of the organization. */
 
+/** Of all zones together: every isolate has them all at hand. */
+const mostBlocks = 10_000;
+
 /** Creates a zone or gives one its addresses anew. */
-export function putZone(sql: SqlStorage, zoneId: string, input: ZoneInput): Outcome<undefined> {
+export function putZone(
+  sql: SqlStorage,
+  zoneId: string,
+  input: ZoneInput,
+): Outcome<undefined> | { readonly ok: false; readonly code: 'zone_limit_reached' } {
   const document = JSON.stringify({ zone_id: zoneId, ...input });
-  const before = readZones(sql).find(({ zone_id }) => zone_id === zoneId);
+  const zones = readZones(sql);
+  const before = zones.find(({ zone_id }) => zone_id === zoneId);
+  const others = zones.filter((zone) => zone !== before);
+  const blocks = others.reduce((sum, zone) => sum + zone.blocks.length, input.blocks.length);
+  if (blocks > mostBlocks) return { ok: false, code: 'zone_limit_reached' };
   if (before !== undefined && JSON.stringify(before) === document) {
     return { ok: true, value: undefined, event: undefined };
   }

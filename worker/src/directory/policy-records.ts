@@ -21,17 +21,34 @@ const opened = ({ document, ...row }: z.infer<typeof versionRow>): PolicyVersion
   policy: policyDocument.parse(JSON.parse(document)),
 });
 
-/** Newest first. */
-export function readPolicyVersions(sql: SqlStorage, applicationId: string): PolicyVersion[] {
+const listedRow = z.extend(z.omit(versionRow, { document: true }), { rules: z.int() });
+export type ListedVersion = z.infer<typeof listedRow>;
+
+/** More than anybody looks through; a policy is as long as a book, so the documents stay where they are. */
+const mostListed = 200;
+
+/** The newest, first. */
+export function listPolicyVersions(sql: SqlStorage, applicationId: string): ListedVersion[] {
   return sql
     .exec(
-      `SELECT version, document, source, author, comment, created_at_ms FROM policy_versions
-       WHERE application_id = ? ORDER BY version DESC`,
+      `SELECT version, json_array_length(document, '$.rules') AS rules, source, author, comment,
+         created_at_ms
+       FROM policy_versions WHERE application_id = ? ORDER BY version DESC LIMIT ?`,
       applicationId,
+      mostListed,
     )
     .toArray()
-    .map((row) => opened(versionRow.parse(row)));
+    .map((row) => listedRow.parse(row));
 }
+
+/** Of the policy in force; `undefined` where there is no such application. */
+export const policySourceOf = (sql: SqlStorage, applicationId: string) =>
+  sql
+    .exec<{ source: string }>(
+      'SELECT source FROM policy_versions WHERE application_id = ? ORDER BY version DESC LIMIT 1',
+      applicationId,
+    )
+    .toArray()[0]?.source;
 
 /** One version, or the newest. */
 export function findPolicyVersion(

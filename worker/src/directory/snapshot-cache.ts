@@ -1,6 +1,10 @@
 import { maxSnapshotAgeMs } from '@countersign/protocol/limits';
 import type { Deployment, SnapshotAnswer } from './organization-answers.ts';
-import { openSnapshot, type ReadSnapshot } from './organization-snapshot.ts';
+import {
+  type OrganizationSnapshot,
+  openSnapshot,
+  type ReadSnapshot,
+} from './organization-snapshot.ts';
 
 export type SnapshotResult =
   | ({ readonly ok: true } & ReadSnapshot)
@@ -18,6 +22,23 @@ export type AskForSnapshot = (
 
 /** From this age on a request that may still use the snapshot has it renewed behind its back. */
 const renewAfterMs = maxSnapshotAgeMs / 2;
+
+/** Policies and zones that are as before stay the same objects, so that nothing made of them is made again. */
+function keepUnchanged(
+  newer: OrganizationSnapshot,
+  older: OrganizationSnapshot | undefined,
+): OrganizationSnapshot {
+  if (older === undefined) return newer;
+  const applications = new Map(
+    [...newer.applications].map(([id, application]) => {
+      const policy = older.applications.get(id)?.policy;
+      const isSame = policy?.version === application.policy.version;
+      return [id, isSame ? { ...application, policy } : application] as const;
+    }),
+  );
+  const isSame = JSON.stringify(newer.zones) === JSON.stringify(older.zones);
+  return { ...newer, applications, zones: isSame ? older.zones : newer.zones };
+}
 
 /**
  * The isolate's copy of the organization. A request gets a snapshot of at most five seconds of age or none at all; how
@@ -61,7 +82,9 @@ export class SnapshotCache {
           : { ok: false, code: answer.code, detail: answer.detail };
       }
       const snapshot =
-        answer.snapshot === undefined ? known?.snapshot : openSnapshot(answer.snapshot);
+        answer.snapshot === undefined
+          ? known?.snapshot
+          : keepUnchanged(openSnapshot(answer.snapshot), known?.snapshot);
       if (snapshot === undefined) {
         return { ok: false, code: 'snapshot_unavailable', detail: 'no snapshot in the answer' };
       }

@@ -116,6 +116,7 @@ const statusOf: Readonly<Record<ProblemCode, Status>> = {
   policy_version_conflict: 409,
   zone_not_found: 404,
   zone_in_use: 409,
+  zone_limit_reached: 409,
   group_not_found: 404,
   group_in_use: 409,
   issuer_not_found: 404,

@@ -1,15 +1,14 @@
 import { CompiledPolicy, type PolicyDocument, type Zones } from '@countersign/policy';
 
-const compiled = new WeakMap<PolicyDocument, CompiledPolicy>();
+const compiled = new WeakMap<PolicyDocument, { zones: Zones; policy: CompiledPolicy }>();
 
-/** The policy ready for questions: compiled once for each copy of the organization, when it is first asked. */
+/** The policy ready for questions: compiled when it is first asked, and again only when it or the networks change. */
 export function compiledPolicy(policy: PolicyDocument, zones: Zones): CompiledPolicy {
-  let found = compiled.get(policy);
-  if (found === undefined) {
-    found = new CompiledPolicy(policy, zones);
-    compiled.set(policy, found);
-  }
-  return found;
+  const known = compiled.get(policy);
+  if (known?.zones === zones) return known.policy;
+  const made = new CompiledPolicy(policy, zones);
+  compiled.set(policy, { zones, policy: made });
+  return made;
 }
 
 /** The groups that a policy names. */

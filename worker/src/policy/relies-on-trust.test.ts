@@ -29,6 +29,7 @@ it('a rule that speaks of no device holds for both', () => {
 it.each([
   [{ device_trust: 'trusted', platforms: ['macos'] }, 'deny'],
   [{ key_protections: ['hardware'] }, 'deny'],
+  [{ posture: { minimum_os_version: { macos: '14' }, reported_by: 'any' } }, 'deny'],
   [{ platforms: ['macos'] }, undefined],
 ] as const)('a rule for some, when %j, loses %s', (when, loss) => {
   const policy = policyOf(1, { ...choices, factor });

@@ -6,6 +6,7 @@ const ofDevices: readonly ConditionName[] = [
   'key_protections',
   'enrollment_strengths',
   'certificate_age',
+  'posture',
 ];
 
 const isEnabled = ({ enabled }: PolicyRule) => enabled !== false;
@@ -32,14 +33,14 @@ function effectFor(policy: PolicyDocument, trust: 'trusted' | 'not_trusted'): Ef
  */
 export function lossWithoutTrust(policy: PolicyDocument): Effect | undefined {
   if (policy.enforcement === 'monitor') return undefined;
-  const trusted = effectFor(policy, 'trusted');
-  const other = effectFor(policy, 'not_trusted');
-  if (trusted !== other && other !== 'allow') return other;
   const isMixed = policy.rules.some(
     (rule) =>
       isEnabled(rule) &&
       !speaksOfTrustAlone(rule) &&
       speaksOf(rule, ['device_trust', ...ofDevices]),
   );
-  return isMixed ? 'deny' : undefined;
+  if (isMixed) return 'deny';
+  const trusted = effectFor(policy, 'trusted');
+  const other = effectFor(policy, 'not_trusted');
+  return trusted === other || other === 'allow' ? undefined : other;
 }

@@ -13,6 +13,7 @@ it('has what the sign-in server said, where no device has signed anything', () =
     ipAddress: '192.0.2.1',
     clientType: 'legacy',
     platform: 'ios',
+    signedPlatform: undefined,
     channel: 'none',
     keyProtection: 'none',
     posture: {},
@@ -33,12 +34,18 @@ it.each([
   ['windows', '10.0.22631', 'windows', '10.0.22631'],
   ['linux', 'debian 12', 'other_desktop', '12'],
   ['linux', 'arch', 'other_desktop', undefined],
+  ['linux', 'x86_64 unknown', 'other_desktop', undefined],
+  ['linux', 'rhel9 8.2', 'other_desktop', '8.2'],
   ['other', '', 'other_desktop', undefined],
 ] as const)(
-  'takes the word of a device before the server’s: %s %s',
+  'keeps the word of a device beside the server’s: %s %s',
   (platform, text, known, version) => {
     const facts = requestFacts('ada', groups, asserted, 'extension', signed(platform, text));
-    expect(facts).toMatchObject({ platform: known, keyProtection: 'tpm', ipAddress: '192.0.2.1' });
+    expect(facts).toMatchObject({
+      platform: 'ios',
+      signedPlatform: known,
+      keyProtection: 'tpm',
+    });
     expect(facts.posture.osVersion?.device).toBe(version);
   },
 );

@@ -24,12 +24,11 @@ const platformOf: Readonly<Record<Posture['platform'], Platform>> = {
 
 /** The version alone, without the system's name: `debian 12` is 12. */
 function versionIn(text: string): string | undefined {
-  return /\d+(\.\d+)*/.exec(text)?.[0];
+  return /(?:^|\s)(\d+(?:\.\d+)*)$/.exec(text)?.[1];
 }
 
 /**
- * What is known of a sign-in before the device's record is looked at. What a device has signed counts more than what the
- * sign-in server has guessed.
+ * What is known of a sign-in before the device's record is looked at.
  *
  * @param channel how evidence came, when it names a device
  * @param groups those of the user's groups that a rule could name
@@ -47,7 +46,8 @@ export function requestFacts(
     groups,
     ipAddress: asserted.ip_address,
     clientType: asserted.client_type,
-    platform: signed === undefined ? asserted.platform : platformOf[signed.posture.platform],
+    platform: asserted.platform,
+    signedPlatform: signed === undefined ? undefined : platformOf[signed.posture.platform],
     channel,
     keyProtection: signed?.key_protection ?? 'none',
     posture: osVersion === undefined ? {} : { osVersion: { device: osVersion } },

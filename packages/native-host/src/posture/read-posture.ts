@@ -14,7 +14,9 @@ export type PostureSources = {
 
 /** Platform and version of the operating system: recorded with every response, advisory, since the device says so itself. */
 export function readPosture(sources: PostureSources = machineSources()): Posture {
-  const version = readVersion(sources) ?? sources.kernelRelease;
+  // The kernel of macOS has numbers of its own, which are higher than those of the system.
+  const fallback = sources.platform === 'darwin' ? '' : sources.kernelRelease;
+  const version = readVersion(sources) ?? fallback;
   return {
     platform: platformOf(sources.platform),
     os_version: version.slice(0, maxVersionCharacters),

@@ -10,9 +10,19 @@ const seed = 20_261_122;
 const strictness = { allow: 0, step_up: 1, deny: 2 } as const;
 
 const outcomeOf = (policy: PolicyDocument, facts: PolicyFacts) => {
-  const { rule, isUncertain } = findMatch(policy, facts, zones);
-  return { id: idOf(rule), effect: effectOf(policy, rule), isUncertain };
+  const { rule } = findMatch(policy, facts, zones);
+  const seconds =
+    rule === undefined || rule.effect === 'deny' ? undefined : rule.reauthenticate_after_seconds;
+  return {
+    effect: effectOf(policy, rule),
+    factor: rule?.effect === 'step_up' ? rule.factor : undefined,
+    seconds: seconds ?? Number.POSITIVE_INFINITY,
+  };
 };
+
+/** Whoever shows one of the stricter values has shown one of the laxer ones. */
+const isAsStrict = (strict: readonly string[] = [], lax: readonly string[] = []) =>
+  lax.length === 0 || (strict.length > 0 && strict.every((value) => lax.includes(value)));
 
 describe('a compiled policy', () => {
   it.each([false, true])(
@@ -130,6 +140,12 @@ describe('what nobody says', () => {
           };
           const unknown = outcomeOf(policy, less);
           expect(strictness[unknown.effect]).toBeGreaterThanOrEqual(strictness[known.effect]);
+          if (unknown.effect === known.effect && known.effect !== 'deny') {
+            expect(unknown.seconds).toBeLessThanOrEqual(known.seconds);
+            for (const list of ['acr_values', 'amr_values'] as const) {
+              expect(isAsStrict(unknown.factor?.[list], known.factor?.[list])).toBe(true);
+            }
+          }
           if (unknown.effect !== known.effect) changed += 1;
         },
       ),

@@ -44,14 +44,16 @@ const alwaysKnown: ReadonlySet<string> = new Set<ConditionName>([
 /** The conditions that an index of the request has not answered. */
 function remainingOf(
   { people: _, network, client_types, platforms, ...others }: Conditions,
-  { ipAddress, clientType, platform }: RequestFacts,
+  facts: RequestFacts,
 ): Conditions {
+  const { ipAddress } = facts;
+  const isPlatformKnown = requestChoices.platforms(facts) !== undefined;
   const isPlaceKnown = ipAddress !== undefined && readAddress(ipAddress) !== undefined;
   return {
     ...others,
     ...(network === undefined || isPlaceKnown ? {} : { network }),
-    ...(client_types === undefined || clientType !== undefined ? {} : { client_types }),
-    ...(platforms === undefined || platform !== undefined ? {} : { platforms }),
+    ...(client_types === undefined || facts.clientType !== undefined ? {} : { client_types }),
+    ...(platforms === undefined || isPlatformKnown ? {} : { platforms }),
   };
 }
 
@@ -67,7 +69,7 @@ export class CompiledPolicy {
   readonly #isUnindexed: readonly boolean[];
   readonly #people: PeopleIndex;
   readonly #ofRequest: ReadonlyArray<Index<RequestFacts>>;
-  readonly #ofRecord: ReadonlyArray<Index<PolicyFacts>>;
+  readonly #ofSignIn: ReadonlyArray<Index<PolicyFacts>>;
 
   constructor(document: PolicyDocument, zones: Zones) {
     this.document = document;
@@ -81,13 +83,12 @@ export class CompiledPolicy {
       names: readonly Name[],
       facts: Readonly<Record<Name, (facts: Facts) => string | undefined>>,
     ) => names.filter(asks).map((name) => choiceIndex(rules, name, facts[name]));
-    this.#ofRequest = [
-      ...(asks('network') ? [new NetworkIndex(rules, zones)] : []),
-      ...choices(['platforms', 'client_types'], requestChoices),
-    ];
-    this.#ofRecord = [
+    const places = asks('network') ? [new NetworkIndex(rules, zones)] : [];
+    this.#ofRequest = [...places, ...choices(['platforms', 'client_types'], requestChoices)];
+    this.#ofSignIn = [
+      ...places,
       ...(asks('device_trust') ? [trustIndex(rules)] : []),
-      ...choices(['channels', 'key_protections', 'enrollment_strengths'], choiceFacts),
+      ...choices(Object.keys(choiceFacts) as ChoiceName[], choiceFacts),
     ];
   }
 
@@ -95,7 +96,7 @@ export class CompiledPolicy {
   findMatch(facts: PolicyFacts): Match {
     const left = new CommonRules();
     this.#people.find(facts, left);
-    const isCertain = narrow(left, this.#ofRequest, facts) && narrow(left, this.#ofRecord, facts);
+    const isCertain = narrow(left, this.#ofSignIn, facts);
     if (!isCertain) return firstOf(this.document, this.#candidates(left, facts));
     let place = left.next(0);
     while (place >= 0 && this.#isUnindexed[place] === true) {

@@ -1,7 +1,7 @@
 import { isWantedPlace } from '../criteria/network.ts';
 import type { RequestFacts } from '../facts.ts';
 import type { PolicyRule } from '../policy-document.ts';
-import { type NetworkZone, readAddress, readBlock, type Zones } from '../zones.ts';
+import { type NetworkZone, rangesOf, readAddress, type Zones } from '../zones.ts';
 import { RuleSet } from './rule-set.ts';
 
 /** IPv4 as a number, for the many addresses of that form; -1 for what is none. */
@@ -51,17 +51,10 @@ export class NetworkIndex {
     const used = zones.filter(
       (zone) => named.has(zone.zone_id) || (asksLocation && zone.on_network),
     );
-    const cuts = new Set([0n, mappedIpv4, mappedIpv4 + (1n << 32n)]);
-    for (const { blocks } of used) {
-      for (const text of blocks) {
-        const block = readBlock(text);
-        if (block === undefined) continue;
-        cuts.add(block.first);
-        cuts.add(block.last + 1n);
-      }
-    }
+    const edges = edgesOf(used);
+    const cuts = new Set([0n, mappedIpv4, mappedIpv4 + (1n << 32n), ...edges.map(({ at }) => at)]);
     this.#starts = [...cuts].toSorted((a, b) => (a < b ? -1 : 1));
-    this.#rulesOf = rulesOfStretches(rules, used, this.#starts);
+    this.#rulesOf = rulesOfStretches(rules, edges, this.#starts);
     const inIpv4 = this.#starts.flatMap((start, place) =>
       start >= mappedIpv4 && start < mappedIpv4 + (1n << 32n) ? [{ start, place }] : [],
     );
@@ -94,23 +87,45 @@ function lastAtMost<Value extends number | bigint>(
   return low;
 }
 
-/** Of each stretch, by the criterion itself, so that both ways agree on what a condition means. */
+/** Where a block of a zone begins, or has ended. */
+type Edge = { readonly at: bigint; readonly zone: NetworkZone; readonly step: 1 | -1 };
+
+/** In ascending order. */
+function edgesOf(zones: readonly NetworkZone[]): Edge[] {
+  return zones
+    .flatMap((zone) =>
+      rangesOf(zone).flatMap(({ first, last }): Edge[] => [
+        { at: first, zone, step: 1 },
+        { at: last + 1n, zone, step: -1 },
+      ]),
+    )
+    .toSorted((a, b) => (a.at === b.at ? 0 : a.at < b.at ? -1 : 1));
+}
+
+/**
+ * Of each stretch, by the criterion itself, so that both ways agree on what a condition means. One walk along the
+ * addresses, with the zones that they are in at each moment.
+ */
 function rulesOfStretches(
   rules: readonly PolicyRule[],
-  zones: readonly NetworkZone[],
+  edges: readonly Edge[],
   starts: readonly bigint[],
 ): RuleSet[] {
   const known = new Map<string, RuleSet>();
-  const blocksOf = zones.map((zone) => ({
-    ...zone,
-    ranges: zone.blocks.flatMap((text) => readBlock(text) ?? []),
-  }));
+  const blocksAround = new Map<NetworkZone, number>();
+  let passed = 0;
   return starts.map((start) => {
-    // Every address of a stretch is in the same zones as its first one.
-    const inZones = blocksOf.filter(({ ranges }) =>
-      ranges.some(({ first, last }) => first <= start && start <= last),
-    );
-    const key = inZones.map(({ zone_id }) => zone_id).join(' ');
+    for (let edge = edges[passed]; edge !== undefined && edge.at <= start; edge = edges[passed]) {
+      const count = (blocksAround.get(edge.zone) ?? 0) + edge.step;
+      if (count === 0) blocksAround.delete(edge.zone);
+      else blocksAround.set(edge.zone, count);
+      passed += 1;
+    }
+    const inZones = [...blocksAround.keys()];
+    const key = inZones
+      .map(({ zone_id }) => zone_id)
+      .toSorted()
+      .join(' ');
     let found = known.get(key);
     if (found === undefined) {
       found = new RuleSet(rules.length);

@@ -56,6 +56,16 @@ describe('conditions that are lists', () => {
     expect(platform.seen(unsaid, [], ['macos'])).toBe('not said');
   });
 
+  it('take the word of a device once it is trusted, and that of the sign-in server before', () => {
+    const told = { ...goodFacts, platform: 'ios', signedPlatform: 'windows' } as const;
+    const deviceTrust = { trusted: false, reason: 'certificate_unknown' } as const;
+    expect(platform.check(['windows'], told, [])).toBe('met');
+    expect(platform.check(['windows'], { ...told, deviceTrust }, [])).toBe('not_met');
+    expect(platform.check(['ios'], { ...told, deviceTrust }, [])).toBe('met');
+    const unsaid = { ...told, deviceTrust, platform: undefined };
+    expect(platform.check(['windows'], unsaid, [])).toBe('unknown');
+  });
+
   it('say what was wanted', () => {
     expect(platform.wanted(['macos'])).toBe('macos');
     expect(platform.wanted(['macos', 'ios'])).toBe('one of macos, ios');

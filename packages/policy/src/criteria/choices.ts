@@ -16,16 +16,24 @@ const ofTrusted = (facts: PolicyFacts, fact: string) => (facts.deviceTrust.trust
 /** The fact that each is about, of those that are known before any record is; `undefined` where nobody has said. */
 export const requestChoices = {
   client_types: (facts: RequestFacts): string | undefined => facts.clientType,
-  platforms: (facts: RequestFacts): string | undefined => facts.platform,
+  // Where the two differ, it takes the record to know which counts.
+  platforms: ({ platform, signedPlatform }: RequestFacts): string | undefined =>
+    signedPlatform === undefined || signedPlatform === platform ? platform : undefined,
 } as const;
 
 export const choiceFacts: Readonly<Record<ChoiceName, (facts: PolicyFacts) => string | undefined>> =
   {
-    ...requestChoices,
+    client_types: requestChoices.client_types,
+    platforms: platformOf,
     channels: (facts) => ofTrusted(facts, facts.channel),
     key_protections: (facts) => ofTrusted(facts, facts.keyProtection),
     enrollment_strengths: (facts) => ofTrusted(facts, facts.enrollmentStrength),
   };
+
+/** Of a trusted device its own word, of others that of the sign-in server. */
+export function platformOf({ deviceTrust, platform, signedPlatform }: PolicyFacts) {
+  return deviceTrust.trusted ? (signedPlatform ?? platform) : platform;
+}
 
 export const choicesIn = (when: Conditions, name: ChoiceName): readonly string[] | undefined =>
   when[name];

@@ -53,6 +53,11 @@ describe('network', () => {
       '192.0.2.1/32',
       'fe80::1%eth0',
       ' 192.0.2.1',
+      // The same number as an IPv4 address, or nearly, to programs that read it so.
+      '::192.0.2.1',
+      '::ffff:0192.0.2.1',
+      '::ffff:0xc0.0.2.1',
+      '2001:db8::192.0.2.1',
     ].map((text): [Condition<'network'>, string, Verdict] => [
       { location: 'off_network' },
       text,

@@ -1,4 +1,5 @@
 import type { PolicyFacts, Reported } from '../facts.ts';
+import { platformOf } from './choices.ts';
 import { type Condition, type Criterion, notSaid, type Verdict, verdictOf } from './criterion.ts';
 
 type Posture = Condition<'posture'>;
@@ -31,8 +32,9 @@ const isVersion = (text: string) => /^\d{1,9}(\.\d{1,9}){0,9}$/.test(text);
 
 function checkVersion({ minimum_os_version, reported_by }: Posture, facts: PolicyFacts): Verdict {
   if (minimum_os_version === undefined) return 'met';
-  if (facts.platform === undefined) return 'unknown';
-  const minimum = minimum_os_version[facts.platform];
+  const platform = platformOf(facts);
+  if (platform === undefined) return 'unknown';
+  const minimum = minimum_os_version[platform];
   if (minimum === undefined) return 'not_met';
   const version = reportedBy(facts.posture.osVersion, reported_by, facts);
   if (version === undefined || !isVersion(version)) return 'unknown';
@@ -67,7 +69,7 @@ export const posture: Criterion<'posture'> = {
       );
     if (condition.minimum_os_version !== undefined) {
       const version = reportedBy(facts.posture.osVersion, by, facts) ?? notSaid;
-      parts.push(`${facts.platform ?? 'platform not said'} ${version}`);
+      parts.push(`${platformOf(facts) ?? 'platform not said'} ${version}`);
     }
     return parts.join(', ');
   },

@@ -2,8 +2,18 @@ import type { ConditionName, Conditions } from '../policy-document.ts';
 
 /** Whether whoever meets one condition meets another. Says no where it cannot tell: nothing rests on a no. */
 
-const isWithin = <Item>(inner: readonly Item[] = [], outer: readonly Item[] = []) =>
-  inner.every((item) => outer.includes(item));
+const setOf = new WeakMap<readonly unknown[], ReadonlySet<unknown>>();
+
+/** Lists are long, and each is compared with many. */
+function isWithin<Item>(inner: readonly Item[] = [], outer: readonly Item[] = []): boolean {
+  let set = setOf.get(outer);
+  if (set === undefined) {
+    set = new Set(outer);
+    setOf.set(outer, set);
+  }
+  for (const item of inner) if (!set.has(item)) return false;
+  return true;
+}
 const isSame = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
 
 type People = NonNullable<Conditions['people']>;

@@ -77,9 +77,18 @@ describe('lintPolicy', () => {
     ['what comes after everything', [{ effect: 'deny' }, { when: trusted }], ['r1 unreachable']],
     [
       'a narrower rule after a wider one',
-      [{ when: { platforms: ['macos', 'ios'] } }, { when: { platforms: ['ios'], ...trusted } }],
+      [
+        { when: { key_protections: ['tpm', 'file'] } },
+        { when: { key_protections: ['tpm'], ...trusted } },
+      ],
       ['r1 unreachable'],
     ],
+    [
+      'no denial that decides where nobody says what would tell',
+      [{ when: { platforms: ['macos', 'ios'] } }, { when: { platforms: ['ios'] }, effect: 'deny' }],
+      [],
+    ],
+    ['devices that are let in as they are', [{ when: trusted }, {}], ['r1 untrusted_let_in']],
     [
       'a wider rule after a narrower one',
       [

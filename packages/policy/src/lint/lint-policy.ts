@@ -1,5 +1,10 @@
 import * as z from 'zod/mini';
-import type { Conditions, PolicyDocument, PolicyRule } from '../policy-document.ts';
+import {
+  platforms as allPlatforms,
+  type Conditions,
+  type PolicyDocument,
+  type PolicyRule,
+} from '../policy-document.ts';
 import { covers } from './covers.ts';
 
 /** `error`: such a policy is not taken. `warning`: it is, and its author is told. */
@@ -105,10 +110,19 @@ function checkPosture(rule: PolicyRule): PolicyFinding[] {
       ];
 }
 
+/** Where it is not told, a rule may decide although an earlier one covers it: the stricter of the two does. */
+const mayBeUntold = ['network', 'client_types', 'platforms', 'posture'] as const;
+const strictness = { allow: 0, step_up: 1, deny: 2 } as const;
+
+const decidesBefore = (earlier: PolicyRule, rule: PolicyRule) =>
+  (mayBeUntold.every((name) => earlier.when[name] === undefined) ||
+    strictness[rule.effect] < strictness[earlier.effect]) &&
+  covers(earlier.when, rule.when);
+
 /** A rule of which another one before it leaves nothing. */
 function checkReach(rules: readonly PolicyRule[]): PolicyFinding[] {
   return rules.flatMap((rule, place) => {
-    const earlier = rules.slice(0, place).find((other) => covers(other.when, rule.when));
+    const earlier = rules.slice(0, place).find((other) => decidesBefore(other, rule));
     return earlier === undefined
       ? []
       : [
@@ -143,7 +157,8 @@ function checkUntrusted(rules: readonly PolicyRule[]): PolicyFinding[] {
     const wanted = rules
       .slice(0, place)
       .filter((other) => lets(other) && other.when.device_trust === 'trusted')
-      .flatMap(({ when }) => when.platforms ?? []);
+      // Who wants every device trusted may ask the others for a factor; to let them in as they are is another matter.
+      .flatMap(({ when }) => when.platforms ?? (rule.effect === 'allow' ? allPlatforms : []));
     if (!lets(rule) || isForTrusted(rule.when)) return [];
     const { platforms } = rule.when;
     const both = [...new Set(wanted)].filter((each) => platforms?.includes(each) ?? true);

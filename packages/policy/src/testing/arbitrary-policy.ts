@@ -93,11 +93,16 @@ const when = fc.record({
   ),
 });
 
-const factor = { acr_values: ['phr'], amr_values: [] };
+const factorOf = (...acr_values: string[]) => ({ acr_values, amr_values: [] });
 const effect = fc.constantFrom(
   { effect: 'allow' },
+  { effect: 'allow', reauthenticate_after_seconds: 600 },
   { effect: 'deny' },
-  { effect: 'step_up', factor },
+  { effect: 'deny' },
+  { effect: 'step_up', factor: factorOf('phr') },
+  { effect: 'step_up', factor: factorOf('phr', 'pwd') },
+  { effect: 'step_up', factor: factorOf('pwd'), reauthenticate_after_seconds: 3600 },
+  { effect: 'step_up', factor: { acr_values: [], amr_values: ['hwk'] } },
 );
 const rule = fc.record({ when, effect, enabled: maybe(fc.boolean(), 8) });
 
@@ -136,6 +141,7 @@ export const arbitraryFacts = (unsaid: boolean): fc.Arbitrary<PolicyFacts> => {
     ipAddress: said(fc.constantFrom(...addresses)),
     clientType: said(fc.constantFrom(...clientTypes)),
     platform: said(fc.constantFrom(...platforms)),
+    signedPlatform: maybe(fc.constantFrom(...platforms)),
     deviceTrust: fc.constantFrom(
       { trusted: true } as const,
       { trusted: false, reason: 'certificate_expired' } as const,

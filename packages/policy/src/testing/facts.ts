@@ -7,6 +7,7 @@ export const goodFacts: PolicyFacts = {
   ipAddress: '192.0.2.1',
   clientType: 'web_or_modern',
   platform: 'macos',
+  signedPlatform: undefined,
   deviceTrust: { trusted: true },
   channel: 'extension',
   keyProtection: 'hardware',
