@@ -63,6 +63,14 @@ export function createBrokerClient(brokerUrl: string, ownerToken: string) {
   return {
     putApplication: (id: string, input: ApplicationRequest) =>
       call('application', `/v1/admin/applications/${id}`, admin('PUT', input), changeAnswer),
+    /** Has somebody written rules for the application? Then it is theirs. */
+    async hasRules(id: string): Promise<boolean> {
+      const path = `/v1/admin/applications/${id}/policy`;
+      const response = await fetch(`${brokerUrl}${path}`, admin('GET'));
+      if (response.status === 404) return false;
+      const policy = parseFields(z.object({ source: z.string() }), await response.json());
+      return policy.ok && policy.value.source === 'rules';
+    },
     putClient: (id: string, input: ClientInput) =>
       call('client', `/v1/admin/clients/${id}`, admin('PUT', input), changeAnswer),
     createEnrollmentToken: (hardwareId: HardwareId, ttlSeconds: number) =>

@@ -27,10 +27,14 @@ export async function setUpSample(
   clientSecret: string,
   origins: readonly string[],
 ) {
-  const application = await broker.putApplication(sampleApplicationId, {
-    name: 'Sample application',
-    enforcement: 'enforce',
-  });
+  // Rules that somebody tries out stay, whatever they make of the sign-in that is shown.
+  const hasRules = await broker.hasRules(sampleApplicationId);
+  const application = hasRules
+    ? { changed: false }
+    : await broker.putApplication(sampleApplicationId, {
+        name: 'Sample application',
+        enforcement: 'enforce',
+      });
   const client = await broker.putClient(sampleClientId, {
     name: 'Sample sign-in site',
     origins: [...origins],
@@ -40,5 +44,5 @@ export async function setUpSample(
       secret_sha256: createHash('sha256').update(clientSecret).digest('base64url'),
     },
   });
-  return { application, client };
+  return { application, client, hasRules };
 }

@@ -105,11 +105,13 @@ export async function startSample(
 
   const broker = createBrokerClient(server.httpUrl, server.ownerToken);
   const origins = sampleOrigins(settings.samplePort);
-  const { application, client } = await setUpSample(broker, clientSecret, origins);
+  const { application, client, hasRules } = await setUpSample(broker, clientSecret, origins);
   const state = ({ changed }: { changed: boolean }) => (changed ? 'set up' : 'as before');
   report.row(
     'application',
-    `${sampleApplicationId}: only trusted devices may sign in (${state(application)})`,
+    hasRules
+      ? `${sampleApplicationId}: with the policy of rules that it was given`
+      : `${sampleApplicationId}: only trusted devices may sign in (${state(application)})`,
   );
   report.row('client', `${sampleClientId}: asks from ${origins.join(', ')} (${state(client)})`);
 
