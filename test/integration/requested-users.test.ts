@@ -1,6 +1,6 @@
 import type { TestClient } from '@countersign/testkit/broker-client';
 import { FakeDevice } from '@countersign/testkit/fake-device';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { broker } from './test-broker.ts';
 import {
   eventsOf,
@@ -12,7 +12,7 @@ import {
   statusesOf,
 } from './test-issuance.ts';
 import { organizationObject, shardObject, shardOf, sqlInShard } from './test-objects.ts';
-import { newUser } from './test-users.ts';
+import { end, newUser } from './test-users.ts';
 
 // Certificates that were asked for in a user's name and that nobody has signed in with: theirs until somebody has.
 
@@ -36,16 +36,6 @@ async function enrolledFor(user: string, hardwareId?: FakeDevice['hardwareId']) 
   device.certificate = Buffer.from(answer.certificate, 'base64url');
   device.deviceId = answer.device_id;
   return device;
-}
-
-async function end(user: string, how: 'deactivate' | 'revoke') {
-  const change = await (how === 'deactivate'
-    ? broker.putUser(user, false)
-    : broker.revokeUser(user));
-  await vi.waitFor(async () => {
-    const { shards } = await broker.job(change.job_id ?? '');
-    expect(shards.reached).toBe(shards.total);
-  });
 }
 
 const certificateOf = async (device: FakeDevice) =>

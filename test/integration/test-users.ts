@@ -1,6 +1,6 @@
 import { randomText, type TestClient } from '@countersign/testkit/broker-client';
 import { FakeDevice } from '@countersign/testkit/fake-device';
-import { vi } from 'vitest';
+import { expect, vi } from 'vitest';
 import { DeviceObject } from '../../worker/src/device/device-object.ts';
 import type { DecideResult, Reservation, SignIn } from '../../worker/src/device/sign-in.ts';
 import { storageUnavailable } from '../../worker/src/storage/durable-store.ts';
@@ -87,6 +87,18 @@ export function holdBurials() {
     bury: (shard: number, user: string, epoch: number) =>
       inShard(shard, (object) => buryUser.call(object, user, epoch)),
   };
+}
+
+/** Ends the user's bindings, and waits until every shard has it. */
+export async function end(user: string, how: 'deactivate' | 'revoke') {
+  const change = await (how === 'deactivate'
+    ? broker.putUser(user, false)
+    : broker.revokeUser(user));
+  await vi.waitFor(async () => {
+    const { shards } = await broker.job(change.job_id ?? '');
+    expect(shards.reached).toBe(shards.total);
+  });
+  return change;
 }
 
 /** A user with one bound certificate in each of these shards. */

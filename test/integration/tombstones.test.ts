@@ -5,7 +5,7 @@ import { FakeDevice } from '@countersign/testkit/fake-device';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { broker } from './test-broker.ts';
 import { inShard, organizationObject, recordOf, sqlInShard } from './test-objects.ts';
-import { boundInShards, newUser, signInBody } from './test-users.ts';
+import { boundInShards, end, newUser, signInBody } from './test-users.ts';
 
 // What the end of a user's bindings means for certificates, retries and sign-ins that wait, and what it leaves alone.
 
@@ -23,18 +23,6 @@ async function enrolled(hardwareId?: FakeDevice['hardwareId']) {
   const device = await FakeDevice.create(hardwareId);
   await broker.enroll(device);
   return device;
-}
-
-/** Ends the user's bindings, and waits until every shard has it. */
-async function end(user: string, how: 'deactivate' | 'revoke') {
-  const change = await (how === 'deactivate'
-    ? broker.putUser(user, false)
-    : broker.revokeUser(user));
-  await vi.waitFor(async () => {
-    const { shards } = await broker.job(change.job_id ?? '');
-    expect(shards.reached).toBe(shards.total);
-  });
-  return change;
 }
 
 async function send(as: TestClient, body: unknown) {
