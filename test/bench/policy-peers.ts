@@ -15,7 +15,7 @@ import { newEnforcer, newModelFromString, StringAdapter } from 'casbin';
 export type TableRule = {
   readonly group: string;
   readonly zone: string | undefined;
-  readonly platform: string;
+  readonly platform: (typeof platforms)[number];
   readonly trusted: boolean;
 };
 
@@ -48,7 +48,7 @@ export function countersign(table: readonly TableRule[], zones: readonly Network
       effect: 'allow',
       when: {
         people: { groups: [group] },
-        platforms: [platform as (typeof platforms)[number]],
+        platforms: [platform],
         ...(zone === undefined ? {} : { network: { zones: [zone] } }),
         ...(trusted ? { device_trust: 'trusted' as const } : {}),
       },

@@ -1,4 +1,4 @@
-import { type ChoiceName, choiceFacts, requestChoices } from '../criteria/choices.ts';
+import { type ChoiceName, choiceFacts, choiceNames, requestChoices } from '../criteria/choices.ts';
 import type { Verdict } from '../criteria/criterion.ts';
 import { checkConditions } from '../criteria/index.ts';
 import { type Candidate, firstOf, type Match } from '../evaluate.ts';
@@ -88,7 +88,7 @@ export class CompiledPolicy {
     this.#ofSignIn = [
       ...places,
       ...(asks('device_trust') ? [trustIndex(rules)] : []),
-      ...choices(Object.keys(choiceFacts) as ChoiceName[], choiceFacts),
+      ...choices(choiceNames, choiceFacts),
     ];
   }
 

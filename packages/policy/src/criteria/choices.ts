@@ -3,12 +3,14 @@ import type { Conditions } from '../policy-document.ts';
 import { type Criterion, notSaid, oneOf, verdictOf } from './criterion.ts';
 
 /** Conditions that are lists of what a fact may be. */
-export type ChoiceName =
-  | 'client_types'
-  | 'platforms'
-  | 'channels'
-  | 'key_protections'
-  | 'enrollment_strengths';
+export const choiceNames = [
+  'client_types',
+  'platforms',
+  'channels',
+  'key_protections',
+  'enrollment_strengths',
+] as const;
+export type ChoiceName = (typeof choiceNames)[number];
 
 /** What of a device counts only while it is trusted. */
 const ofTrusted = (facts: PolicyFacts, fact: string) => (facts.deviceTrust.trusted ? fact : 'none');

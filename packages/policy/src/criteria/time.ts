@@ -35,7 +35,10 @@ export const time: Criterion<'time'> = {
   check: ({ time_zone, days, from, to }, { atMs }) => {
     const { day, minutes } = localTimeOf(atMs, time_zone);
     const [begin, end] = [minutesOf(from), minutesOf(to)];
-    const includes = (number: number) => days.includes(weekdays[(number + 7) % 7] as Weekday);
+    const includes = (number: number) => {
+      const weekday = weekdays[(number + 7) % 7];
+      return weekday !== undefined && days.includes(weekday);
+    };
     if (begin < end) return verdictOf(includes(day) && minutes >= begin && minutes < end);
     // Past midnight the window is still that of the day before.
     return verdictOf((minutes >= begin && includes(day)) || (minutes < end && includes(day - 1)));
