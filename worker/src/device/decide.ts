@@ -3,6 +3,7 @@ import {
   evaluatePolicy,
   findMatch,
   meetsDemand,
+  noRuleId,
   type PolicyFacts,
   type PolicyOutcome,
 } from '@countersign/policy';
@@ -141,7 +142,7 @@ function judge(signIn: SignIn, facts: PolicyFacts): PolicyOutcome | 'step_up_ins
   const structuralDenial = signIn.structuralDenial ?? inactive;
   if (structuralDenial !== undefined || policy === undefined) {
     const reason = structuralDenial ?? 'application_unknown';
-    return { effect: 'deny', reason, rule: 'none' };
+    return { effect: 'deny', reason, rule: noRuleId };
   }
   // Places are settled by now: no rule of this policy asks for a zone that the address could be in.
   const outcome = evaluatePolicy(policy, (asked) => findMatch(policy, asked, []), facts);

@@ -1,3 +1,4 @@
+import { noRuleId } from '@countersign/policy';
 import type { DecisionReason } from '@countersign/protocol';
 import { isMilestone } from '../audit/is-milestone.ts';
 import { authenticationEventType, suppressedEvent } from '../audit/system-log-event.ts';
@@ -35,7 +36,7 @@ export function refuseSignIn(
     opened: false,
     decision: false,
     reason,
-    rule: 'none',
+    rule: noRuleId,
     device_trusted: false,
     bound_now: false,
     ...(spentId === undefined ? {} : { spent_id: spentId }),

@@ -5,6 +5,7 @@ import {
   type Effect,
   emptySimulation,
   evaluatePolicy,
+  noRuleId,
   type PartialSimulation,
   type PolicyDocument,
   type PolicyFacts,
@@ -65,7 +66,7 @@ const effectOf = ({ decision, pending }: SimulatedRecord): Effect => {
 
 /** What no policy was asked about: structural denials, and what nobody's challenge opened. */
 const wasDecidedByPolicy = ({ opened, stage, rule }: SimulatedRecord) =>
-  opened && stage === 0 && rule !== 'none';
+  opened && stage === 0 && rule !== noRuleId;
 
 /** A page of this shard's decisions, newest first. Reads only. */
 export function simulatePolicy(
