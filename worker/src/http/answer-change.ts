@@ -25,6 +25,24 @@ export async function showChange(
 /** From then on no decision follows the organization as it was before. */
 export const completeAt = () => new Date(currentTimeMs() + narrowingCompletesAfterMs).toISOString();
 
+/** Shows the change, and answers what it came to and from when it holds everywhere. */
+export async function answerChange(
+  broker: Broker,
+  context: AdminContext,
+  id: string,
+  change: { readonly version: number; readonly changed: boolean },
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<Response> {
+  await showChange(broker, context, id, change);
+  return Response.json({
+    id,
+    organization_version: change.version,
+    changed: change.changed,
+    complete_at: completeAt(),
+    ...more,
+  });
+}
+
 /** The organization as it is now: what administrators look at is no older than their request. */
 export async function currentSnapshot(broker: Broker): Promise<OrganizationSnapshot | undefined> {
   const read = await broker.snapshots.refresh(currentTimeMs());

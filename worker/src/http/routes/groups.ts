@@ -1,6 +1,6 @@
 import { groupInput } from '@countersign/protocol/admin-integrations';
 import { chosenId, parseFields } from '@countersign/protocol/schemas';
-import { completeAt, showChange } from '../answer-change.ts';
+import { answerChange } from '../answer-change.ts';
 import { askObject } from '../broker.ts';
 import { type AdminContext, forAdmin } from '../for-admin.ts';
 import { readBody } from '../read-body.ts';
@@ -39,13 +39,7 @@ export const putGroup = forAdmin(
       broker.organization().putGroup(context.admin.adminId, id.value, body.value),
     );
     if (!changed.ok) return context.refuse({ code: changed.code });
-    await showChange(broker, context, id.value, changed);
-    return Response.json({
-      id: id.value,
-      organization_version: changed.version,
-      changed: changed.changed,
-      complete_at: completeAt(),
-    });
+    return await answerChange(broker, context, id.value, changed);
   },
 );
 
@@ -62,12 +56,6 @@ export const deleteGroup = forAdmin(
         ? context.refuse({ code: changed.code, detail: changed.by })
         : context.refuse({ code: changed.code });
     }
-    await showChange(broker, context, id, changed);
-    return Response.json({
-      id,
-      organization_version: changed.version,
-      changed: changed.changed,
-      complete_at: completeAt(),
-    });
+    return await answerChange(broker, context, id, changed);
   },
 );

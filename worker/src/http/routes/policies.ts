@@ -1,6 +1,6 @@
 import { lintPolicy, policyChange } from '@countersign/policy';
 import type { PolicyVersion } from '../../directory/policy-records.ts';
-import { completeAt, showChange } from '../answer-change.ts';
+import { answerChange } from '../answer-change.ts';
 import { askObject } from '../broker.ts';
 import { forAdmin } from '../for-admin.ts';
 import { readBody } from '../read-body.ts';
@@ -78,9 +78,6 @@ export const putPolicy = forAdmin(
         ? context.refuse({ code: changed.code, detail: `it is at version ${changed.version}` })
         : context.refuse({ code: changed.code });
     }
-    await showChange(broker, context, id, changed);
-    const { version: organization_version } = changed;
-    const answer = { organization_version, changed: changed.changed, complete_at: completeAt() };
-    return Response.json({ id, ...answer, findings });
+    return await answerChange(broker, context, id, changed, { findings });
   },
 );

@@ -1,6 +1,6 @@
 import { zoneInput } from '@countersign/policy';
 import { chosenId, parseFields } from '@countersign/protocol/schemas';
-import { completeAt, currentSnapshot, showChange } from '../answer-change.ts';
+import { answerChange, currentSnapshot } from '../answer-change.ts';
 import { askObject } from '../broker.ts';
 import { forAdmin } from '../for-admin.ts';
 import { readBody } from '../read-body.ts';
@@ -29,10 +29,7 @@ export const putZone = forAdmin(
       broker.organization().putZone(context.admin.adminId, id.value, body.value),
     );
     if (!changed.ok) return context.refuse({ code: changed.code });
-    await showChange(broker, context, id.value, changed);
-    const { version: organization_version } = changed;
-    const answer = { organization_version, changed: changed.changed, complete_at: completeAt() };
-    return Response.json({ id: id.value, ...answer });
+    return await answerChange(broker, context, id.value, changed);
   },
 );
 
@@ -49,9 +46,6 @@ export const deleteZone = forAdmin(
         ? context.refuse({ code: changed.code, detail: changed.application })
         : context.refuse({ code: changed.code });
     }
-    await showChange(broker, context, id, changed);
-    const { version: organization_version } = changed;
-    const answer = { organization_version, changed: changed.changed, complete_at: completeAt() };
-    return Response.json({ id, ...answer });
+    return await answerChange(broker, context, id, changed);
   },
 );
