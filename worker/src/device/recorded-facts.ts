@@ -7,7 +7,7 @@ import {
   type PolicyFacts,
   platforms,
 } from '@countersign/policy';
-import type { DecisionReason } from '@countersign/protocol';
+import { isDecisionReason } from '@countersign/protocol/decision-reasons';
 import { posture } from '@countersign/protocol/device-response';
 import {
   type EnrollmentStrength,
@@ -56,7 +56,7 @@ export function recordedFacts(record: RecordedSignIn): PolicyFacts {
     // A reason that this version does not know is still one.
     deviceTrust: record.device_trusted
       ? { trusted: true }
-      : { trusted: false, reason: reason as DecisionReason },
+      : { trusted: false, reason: isDecisionReason(reason) ? reason : 'policy_denied' },
     enrollmentStrength:
       among<EnrollmentStrength>(enrollmentStrengths, facts.enrollment_strength) ?? 'none',
     certificateAgeSeconds: facts.certificate_age_seconds ?? 'none',

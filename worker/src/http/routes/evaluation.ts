@@ -1,6 +1,6 @@
 import { type AssertedFactor, type CheckedCriterion, readAddress } from '@countersign/policy';
-import type { DecisionReason } from '@countersign/protocol';
 import { answerTexts } from '@countersign/protocol/answer-texts';
+import { isDecisionReason } from '@countersign/protocol/decision-reasons';
 import {
   completionRequest,
   type EvaluationAnswer,
@@ -69,10 +69,6 @@ async function authenticate(broker: Broker, context: RouteContext): Promise<Auth
       logDetail: authentication.detail,
     }),
   };
-}
-
-function isDecisionReason(reason: string): reason is DecisionReason {
-  return Object.hasOwn(answerTexts, reason);
 }
 
 function stepUpOf(pending: NonNullable<DecisionRecord['pending']>) {
