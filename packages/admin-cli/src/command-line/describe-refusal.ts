@@ -19,6 +19,9 @@ const advice: Readonly<Record<string, string>> = {
   application_has_rules:
     'Look at it: policy pull. To give it up, add "replace_policy": true to the file.',
   policy_version_conflict: 'Pull the policy again, and make the change in that.',
+  application_not_found: 'Look for the application: applications list.',
+  policy_not_found: 'Look for the version: policy versions, global-policy versions.',
+  zone_limit_reached: 'Leave some blocks out, or put neighbours together: zones list.',
   zone_not_found: 'Look for the zone: zones list.',
   zone_in_use: 'Change the policy first: policy pull, policy push.',
   group_not_found: 'Look for the group: groups list.',

@@ -4,6 +4,7 @@ import {
 } from '@countersign/protocol/admin-device-trust';
 import { type Command, type Context, lines, rows, type Shown } from '../command-line/command.ts';
 import { impactSections } from './describe-integration.ts';
+import { changedRow } from './show-change.ts';
 
 const path = '/v1/admin/device-trust';
 const stateRow = (enabled: boolean) => ['device trust', enabled ? 'on' : 'off'] as const;
@@ -14,10 +15,7 @@ async function setDeviceTrust(context: Context, body: object): Promise<Shown> {
   return {
     json: answer,
     sections: [
-      rows(stateRow(answer.enabled), [
-        'changed',
-        answer.changed ? `yes, everywhere from ${answer.complete_at} on` : 'no',
-      ]),
+      rows(stateRow(answer.enabled), changedRow(answer)),
       ...(takes_effect === undefined
         ? []
         : [lines('', 'From now on this counts:'), ...impactSections(takes_effect)]),
