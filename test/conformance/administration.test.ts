@@ -61,6 +61,10 @@ beforeAll(async () => {
     integrationSecretAnswer,
   );
   await client.admin('PUT', '/v1/admin/groups/pilot', { name: 'Pilot', members: ['ada'] });
+  const pilots = { id: 'pilots', when: { people: { groups: ['pilot'] } }, effect: 'deny' };
+  await client.admin('PUT', '/v1/admin/global-policy', {
+    policy: { enforcement: 'enforce', rules: [pilots], otherwise: 'deny' },
+  });
   await client.admin('PUT', `/v1/admin/integrations/${created.integration.integration_id}/state`, {
     state: { mode: 'test_groups', groups: ['pilot'] },
   });
@@ -91,6 +95,7 @@ async function expectSameAdministration(broker: TestBroker) {
     members: ['ada'],
     integrations: [id],
     applications: [],
+    in_global_policy: true,
   });
   // The answer that was sealed opens, and with it everything else that is.
   const again = await asAdmin(broker, 'POST', '/v1/admin/integrations', jamf);

@@ -66,6 +66,12 @@ const expected: Readonly<Record<string, string>> = {
   'PUT /v1/admin/applications/:id/policy': 'o a m',
   'GET /v1/admin/applications/:id/policy/versions': everybody,
   'POST /v1/admin/applications/:id/policy/simulate': everybody,
+  'POST /v1/admin/applications/:id/policy/what-if': everybody,
+  'GET /v1/admin/applications': everybody,
+  'GET /v1/admin/global-policy': everybody,
+  'PUT /v1/admin/global-policy': 'o a m',
+  'GET /v1/admin/global-policy/versions': everybody,
+  'POST /v1/admin/global-policy/simulate': everybody,
   'GET /v1/admin/zones': everybody,
   'PUT /v1/admin/zones/:id': 'o a m',
   'DELETE /v1/admin/zones/:id': 'o a m',
@@ -122,6 +128,8 @@ describe('every address of the admin API', () => {
     // To have a message sent changes nothing, nor does a question that is too long for an address.
     expect(silent.map(([, path]) => path)).toEqual([
       '/v1/admin/applications/:id/policy/simulate',
+      '/v1/admin/applications/:id/policy/what-if',
+      '/v1/admin/global-policy/simulate',
       '/v1/admin/log-streams/:id/test',
     ]);
   });

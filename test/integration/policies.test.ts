@@ -1,11 +1,20 @@
 import { policyAnswer, policyVersions } from '@countersign/policy';
-import { evaluationAnswer } from '@countersign/protocol/evaluation';
-import { problemDocument } from '@countersign/protocol/problem';
 import type { TestClient } from '@countersign/testkit/broker-client';
-import { FakeDevice } from '@countersign/testkit/fake-device';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { broker } from './test-broker.ts';
-import { newUser, signInBody } from './test-users.ts';
+import {
+  decisionOf,
+  enrolled,
+  fresh,
+  policyOf,
+  policyPath,
+  putGroup,
+  putRules,
+  putZone,
+  refusalOf,
+  trusted,
+} from './test-policies.ts';
+import { newUser } from './test-users.ts';
 
 // Policies of rules as administrators write them, and the sign-ins that they decide.
 
@@ -13,50 +22,10 @@ let client: TestClient;
 let path: string;
 beforeEach(async () => {
   client = await broker.registerClient();
-  path = `/v1/admin/applications/${client.application}/policy`;
+  path = policyPath(client);
 });
-
-const trusted = { id: 'trusted', when: { device_trust: 'trusted' }, effect: 'allow' } as const;
-const policyOf = (rules: readonly object[], more: object = {}) => ({
-  policy: { enforcement: 'enforce', rules, otherwise: 'deny' },
-  ...more,
-});
-
-async function put(rules: readonly object[], more: object = {}): Promise<number> {
-  const response = await broker.admin('PUT', path, policyOf(rules, more));
-  expect(response.status, await response.clone().text()).toBe(200);
-  return ((await response.json()) as { organization_version: number }).organization_version;
-}
-
-async function refusalOf(response: Response) {
-  const { status, code, field } = problemDocument.parse(await response.json());
-  return [status, code, field].filter(Boolean);
-}
 
 const current = async () => policyAnswer.parse(await (await broker.admin('GET', path)).json());
-
-async function enrolled() {
-  const device = await FakeDevice.create();
-  await broker.enroll(device);
-  return device;
-}
-
-/** The rule that decides, and what comes of it. */
-async function decisionOf(device: FakeDevice, user: string, told: object = {}) {
-  const body = await signInBody(client, device, user);
-  const response = await broker.sendEvaluation(client, {
-    ...body,
-    context: { ...body.context, ...told },
-  });
-  const { decision, context } = evaluationAnswer.parse(await response.json());
-  return { decision, rule: context.policy.rule, reason: context.reason_code, context };
-}
-
-const putZone = (id: string, blocks: readonly string[], on_network = false) =>
-  broker.admin('PUT', `/v1/admin/zones/${id}`, { name: id, on_network, blocks });
-const putGroup = (id: string, members: readonly string[]) =>
-  broker.admin('PUT', `/v1/admin/groups/${id}`, { name: id, members });
-const fresh = (kind: string) => `${kind}-${crypto.randomUUID().slice(0, 8)}`;
 
 describe('rules', () => {
   it('decide by groups, networks and platforms, the first that matches', async () => {
@@ -64,7 +33,7 @@ describe('rules', () => {
     const [member, other] = [newUser(), newUser()];
     await putGroup(group, [member]);
     await putZone(zone, ['192.0.2.0/24', '2001:db8::/32']);
-    await put([
+    await putRules(client, [
       { id: 'no-phones', when: { platforms: ['ios', 'android'] }, effect: 'deny' },
       {
         id: 'group-in-zone',
@@ -80,7 +49,7 @@ describe('rules', () => {
       },
     ]);
     const device = await enrolled();
-    const inZone = await decisionOf(device, member, { ip_address: '192.0.2.7' });
+    const inZone = await decisionOf(client, device, member, { ip_address: '192.0.2.7' });
     expect(inZone).toMatchObject({ decision: true, rule: 'group-in-zone' });
     expect(inZone.context.reauthenticate_after_seconds).toBe(3600);
     expect(inZone.context.policy.criteria?.map(({ criterion, seen }) => [criterion, seen])).toEqual(
@@ -90,17 +59,17 @@ describe('rules', () => {
         ['device_trust', 'trusted'],
       ],
     );
-    const away = await decisionOf(device, member, { ip_address: '198.51.100.7' });
+    const away = await decisionOf(client, device, member, { ip_address: '198.51.100.7' });
     expect(away).toMatchObject({ decision: false, rule: 'trusted-elsewhere' });
     expect(away.context.step_up?.acr_values).toEqual(['phr']);
     // Nobody said where: the stricter of the two.
-    expect(await decisionOf(device, member)).toMatchObject({ rule: 'trusted-elsewhere' });
+    expect(await decisionOf(client, device, member)).toMatchObject({ rule: 'trusted-elsewhere' });
     const second = await enrolled();
-    expect(await decisionOf(second, other, { ip_address: '2001:db8::7' })).toMatchObject({
+    expect(await decisionOf(client, second, other, { ip_address: '2001:db8::7' })).toMatchObject({
       decision: false,
       rule: 'trusted-elsewhere',
     });
-    expect(await decisionOf(second, other, { platform: 'ios' })).toMatchObject({
+    expect(await decisionOf(client, second, other, { platform: 'ios' })).toMatchObject({
       // The device has signed what it is.
       rule: 'trusted-elsewhere',
     });
@@ -111,28 +80,45 @@ describe('rules', () => {
     const user = newUser();
     await putGroup(group, []);
     const members = { people: { groups: [group] }, device_trust: 'trusted' };
-    await put([{ id: 'members', when: members, effect: 'allow' }]);
+    await putRules(client, [{ id: 'members', when: members, effect: 'allow' }]);
     const device = await enrolled();
-    expect(await decisionOf(device, user)).toMatchObject({ decision: false, rule: 'default' });
+    expect(await decisionOf(client, device, user)).toMatchObject({
+      decision: false,
+      rule: 'default',
+    });
     await putGroup(group, [user]);
-    expect(await decisionOf(device, user)).toMatchObject({ decision: true, rule: 'members' });
+    expect(await decisionOf(client, device, user)).toMatchObject({
+      decision: true,
+      rule: 'members',
+    });
     await putGroup(group, []);
-    expect(await decisionOf(device, user)).toMatchObject({ decision: false, rule: 'default' });
+    expect(await decisionOf(client, device, user)).toMatchObject({
+      decision: false,
+      rule: 'default',
+    });
   });
 
   it('count what a device has shown only while it is trusted', async () => {
     const strong = { enrollment_strengths: ['one_time_token'] };
-    await put([{ id: 'strong', when: strong, effect: 'allow' }]);
+    await putRules(client, [{ id: 'strong', when: strong, effect: 'allow' }]);
     const [device, user] = [await enrolled(), newUser()];
-    expect(await decisionOf(device, user)).toMatchObject({ decision: true, rule: 'strong' });
+    expect(await decisionOf(client, device, user)).toMatchObject({
+      decision: true,
+      rule: 'strong',
+    });
     const [only] = (await broker.device(device.deviceId ?? '')).certificates;
     await broker.revoke(device.deviceId ?? '', only?.fingerprint_sha256 ?? '');
-    expect(await decisionOf(device, user)).toMatchObject({ decision: false, rule: 'default' });
+    expect(await decisionOf(client, device, user)).toMatchObject({
+      decision: false,
+      rule: 'default',
+    });
   });
 
   it('that are switched off are as if they were not there', async () => {
-    await put([{ ...trusted, enabled: false }]);
-    expect(await decisionOf(await enrolled(), newUser())).toMatchObject({ rule: 'default' });
+    await putRules(client, [{ ...trusted, enabled: false }]);
+    expect(await decisionOf(client, await enrolled(), newUser())).toMatchObject({
+      rule: 'default',
+    });
   });
 });
 
@@ -140,8 +126,8 @@ describe('versions of a policy', () => {
   it('are kept, with who made them and why, and can be gone back to', async () => {
     const choices = await current();
     expect(choices).toMatchObject({ source: 'choices', author: 'owner', comment: '' });
-    const first = await put([trusted], { comment: 'first' });
-    await put([], { comment: 'nobody', expected_version: first });
+    const first = await putRules(client, [trusted], { comment: 'first' });
+    await putRules(client, [], { comment: 'nobody', expected_version: first });
     const older = policyAnswer.parse(
       await (await broker.admin('GET', `${path}?version=${first}`)).json(),
     );
@@ -161,8 +147,8 @@ describe('versions of a policy', () => {
   });
 
   it('are not made where nothing changes, or somebody else was faster', async () => {
-    const version = await put([trusted]);
-    expect(await put([trusted])).toBe(version);
+    const version = await putRules(client, [trusted]);
+    expect(await putRules(client, [trusted])).toBe(version);
     const late = policyOf([], { expected_version: version - 1 });
     expect(await refusalOf(await broker.admin('PUT', path, late))).toEqual([
       409,
@@ -172,7 +158,7 @@ describe('versions of a policy', () => {
   });
 
   it('of rules do not go because the application’s choices are sent again', async () => {
-    await put([trusted, { ...trusted, id: 'again' }]);
+    await putRules(client, [trusted, { ...trusted, id: 'again' }]);
     const choices = { name: 'Renamed', enforcement: 'monitor' };
     const application = path.replace('/policy', '');
     expect(await refusalOf(await broker.admin('PUT', application, choices))).toEqual([
@@ -249,13 +235,13 @@ describe('a zone and a group that a policy names', () => {
     const [group, zone] = [fresh('group'), fresh('zone')];
     await putGroup(group, ['ada']);
     await putZone(zone, ['203.0.113.0/24'], true);
-    await put([
+    await putRules(client, [
       { ...trusted, when: { people: { groups: [group] }, network: { except_zones: [zone] } } },
     ]);
     const remove = (kind: string, id: string) => broker.admin('DELETE', `/v1/admin/${kind}/${id}`);
     expect(await refusalOf(await remove('zones', zone))).toEqual([409, 'zone_in_use']);
     expect(await refusalOf(await remove('groups', group))).toEqual([409, 'group_in_use']);
-    await put([trusted]);
+    await putRules(client, [trusted]);
     expect((await remove('zones', zone)).status).toBe(200);
     expect((await remove('groups', group)).status).toBe(200);
     expect(await refusalOf(await remove('zones', zone))).toEqual([404, 'zone_not_found']);

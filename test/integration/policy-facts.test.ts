@@ -5,7 +5,7 @@ import type { TestClient } from '@countersign/testkit/broker-client';
 import { FakeDevice } from '@countersign/testkit/fake-device';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { recordedFacts } from '../../worker/src/device/recorded-facts.ts';
-import { policyOf } from '../../worker/src/policy/simple-policy.ts';
+import { policyOfChoices } from '../../worker/src/policy/simple-policy.ts';
 import { broker } from './test-broker.ts';
 import { recordOf } from './test-objects.ts';
 import { newUser, signInBody } from './test-users.ts';
@@ -97,7 +97,7 @@ describe('a decision', () => {
       (await decided(device, newUser())).decision_id,
       (await decided(device, user, { platform: 'ios', client_type: 'legacy' })).decision_id,
     ];
-    const policy = policyOf(1, {
+    const policy = policyOfChoices(1, {
       enforcement: 'enforce',
       trusted_devices: 'allow',
       other_devices: 'deny',

@@ -184,6 +184,11 @@ export const changes: Readonly<Record<string, () => Promise<Response>>> = {
       },
       body: 'serial_number,hardware_uuid,user\nC02ABC123,,\n',
     }),
+  'PUT /v1/admin/global-policy': async () => {
+    const rule = { id: 'trusted', when: { device_trust: 'trusted' }, effect: 'allow' };
+    const policy = { enforcement: 'enforce', rules: [rule], otherwise: 'deny' };
+    return await put('/v1/admin/global-policy', { policy, comment: someId() });
+  },
   'PUT /v1/admin/applications/:id/policy': async () => {
     const id = someId();
     await put(`/v1/admin/applications/${id}`, application);

@@ -5,9 +5,23 @@ export {
   checkConditions,
   explainConditions,
 } from './criteria/index.ts';
+export { diffPolicies, type PolicyDifference } from './diff-policies.ts';
 export { effectOf, findMatch, idOf, type Match } from './evaluate.ts';
 export type { DeviceTrust, PolicyFacts, PostureFacts, Reported, RequestFacts } from './facts.ts';
-export { findingCodes, lintPolicy, type PolicyFinding, policyFinding } from './lint/lint-policy.ts';
+export {
+  effectivePolicy,
+  followsGlobal,
+  globalRuleId,
+  isGlobalRuleId,
+  leavesToGlobal,
+} from './global-policy.ts';
+export {
+  earlyTrustFinding,
+  findingCodes,
+  lintPolicy,
+  type PolicyFinding,
+  policyFinding,
+} from './lint/lint-policy.ts';
 export {
   type AssertedFactor,
   type Demand,
@@ -19,6 +33,13 @@ export {
 } from './outcome.ts';
 export * from './policy-document.ts';
 export {
+  type FailedTest,
+  type PolicyTests,
+  policyTests,
+  runPolicyTests,
+  zonesOfTests,
+} from './policy-tests.ts';
+export {
   addSimulation,
   changeOf,
   countSignIn,
@@ -28,4 +49,12 @@ export {
   simulationOf,
 } from './simulate.ts';
 export { policyTemplates } from './templates.ts';
+export { underPolicy } from './under-policy.ts';
+export {
+  type HypotheticalSignIn,
+  hypotheticalSignIn,
+  type WhatIfOutcome,
+  whatIf,
+  whatIfOutcome,
+} from './what-if.ts';
 export { cidrBlock, type NetworkZone, networkZone, readAddress, type Zones } from './zones.ts';

@@ -185,3 +185,13 @@ export const policyFields = {
 /** `version`: of the organization that brought it. */
 export const policyDocument = z.strictObject({ version: z.int(), ...policyFields });
 export type PolicyDocument = z.infer<typeof policyDocument>;
+
+/** What an administrator writes for one application. `global`: what the global policy says. */
+export const applicationPolicyFields = {
+  ...policyFields,
+  enforcement: z.enum(['enforce', 'monitor', 'global']),
+  otherwise: z.enum(['allow', 'deny', 'global']),
+} as const;
+
+export const applicationPolicy = z.strictObject({ version: z.int(), ...applicationPolicyFields });
+export type ApplicationPolicy = z.infer<typeof applicationPolicy>;

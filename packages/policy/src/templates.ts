@@ -1,8 +1,9 @@
-import type { PolicyDocument } from './policy-document.ts';
+import { followsGlobal } from './global-policy.ts';
+import type { ApplicationPolicy } from './policy-document.ts';
 
 type Template = {
   readonly about: string;
-  readonly policy: Omit<PolicyDocument, 'version'>;
+  readonly policy: Omit<ApplicationPolicy, 'version'>;
 };
 
 const factor = { acr_values: ['phr', 'phrh'], amr_values: [] };
@@ -63,5 +64,10 @@ export const policyTemplates: Readonly<Record<string, Template>> = {
       ],
       otherwise: 'deny',
     },
+  },
+  global: {
+    about:
+      'As the global policy says. Rules that are put here come before those of the global policy.',
+    policy: { ...followsGlobal, rules: [] },
   },
 };

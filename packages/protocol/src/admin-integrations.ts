@@ -282,8 +282,9 @@ export const groupAnswer = z.object({
   members: z.array(z.string()),
   /** Integrations that are on trial with it. */
   integrations: z.array(integrationId),
-  /** Applications whose policies name it. */
+  /** Applications whose own policies name it. */
   applications: z.array(z.string()),
+  in_global_policy: z.boolean(),
 });
 
 /** `GET /v1/admin/groups`. */

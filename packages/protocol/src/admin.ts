@@ -22,27 +22,38 @@ import {
 /** `PUT /v1/admin/applications/{id}`. `enforce` denies what no rule allows. `monitor`
  * allows it and records why it would have been denied; what no challenge opened for is denied all the same, because
  * its refusal carries no token that a sign-in server could verify. */
-export const applicationInput = z.strictObject({
-  name: z.string().check(z.minLength(1), z.maxLength(128)),
-  enforcement: z.enum(['enforce', 'monitor']),
-  /** What a trusted device may do: sign in, or sign in with a further factor. */
-  trusted_devices: z._default(z.enum(['allow', 'step_up']), 'allow'),
-  /** What every other device may do. */
-  other_devices: z._default(z.enum(['deny', 'step_up']), 'deny'),
-  /** The further factor. Phishing-resistant by default (OpenID Connect EAP ACR Values 1.0). */
-  factor: z._default(
-    factor.check(
-      z.refine(({ acr_values, amr_values }) => acr_values.length + amr_values.length > 0, {
-        error: 'must name at least one acr or amr value',
-      }),
+export const applicationInput = z
+  .strictObject({
+    name: z.string().check(z.minLength(1), z.maxLength(128)),
+    /** `global`: the global policy says it, and everything else that follows. */
+    enforcement: z.enum(['enforce', 'monitor', 'global']),
+    /** What a trusted device may do: sign in, or sign in with a further factor. Left out: `allow`. */
+    trusted_devices: z.optional(z.enum(['allow', 'step_up'])),
+    /** What every other device may do. Left out: `deny`. */
+    other_devices: z.optional(z.enum(['deny', 'step_up'])),
+    /** The further factor. Left out: phishing-resistant (OpenID Connect EAP ACR Values 1.0). */
+    factor: z.optional(
+      factor.check(
+        z.refine(({ acr_values, amr_values }) => acr_values.length + amr_values.length > 0, {
+          error: 'must name at least one acr or amr value',
+        }),
+      ),
     ),
-    { acr_values: ['phr', 'phrh'], amr_values: [] },
-  ),
-  /** Enrollments that make a device a trusted one here; left out, all that count for their integration. */
-  enrollment_strengths: z.optional(z.array(z.enum(enrollmentStrengths)).check(z.minLength(1))),
-  /** In place of a policy of rules, which would otherwise stay. */
-  replace_policy: z._default(z.boolean(), false),
-});
+    /** Enrollments that make a device a trusted one here; left out, all that count for their integration. */
+    enrollment_strengths: z.optional(z.array(z.enum(enrollmentStrengths)).check(z.minLength(1))),
+    /** In place of a policy of rules, which would otherwise stay. */
+    replace_policy: z._default(z.boolean(), false),
+  })
+  .check(
+    z.refine(
+      ({ enforcement, trusted_devices, other_devices, factor, enrollment_strengths }) =>
+        enforcement !== 'global' ||
+        [trusted_devices, other_devices, factor, enrollment_strengths].every(
+          (choice) => choice === undefined,
+        ),
+      { path: ['enforcement'], error: 'is global, so there is nothing else to choose here' },
+    ),
+  );
 export type ApplicationInput = z.infer<typeof applicationInput>;
 /** What a request may leave out. */
 export type ApplicationRequest = z.input<typeof applicationInput>;

@@ -15,6 +15,7 @@ import { type DeviceRow, findDevice } from './device-records.ts';
 import { DeviceShard } from './device-shard.ts';
 import { pendingApprovals } from './enrollment-approvals.ts';
 import { boundUsers, countCertificates, listDevices } from './list-devices.ts';
+import { recentPeople } from './recent-people.ts';
 import { settleImport } from './settle-import.ts';
 import { type SimulationOrder, simulatePolicy } from './simulate-policy.ts';
 import { exportShard, importIntoShard, type ShardImport } from './transfer-shard.ts';
@@ -78,6 +79,13 @@ export abstract class ShardObject extends DurableObject<Environment> {
     return this.shard.read((sql) => {
       return { ok: true, items: boundUsers(sql, integrationId, currentTimeMs()) } as const;
     });
+  }
+
+  /** Who has signed in to these applications lately; see `recent-people.ts`. */
+  async recentPeople(applications: readonly string[], sinceMs: number) {
+    return this.shard.read(
+      (sql) => ({ ok: true, items: recentPeople(sql, applications, sinceMs) }) as const,
+    );
   }
 
   /** A page of what a draft would have made of decisions; see `simulate-policy.ts`. */

@@ -1,4 +1,4 @@
-import { addSimulation, emptySimulation } from '@countersign/policy';
+import { addSimulation, emptySimulation, type PolicyDocument } from '@countersign/policy';
 import { describe, expect, it } from 'vitest';
 import { fakeSqlStorage } from '../testing/fake-sql-storage.ts';
 import { deviceMigrations } from './device-schema.ts';
@@ -6,14 +6,15 @@ import { type SimulationOrder, simulatePolicy } from './simulate-policy.ts';
 
 const startMs = 1_800_000_000_000;
 
+const macsOnly: PolicyDocument = {
+  version: 2,
+  enforcement: 'enforce',
+  rules: [{ id: 'macs', when: { platforms: ['macos'] }, effect: 'allow' }],
+  otherwise: 'deny',
+};
+
 const order: SimulationOrder = {
-  application: 'crm',
-  policy: {
-    version: 2,
-    enforcement: 'enforce',
-    rules: [{ id: 'macs', when: { platforms: ['macos'] }, effect: 'allow' }],
-    otherwise: 'deny',
-  },
+  policies: new Map([['crm', macsOnly]]),
   zones: [],
   groups: new Map(),
   sinceMs: startMs,

@@ -9,6 +9,7 @@ import {
   type PartialSimulation,
   type PolicyDocument,
   type PolicyFacts,
+  underPolicy,
   type Zones,
 } from '@countersign/policy';
 import * as z from 'zod/mini';
@@ -17,8 +18,8 @@ import { recordedFacts } from './recorded-facts.ts';
 
 /** A draft, and the sign-ins that it is tried on. */
 export type SimulationOrder = {
-  readonly application: string;
-  readonly policy: PolicyDocument;
+  /** By application: what would decide its sign-ins. */
+  readonly policies: ReadonlyMap<string, PolicyDocument>;
   readonly zones: Zones;
   /** Members of the groups that the draft names, as they are now. */
   readonly groups: ReadonlyMap<string, ReadonlySet<string>>;
@@ -68,6 +69,10 @@ const effectOf = ({ decision, pending }: SimulatedRecord): Effect => {
 const wasDecidedByPolicy = ({ opened, stage, rule }: SimulatedRecord) =>
   opened && stage === 0 && rule !== noRuleId;
 
+/** The application that a record's canonical JSON names. Quotes within texts are escaped there, so no text looks like it. */
+const applicationIn = (record: string): string | undefined =>
+  /"application":"([a-z0-9._-]+)"/.exec(record)?.[1];
+
 /** A page of this shard's decisions, newest first. Reads only. */
 export function simulatePolicy(
   sql: SqlStorage,
@@ -75,8 +80,11 @@ export function simulatePolicy(
   before: number = Number.MAX_SAFE_INTEGER,
   rowsPerPage = defaultRowsPerPage,
 ): SimulatedPage {
-  const { application, policy, zones, groups, sinceMs, untilMs } = order;
-  const compiled = new CompiledPolicy(policy, zones);
+  const { policies, zones, groups, sinceMs, untilMs } = order;
+  const compiled = new Map<string, CompiledPolicy>();
+  for (const [application, policy] of policies) {
+    compiled.set(application, new CompiledPolicy(policy, zones));
+  }
   const part = emptySimulation();
   const rows = sql
     .exec<{ sequence: number; record: string }>(
@@ -86,16 +94,15 @@ export function simulatePolicy(
     )
     .toArray();
   for (const { sequence, record: text } of rows) {
-    // Most of a log is about other applications; that is seen without reading the whole.
-    if (!text.includes(`"application":${JSON.stringify(application)}`)) continue;
+    // Most of a log is about other things; that is seen without reading the whole.
+    const policy = compiled.get(applicationIn(text) ?? '');
+    if (policy === undefined) continue;
     const read = z.safeParse(simulatedRecord, JSON.parse(text));
     if (!read.success) continue;
     const record = read.data;
     if (record.recorded_at_ms < sinceMs - clockMarginMs) return { part, before: undefined };
     if (record.recorded_at_ms < sinceMs || record.recorded_at_ms >= untilMs) continue;
-    if (record.application === application && wasDecidedByPolicy(record)) {
-      count(part, record, compiled, groups, sequence);
-    }
+    if (wasDecidedByPolicy(record)) count(part, record, policy, groups, sequence);
   }
   const oldest = rows.at(-1)?.sequence;
   return { part, before: rows.length < rowsPerPage ? undefined : oldest };
@@ -103,21 +110,14 @@ export function simulatePolicy(
 
 /** What was recorded, with the groups of today, and with what the draft takes for trusted. */
 function factsUnder(
-  { enrollment_strengths }: PolicyDocument,
+  policy: PolicyDocument,
   record: SimulatedRecord,
   groups: SimulationOrder['groups'],
 ): PolicyFacts {
-  const facts = recordedFacts(record);
   const ofUser = [...groups].filter(([, members]) => members.has(record.subject));
-  const isTooWeak =
-    facts.deviceTrust.trusted &&
-    enrollment_strengths?.some((strength) => strength === facts.enrollmentStrength) === false;
   return {
-    ...facts,
+    ...underPolicy(policy, recordedFacts(record)),
     groups: new Set(ofUser.map(([id]) => id)),
-    ...(isTooWeak
-      ? { deviceTrust: { trusted: false, reason: 'enrollment_strength_insufficient' } }
-      : {}),
   };
 }
 

@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers';
-import type { PolicyChange, ZoneInput } from '@countersign/policy';
+import type { GlobalPolicyChange, PolicyChange, ZoneInput } from '@countersign/policy';
 import { encodeBase64url } from '@countersign/protocol';
 import type { ApplicationInput, ClientInput } from '@countersign/protocol/admin';
 import type { AdminChange, AdminInput, ModeInput } from '@countersign/protocol/admin-access';
@@ -21,10 +21,10 @@ import { DurableStore, type StorageUnavailable } from '../storage/durable-store.
 import { readAdmins } from './admin-records.ts';
 import * as admins from './change-admin.ts';
 import { putApplication, putClient } from './change-application.ts';
-import { findGroup, listGroups, putGroup, readMembers, removeGroup } from './change-group.ts';
+import { findGroup, listGroups, putGroup, removeGroup } from './change-group.ts';
 import * as integrations from './change-integration.ts';
 import { activateIssuer, readMode, retireIssuer, setDeviceTrust, setMode } from './change-mode.ts';
-import { putPolicy } from './change-policy.ts';
+import { putGlobalPolicy, putPolicy } from './change-policy.ts';
 import { putZone, removeZone } from './change-zone.ts';
 import {
   beginIdempotent,
@@ -37,7 +37,6 @@ import { JobRunner } from './job-runner.ts';
 import type { IntegrationFound } from './organization-answers.ts';
 import { readVersion } from './organization-records.ts';
 import { organizationMigrations } from './organization-schema.ts';
-import { findPolicyVersion, listPolicyVersions } from './policy-records.ts';
 import {
   appendAdminEvent,
   type Outcome,
@@ -120,28 +119,10 @@ export class AdministeredObject extends DurableObject<Environment> {
     );
   }
 
-  /** A version of an application's policy, or the one in force. */
-  async findPolicy(applicationId: string, version: number | undefined) {
-    return this.store.read((sql) => {
-      const found = findPolicyVersion(sql, applicationId, version);
-      return found === undefined
-        ? ({ ok: false, code: 'policy_not_found' } as const)
-        : ({ ok: true, found } as const);
-    });
-  }
-
-  async listPolicyVersions(applicationId: string) {
-    return this.store.read((sql) => {
-      const versions = listPolicyVersions(sql, applicationId);
-      return versions.length === 0
-        ? ({ ok: false, code: 'policy_not_found' } as const)
-        : ({ ok: true, versions } as const);
-    });
-  }
-
-  /** Members of these groups; the id of one that there is not, where there is one. */
-  async groupMembers(groupIds: readonly string[]) {
-    return this.store.read((sql) => readMembers(sql, groupIds));
+  async putGlobalPolicy(adminId: string, change: GlobalPolicyChange) {
+    return await this.change(adminId, (sql, nowMs) =>
+      putGlobalPolicy(sql, change, { adminId, nowMs }),
+    );
   }
 
   async putZone(adminId: string, zoneId: string, input: ZoneInput) {

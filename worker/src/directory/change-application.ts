@@ -44,8 +44,12 @@ export function putApplication(
       debug_data: {
         application_id: id,
         enforcement: input.enforcement,
-        trusted_devices: input.trusted_devices,
-        other_devices: input.other_devices,
+        ...(input.enforcement === 'global'
+          ? {}
+          : {
+              trusted_devices: input.trusted_devices ?? 'allow',
+              other_devices: input.other_devices ?? 'deny',
+            }),
       },
     },
   };

@@ -2,6 +2,7 @@ import type { GroupInput } from '@countersign/protocol/admin-integrations';
 import { groupsIn } from '../policy/compiled-policies.ts';
 import { readIntegrations } from './integration-records.ts';
 import { readApplications } from './organization-records.ts';
+import { readGlobalPolicy } from './policy-records.ts';
 import type { Outcome } from './record-change.ts';
 
 /** Groups of users, as an administrator gives them. Within blocks of the organization. */
@@ -12,8 +13,10 @@ export type Group = {
   readonly members: readonly string[];
   /** Ids of integrations that are on trial with it. */
   readonly integrations: readonly string[];
-  /** Ids of applications whose policies name it. */
+  /** Ids of applications whose own policies name it. */
   readonly applications: readonly string[];
+  /** Whether the global policy does. */
+  readonly inGlobalPolicy: boolean;
 };
 
 type GroupNotFound = { readonly ok: false; readonly code: 'group_not_found' };
@@ -48,6 +51,7 @@ export function findGroup(sql: SqlStorage, groupId: string): Group | undefined {
     applications: [...readApplications(sql).values()]
       .filter(({ policy }) => groupsIn(policy).has(groupId))
       .map(({ application_id }) => application_id),
+    inGlobalPolicy: groupsIn(readGlobalPolicy(sql).policy).has(groupId),
   };
 }
 
@@ -129,7 +133,11 @@ export function removeGroup(
   | { readonly ok: false; readonly code: 'group_in_use'; readonly by: string } {
   const group = findGroup(sql, groupId);
   if (group === undefined) return notFound;
-  const [by] = [...group.integrations, ...group.applications];
+  const [by] = [
+    ...group.integrations,
+    ...group.applications,
+    ...(group.inGlobalPolicy ? ['the global policy'] : []),
+  ];
   if (by !== undefined) return { ok: false, code: 'group_in_use', by };
   sql.exec('DELETE FROM group_members WHERE group_id = ?', groupId);
   sql.exec('DELETE FROM user_groups WHERE group_id = ?', groupId);

@@ -1,6 +1,11 @@
-import type { PolicyChange, PolicyDocument } from '@countersign/policy';
+import type { ApplicationPolicy, GlobalPolicyChange, PolicyChange } from '@countersign/policy';
 import { readApplications, readVersion } from './organization-records.ts';
-import { policySourceOf, storePolicyVersion } from './policy-records.ts';
+import {
+  globalPolicyOwner,
+  policySourceOf,
+  readGlobalPolicy,
+  storePolicyVersion,
+} from './policy-records.ts';
 import type { Outcome } from './record-change.ts';
 import { readZones } from './zone-records.ts';
 
@@ -20,7 +25,7 @@ export type Author = { readonly adminId: string; readonly nowMs: number };
 /** Names that nothing has: such a rule would say something else than its author thinks. */
 function findUnknownName(
   sql: SqlStorage,
-  { rules }: Pick<PolicyDocument, 'rules'>,
+  { rules }: Pick<ApplicationPolicy, 'rules'>,
 ): Extract<PolicyRefusal, { code: 'field_invalid' }> | undefined {
   const zones = new Set(readZones(sql).map(({ zone_id }) => zone_id));
   const groups = new Set(
@@ -53,11 +58,48 @@ function findUnknownName(
 export function putPolicy(
   sql: SqlStorage,
   applicationId: string,
-  { policy: fields, comment, expected_version }: PolicyChange,
-  { adminId, nowMs }: Author,
+  change: PolicyChange,
+  author: Author,
 ): Outcome<number> | PolicyRefusal {
   const existing = readApplications(sql).get(applicationId)?.policy;
   if (existing === undefined) return { ok: false, code: 'application_not_found' };
+  const source = policySourceOf(sql, applicationId);
+  const owner = { id: applicationId, event: { application_id: applicationId } };
+  const changed = replacePolicy(sql, owner, { existing, source }, change, author);
+  if (changed.ok && changed.event !== undefined) {
+    const document = JSON.stringify({ version: changed.value, ...change.policy });
+    sql.exec(
+      'UPDATE applications SET policy = ? WHERE application_id = ?',
+      document,
+      applicationId,
+    );
+  }
+  return changed;
+}
+
+/** Changes what stands behind the policies of all applications. */
+export function putGlobalPolicy(
+  sql: SqlStorage,
+  change: GlobalPolicyChange,
+  author: Author,
+): Outcome<number> | PolicyRefusal {
+  const { policy: existing, source } = readGlobalPolicy(sql);
+  const owner = { id: globalPolicyOwner, event: { scope: 'global' } };
+  return replacePolicy(sql, owner, { existing, source }, change, author);
+}
+
+type PolicyOwner = {
+  readonly id: string;
+  readonly event: Readonly<Record<string, string>>;
+};
+
+function replacePolicy(
+  sql: SqlStorage,
+  owner: PolicyOwner,
+  { existing, source }: { existing: ApplicationPolicy; source: string | undefined },
+  { policy: fields, comment, expected_version }: PolicyChange,
+  { adminId, nowMs }: Author,
+): Outcome<number> | PolicyRefusal {
   if (expected_version !== undefined && expected_version !== existing.version) {
     return { ok: false, code: 'policy_version_conflict', version: existing.version };
   }
@@ -65,13 +107,11 @@ export function putPolicy(
   if (unknown !== undefined) return unknown;
   const isSame =
     JSON.stringify({ version: existing.version, ...fields }) === JSON.stringify(existing);
-  if (isSame && policySourceOf(sql, applicationId) === 'rules') {
+  if (isSame && source === 'rules') {
     return { ok: true, value: existing.version, event: undefined };
   }
-  const policy: PolicyDocument = { version: readVersion(sql) + 1, ...fields };
-  const document = JSON.stringify(policy);
-  sql.exec('UPDATE applications SET policy = ? WHERE application_id = ?', document, applicationId);
-  storePolicyVersion(sql, applicationId, policy, {
+  const policy: ApplicationPolicy = { version: readVersion(sql) + 1, ...fields };
+  storePolicyVersion(sql, owner.id, policy, {
     source: 'rules',
     author: adminId,
     comment,
@@ -83,7 +123,7 @@ export function putPolicy(
     event: {
       event_type: 'admin.policy.update',
       debug_data: {
-        application_id: applicationId,
+        ...owner.event,
         enforcement: policy.enforcement,
         rules: String(policy.rules.length),
         otherwise: policy.otherwise,

@@ -1,5 +1,7 @@
 import type { ZoneInput } from '@countersign/policy';
+import { namesZone } from '../policy/compiled-policies.ts';
 import { readApplications } from './organization-records.ts';
+import { readGlobalPolicy } from './policy-records.ts';
 import type { Outcome } from './record-change.ts';
 import { readZones } from './zone-records.ts';
 
@@ -50,15 +52,15 @@ export function removeZone(
 ):
   | Outcome<undefined>
   | { readonly ok: false; readonly code: 'zone_not_found' }
-  | { readonly ok: false; readonly code: 'zone_in_use'; readonly application: string } {
+  | { readonly ok: false; readonly code: 'zone_in_use'; readonly by: string } {
   if (!readZones(sql).some(({ zone_id }) => zone_id === zoneId)) {
     return { ok: false, code: 'zone_not_found' };
   }
   for (const { application_id, policy } of readApplications(sql).values()) {
-    const isNamed = policy.rules.some(({ when: { network } }) =>
-      [...(network?.zones ?? []), ...(network?.except_zones ?? [])].includes(zoneId),
-    );
-    if (isNamed) return { ok: false, code: 'zone_in_use', application: application_id };
+    if (namesZone(policy, zoneId)) return { ok: false, code: 'zone_in_use', by: application_id };
+  }
+  if (namesZone(readGlobalPolicy(sql).policy, zoneId)) {
+    return { ok: false, code: 'zone_in_use', by: 'the global policy' };
   }
   sql.exec('DELETE FROM zones WHERE zone_id = ?', zoneId);
   return {

@@ -1,3 +1,4 @@
+import { effectivePolicy, leavesToGlobal } from '@countersign/policy';
 import type { ImportBeginning, StateRow, StateSection } from '@countersign/protocol/state';
 import { currentTimeMs } from '../clock.ts';
 import type { ImportedDevices } from '../device/transfer-devices.ts';
@@ -6,6 +7,7 @@ import { exportTable, type PageRange } from '../storage/export-tables.ts';
 import { importBlock } from '../storage/import-block.ts';
 import { markIn } from '../storage/state-marks.ts';
 import { AdministeredObject, newJobId } from './administered-object.ts';
+import { readMembers } from './change-group.ts';
 import { deactivateUser, reactivateUser, revokeUser } from './change-user.ts';
 import { checkDeployment } from './check-deployment.ts';
 import * as imports from './import-organization.ts';
@@ -15,7 +17,20 @@ import type {
   SnapshotAnswer,
   UserDescription,
 } from './organization-answers.ts';
-import { readSnapshot, readVersion } from './organization-records.ts';
+import {
+  readApplications,
+  readClients,
+  readSnapshot,
+  readVersion,
+} from './organization-records.ts';
+import {
+  findGlobalPolicy,
+  findPolicyVersion,
+  listGlobalPolicyVersions,
+  listPolicyVersions,
+  policySourceOf,
+  readGlobalPolicy,
+} from './policy-records.ts';
 import { type ReservationAnswer, reserveBinding } from './reserve-binding.ts';
 import { findTombstoneJob, runningTombstoneJobs } from './tombstone-job.ts';
 import { countReservedShards, findUser, readUserStanding } from './user-records.ts';
@@ -82,6 +97,74 @@ export class OrganizationObject extends AdministeredObject {
     return this.store.read(
       (sql) => ({ ok: true, standing: readUserStanding(sql, userId) }) as const,
     );
+  }
+
+  /** A version of an application's policy, or the one in force, which may leave something to the global one. */
+  async findPolicy(applicationId: string, version: number | undefined) {
+    return this.store.read((sql) => {
+      const found = findPolicyVersion(sql, applicationId, version);
+      if (found === undefined) return { ok: false, code: 'policy_not_found' } as const;
+      const isWhole = version !== undefined || !leavesToGlobal(found.policy);
+      const effective = isWhole
+        ? undefined
+        : effectivePolicy(found.policy, readGlobalPolicy(sql).policy);
+      return { ok: true, found, effective } as const;
+    });
+  }
+
+  async findGlobalPolicy(version: number | undefined) {
+    return this.store.read((sql) => {
+      const found = findGlobalPolicy(sql, version);
+      return found === undefined
+        ? ({ ok: false, code: 'policy_not_found' } as const)
+        : ({ ok: true, found } as const);
+    });
+  }
+
+  async listGlobalPolicyVersions() {
+    return this.store.read(
+      (sql) => ({ ok: true, versions: listGlobalPolicyVersions(sql) }) as const,
+    );
+  }
+
+  /** Every application, with where its policy is from and who may ask about it. */
+  async listApplications() {
+    return this.store.read((sql) => {
+      const clients = [...readClients(sql).values()];
+      const applications = [...readApplications(sql).values()].map((application) => ({
+        ...application,
+        source: policySourceOf(sql, application.application_id),
+        clients: clients
+          .filter((client) => client.applications.includes(application.application_id))
+          .map(({ client_id }) => client_id),
+      }));
+      return { ok: true, applications } as const;
+    });
+  }
+
+  /** What each application says itself, at the organization's version. */
+  async ownPolicies() {
+    return this.store.read((sql) => {
+      const applications = [...readApplications(sql).values()];
+      const policies = new Map(
+        applications.map(({ application_id, policy }) => [application_id, policy]),
+      );
+      return { ok: true, version: readVersion(sql), policies } as const;
+    });
+  }
+
+  async listPolicyVersions(applicationId: string) {
+    return this.store.read((sql) => {
+      const versions = listPolicyVersions(sql, applicationId);
+      return versions.length === 0
+        ? ({ ok: false, code: 'policy_not_found' } as const)
+        : ({ ok: true, versions } as const);
+    });
+  }
+
+  /** Members of these groups; the id of one that there is not, where there is one. */
+  async groupMembers(groupIds: readonly string[]) {
+    return this.store.read((sql) => readMembers(sql, groupIds));
   }
 
   /** A user with what is being done about them. */

@@ -1,4 +1,4 @@
-import { policyDocument } from '@countersign/policy';
+import { applicationPolicy } from '@countersign/policy';
 import * as z from 'zod/mini';
 import { groupsIn } from '../policy/compiled-policies.ts';
 import { readIntegrations, readNamedGroupsJson } from './integration-records.ts';
@@ -10,11 +10,12 @@ import {
   readSetting,
 } from './organization-settings.ts';
 import {
-  type Application,
   type RegisteredClient,
   registeredClient,
+  type StoredApplication,
   type StoredSnapshot,
 } from './organization-snapshot.ts';
+import { readGlobalPolicy } from './policy-records.ts';
 import { readInactiveUsersJson } from './user-records.ts';
 import { readZones } from './zone-records.ts';
 
@@ -31,7 +32,7 @@ export function raiseVersion(sql: SqlStorage): number {
   return version;
 }
 
-export function readApplications(sql: SqlStorage): Map<string, Application> {
+export function readApplications(sql: SqlStorage): Map<string, StoredApplication> {
   const rows = sql
     .exec<{ application_id: string; name: string; policy: string }>(
       'SELECT application_id, name, policy FROM applications',
@@ -40,28 +41,35 @@ export function readApplications(sql: SqlStorage): Map<string, Application> {
   return new Map(
     rows.map((row) => [
       row.application_id,
-      { ...row, policy: policyDocument.parse(JSON.parse(row.policy)) },
+      { ...row, policy: applicationPolicy.parse(JSON.parse(row.policy)) },
     ]),
   );
 }
 
-export function readSnapshot(sql: SqlStorage, version: number): StoredSnapshot {
+export function readClients(sql: SqlStorage): Map<string, RegisteredClient> {
   const clients = sql
     .exec<{ document: string }>('SELECT document FROM clients')
     .toArray()
     .map((row): RegisteredClient => registeredClient.parse(JSON.parse(row.document)));
+  return new Map(clients.map((client) => [client.client_id, client]));
+}
+
+export function readSnapshot(sql: SqlStorage, version: number): StoredSnapshot {
   const integrations = readIntegrations(sql);
   const applications = readApplications(sql);
+  const globalPolicy = readGlobalPolicy(sql).policy;
+  const policies = [globalPolicy, ...[...applications.values()].map(({ policy }) => policy)];
   return {
     version,
     applications,
-    clients: new Map(clients.map((client) => [client.client_id, client])),
+    globalPolicy,
+    clients: readClients(sql),
     inactiveUsersJson: readInactiveUsersJson(sql),
     integrations,
     groupsJson: readNamedGroupsJson(
       sql,
       integrations.values(),
-      [...applications.values()].flatMap(({ policy }) => [...groupsIn(policy)]),
+      policies.flatMap((policy) => [...groupsIn(policy)]),
     ),
     readOnly: readReadOnly(sql),
     issuers: readIssuers(sql),

@@ -1,18 +1,29 @@
-import { policyDocument, type Zones } from '@countersign/policy';
+import {
+  type ApplicationPolicy,
+  effectivePolicy,
+  type PolicyDocument,
+  type Zones,
+} from '@countersign/policy';
 import { clientInput } from '@countersign/protocol/admin';
 import * as z from 'zod/mini';
+import { builtInGlobalPolicy } from '../policy/simple-policy.ts';
 import { type IntegrationRecord, openTrialGroups } from './integration-records.ts';
 
 /** A sign-in service that may ask for decisions. */
 export const registeredClient = z.extend(clientInput, { client_id: z.string() });
 export type RegisteredClient = z.infer<typeof registeredClient>;
 
-export const application = z.object({
-  application_id: z.string(),
-  name: z.string(),
-  policy: policyDocument,
-});
-export type Application = z.infer<typeof application>;
+/** `policy`: by which its sign-ins are decided, with what it leaves to the global one. */
+export type Application = {
+  readonly application_id: string;
+  readonly name: string;
+  readonly policy: PolicyDocument;
+};
+
+/** As it is on record: with what is its own. */
+export type StoredApplication = Omit<Application, 'policy'> & {
+  readonly policy: ApplicationPolicy;
+};
 
 /** While it is set, certificates are neither issued nor renewed and nothing is changed; sign-ins go on. */
 export type ReadOnlyMode = { readonly retryAfterSeconds: number };
@@ -30,6 +41,7 @@ export type DirectorySettings = { readonly requireKnownUsers: boolean };
 export type OrganizationSnapshot = {
   readonly version: number;
   readonly applications: ReadonlyMap<string, Application>;
+  readonly globalPolicy: PolicyDocument;
   readonly clients: ReadonlyMap<string, RegisteredClient>;
   /** Users that are deactivated now: whatever they show, they may not sign in. */
   readonly inactiveUsers: ReadonlySet<string>;
@@ -46,7 +58,11 @@ export type OrganizationSnapshot = {
 };
 
 /** A snapshot as the organization's one object gives it. Texts cost it a tenth of what a set of as many ids would. */
-export type StoredSnapshot = Omit<OrganizationSnapshot, 'inactiveUsers' | 'groups'> & {
+export type StoredSnapshot = Omit<
+  OrganizationSnapshot,
+  'inactiveUsers' | 'groups' | 'applications'
+> & {
+  readonly applications: ReadonlyMap<string, StoredApplication>;
   /** JSON list of ids. */
   readonly inactiveUsersJson: string;
   /** JSON object: by group a list of ids. */
@@ -56,11 +72,18 @@ export type StoredSnapshot = Omit<OrganizationSnapshot, 'inactiveUsers' | 'group
 export function openSnapshot({
   inactiveUsersJson,
   groupsJson,
+  applications,
   ...same
 }: StoredSnapshot): OrganizationSnapshot {
   const inactiveUsers = z.array(z.string()).parse(JSON.parse(inactiveUsersJson));
   return {
     ...same,
+    applications: new Map(
+      [...applications].map(([id, { policy, ...application }]) => [
+        id,
+        { ...application, policy: effectivePolicy(policy, same.globalPolicy) },
+      ]),
+    ),
     inactiveUsers: new Set(inactiveUsers),
     groups: openTrialGroups(groupsJson),
   };
@@ -75,6 +98,7 @@ export const unsetAdministration = {
   directory: { requireKnownUsers: false },
   deviceTrustEnabled: true,
   zones: [],
+  globalPolicy: builtInGlobalPolicy,
 } as const;
 
 /** A snapshot with the moment, by the reader's clock, at which its reading began. */

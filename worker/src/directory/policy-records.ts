@@ -1,24 +1,35 @@
-import { type PolicyDocument, policyDocument, policySources } from '@countersign/policy';
+import {
+  type ApplicationPolicy,
+  applicationPolicy,
+  globalPolicySources,
+  type PolicyDocument,
+  policyDocument,
+  policySources,
+} from '@countersign/policy';
 import * as z from 'zod/mini';
+import { builtInGlobalPolicy } from '../policy/simple-policy.ts';
 
-/** Every version that an application's policy has had; the newest is the one in force. Rows are never changed. */
+/** Every version that a policy has had; the newest is the one in force. Rows are never changed. */
+
+/** What the global policy has in place of an application's id. */
+export const globalPolicyOwner = '';
 
 const versionRow = z.object({
   version: z.int(),
   document: z.string(),
-  source: z.enum(policySources),
+  source: z.enum([...policySources, ...globalPolicySources]),
   author: z.string(),
   comment: z.string(),
   created_at_ms: z.int(),
 });
 
 export type PolicyVersion = Omit<z.infer<typeof versionRow>, 'document'> & {
-  readonly policy: PolicyDocument;
+  readonly policy: ApplicationPolicy;
 };
 
 const opened = ({ document, ...row }: z.infer<typeof versionRow>): PolicyVersion => ({
   ...row,
-  policy: policyDocument.parse(JSON.parse(document)),
+  policy: applicationPolicy.parse(JSON.parse(document)),
 });
 
 const listedRow = z.extend(z.omit(versionRow, { document: true }), { rules: z.int() });
@@ -44,7 +55,7 @@ export function listPolicyVersions(sql: SqlStorage, applicationId: string): List
 /** Of the policy in force; `undefined` where there is no such application. */
 export const policySourceOf = (sql: SqlStorage, applicationId: string) =>
   sql
-    .exec<{ source: string }>(
+    .exec<{ source: PolicyVersion['source'] }>(
       'SELECT source FROM policy_versions WHERE application_id = ? ORDER BY version DESC LIMIT 1',
       applicationId,
     )
@@ -70,7 +81,7 @@ export function findPolicyVersion(
 export function storePolicyVersion(
   sql: SqlStorage,
   applicationId: string,
-  policy: PolicyDocument,
+  policy: ApplicationPolicy,
   made: Pick<PolicyVersion, 'source' | 'author' | 'comment' | 'created_at_ms'>,
 ): void {
   sql.exec(
@@ -85,4 +96,35 @@ export function storePolicyVersion(
     made.comment,
     made.created_at_ms,
   );
+}
+
+const builtIn: PolicyVersion & { readonly policy: PolicyDocument } = {
+  version: builtInGlobalPolicy.version,
+  source: 'built_in',
+  author: '',
+  comment: '',
+  created_at_ms: 0,
+  policy: builtInGlobalPolicy,
+};
+
+/** A version of the global policy, or the one in force. `undefined`: there is no such version. */
+export function findGlobalPolicy(
+  sql: SqlStorage,
+  version: number | undefined,
+): typeof builtIn | undefined {
+  const found = findPolicyVersion(sql, globalPolicyOwner, version);
+  if (found !== undefined) return { ...found, policy: policyDocument.parse(found.policy) };
+  const isAsked = version === undefined || version === builtIn.version;
+  return isAsked ? builtIn : undefined;
+}
+
+export function readGlobalPolicy(sql: SqlStorage): typeof builtIn {
+  return findGlobalPolicy(sql, undefined) ?? builtIn;
+}
+
+/** The newest, first; the built-in one last. */
+export function listGlobalPolicyVersions(sql: SqlStorage): ListedVersion[] {
+  const { policy, ...facts } = builtIn;
+  const listed = listPolicyVersions(sql, globalPolicyOwner);
+  return [...listed, { ...facts, rules: policy.rules.length }];
 }

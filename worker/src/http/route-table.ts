@@ -25,6 +25,11 @@ import {
 } from './routes/devices.ts';
 import { postEnrollment } from './routes/enrollments.ts';
 import { postCompletion, postEvaluation } from './routes/evaluation.ts';
+import {
+  getGlobalPolicy,
+  getGlobalPolicyVersions,
+  putGlobalPolicy,
+} from './routes/global-policy.ts';
 import { deleteGroup, getGroup, getGroups, putGroup } from './routes/groups.ts';
 import {
   deleteIntegration,
@@ -53,8 +58,9 @@ import { postCredentialsTest, putInventory } from './routes/management.ts';
 import { getAuthzenConfiguration, getHealth, getJwks, getKeySet } from './routes/metadata.ts';
 import { getMode, putMode } from './routes/mode.ts';
 import { postMtlsEvidence } from './routes/mtls-evidence.ts';
-import { getPolicy, getPolicyVersions, putPolicy } from './routes/policies.ts';
-import { postPolicySimulation } from './routes/policy-simulation.ts';
+import { getApplications, getPolicy, getPolicyVersions, putPolicy } from './routes/policies.ts';
+import { postGlobalPolicySimulation, postPolicySimulation } from './routes/policy-simulation.ts';
+import { postPolicyWhatIf } from './routes/policy-what-if.ts';
 import { postRenewal } from './routes/renewals.ts';
 import { getCrl, getIssuerCertificate, getOcsp, postOcsp } from './routes/revocation.ts';
 import { getScep, postScep } from './routes/scep.ts';
@@ -108,11 +114,17 @@ export const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   // Clients of long ago have the name of a program in their settings.
   ['GET', '/scep/:integration/pkiclient.exe', getScep],
   ['POST', '/scep/:integration/pkiclient.exe', postScep],
+  ['GET', '/v1/admin/applications', getApplications],
   ['PUT', '/v1/admin/applications/:id', putApplication],
   ['GET', '/v1/admin/applications/:id/policy', getPolicy],
   ['PUT', '/v1/admin/applications/:id/policy', putPolicy],
   ['GET', '/v1/admin/applications/:id/policy/versions', getPolicyVersions],
   ['POST', '/v1/admin/applications/:id/policy/simulate', postPolicySimulation],
+  ['POST', '/v1/admin/applications/:id/policy/what-if', postPolicyWhatIf],
+  ['GET', '/v1/admin/global-policy', getGlobalPolicy],
+  ['PUT', '/v1/admin/global-policy', putGlobalPolicy],
+  ['GET', '/v1/admin/global-policy/versions', getGlobalPolicyVersions],
+  ['POST', '/v1/admin/global-policy/simulate', postGlobalPolicySimulation],
   ['PUT', '/v1/admin/clients/:id', putClient],
   ['GET', '/v1/admin/zones', getZones],
   ['PUT', '/v1/admin/zones/:id', putZone],

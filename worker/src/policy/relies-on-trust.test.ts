@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { lossWithoutTrust } from './relies-on-trust.ts';
-import { policyOf } from './simple-policy.ts';
+import { policyOfChoices } from './simple-policy.ts';
 
 const factor = { acr_values: ['phr'], amr_values: [] };
 const choices = {
@@ -16,11 +16,11 @@ it.each([
   [{ ...choices, trusted_devices: 'step_up', other_devices: 'step_up' }, undefined],
   [{ ...choices, enforcement: 'monitor' }, undefined],
 ] as const)('%j loses %s', (given, loss) => {
-  expect(lossWithoutTrust(policyOf(1, { ...given, factor }))).toBe(loss);
+  expect(lossWithoutTrust(policyOfChoices(1, { ...given, factor }))).toBe(loss);
 });
 
 it('a rule that speaks of no device holds for both', () => {
-  const policy = { ...policyOf(1, { ...choices, factor }), rules: [] };
+  const policy = { ...policyOfChoices(1, { ...choices, factor }), rules: [] };
   expect(lossWithoutTrust({ ...policy, otherwise: 'deny' })).toBeUndefined();
   const rule = { id: 'all', when: {}, effect: 'allow' } as const;
   expect(lossWithoutTrust({ ...policy, rules: [rule] })).toBeUndefined();
@@ -32,7 +32,7 @@ it.each([
   [{ posture: { minimum_os_version: { macos: '14' }, reported_by: 'any' } }, 'deny'],
   [{ platforms: ['macos'] }, undefined],
 ] as const)('a rule for some, when %j, loses %s', (when, loss) => {
-  const policy = policyOf(1, { ...choices, factor });
+  const policy = policyOfChoices(1, { ...choices, factor });
   const rules = [{ id: 'some', when: JSON.parse(JSON.stringify(when)), effect: 'allow' } as const];
   expect(lossWithoutTrust({ ...policy, rules })).toBe(loss);
   const disabled = [{ ...rules[0], id: 'off', enabled: false }];

@@ -1,18 +1,36 @@
-import type { PolicyDocument, PolicyRule } from '@countersign/policy';
+import {
+  type ApplicationPolicy,
+  followsGlobal,
+  type PolicyDocument,
+  type PolicyRule,
+} from '@countersign/policy';
 import type { ApplicationInput } from '@countersign/protocol/admin';
 
-/** The policy of the choices that an administrator has today: trusted devices, other devices, and a factor. */
-export function policyOf(
+type Choices = Omit<ApplicationInput, 'name' | 'replace_policy'>;
+
+const phishingResistant = { acr_values: ['phr', 'phrh'], amr_values: [] };
+
+/** The policy of what an administrator chooses: for trusted devices, for other devices, and a factor. */
+export function policyOf(version: number, choices: Choices): ApplicationPolicy {
+  const { enforcement } = choices;
+  return enforcement === 'global'
+    ? { version, ...followsGlobal, rules: [] }
+    : policyOfChoices(version, { ...choices, enforcement });
+}
+
+/** The same of one that is not left to the global policy. */
+export function policyOfChoices(
   version: number,
-  choices: Omit<ApplicationInput, 'name' | 'replace_policy'>,
+  choices: Choices & Pick<PolicyDocument, 'enforcement'>,
 ): PolicyDocument {
+  const { factor = phishingResistant } = choices;
   const rule = (
     id: string,
     deviceTrust: 'trusted' | 'not_trusted',
     effect: 'allow' | 'step_up',
   ): PolicyRule => {
     const when = { device_trust: deviceTrust };
-    return effect === 'allow' ? { id, when, effect } : { id, when, effect, factor: choices.factor };
+    return effect === 'allow' ? { id, when, effect } : { id, when, effect, factor };
   };
   return {
     version,
@@ -21,7 +39,7 @@ export function policyOf(
       ? {}
       : { enrollment_strengths: choices.enrollment_strengths }),
     rules: [
-      rule('trusted-devices', 'trusted', choices.trusted_devices),
+      rule('trusted-devices', 'trusted', choices.trusted_devices ?? 'allow'),
       ...(choices.other_devices === 'step_up'
         ? [rule('other-devices', 'not_trusted', choices.other_devices)]
         : []),
@@ -31,14 +49,10 @@ export function policyOf(
 }
 
 /** Trusted devices may sign in, all others may not. */
-export function trustedDevicesOnly(
+export const trustedDevicesOnly = (
   version: number,
   enforcement: PolicyDocument['enforcement'],
-): PolicyDocument {
-  return policyOf(version, {
-    enforcement,
-    trusted_devices: 'allow',
-    other_devices: 'deny',
-    factor: { acr_values: [], amr_values: [] },
-  });
-}
+): PolicyDocument => policyOfChoices(version, { enforcement });
+
+/** The global policy until somebody writes one. */
+export const builtInGlobalPolicy = trustedDevicesOnly(1, 'enforce');

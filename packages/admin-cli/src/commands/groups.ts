@@ -37,6 +37,7 @@ export const groupCommands: readonly Command[] = [
             ['name', group.name],
             ['on trial', group.integrations.join(' ') || undefined],
             ['in policies', group.applications.join(' ') || undefined],
+            ['in the global policy', group.in_global_policy ? 'yes' : undefined],
           ),
           table(
             ['member'],

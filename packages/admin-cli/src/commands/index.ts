@@ -14,6 +14,8 @@ import { policyCommands } from './policies.ts';
 import { signInServiceCommands } from './sign-in-services.ts';
 import { transferCommands } from './transfer.ts';
 import { userCommands } from './users.ts';
+import { whatIfCommands } from './what-if.ts';
+import { zoneCommands } from './zones.ts';
 
 /** Every command, in the order of the help. */
 export const commands: readonly Command[] = [
@@ -24,6 +26,8 @@ export const commands: readonly Command[] = [
   ...groupCommands,
   ...signInServiceCommands,
   ...policyCommands,
+  ...whatIfCommands,
+  ...zoneCommands,
   ...adminCommands,
   ...modeCommands,
   ...logCommands,

@@ -1,5 +1,7 @@
 import {
-  lintPolicy,
+  diffPolicies,
+  globalPolicyAnswer,
+  globalPolicyVersions,
   type PolicyFinding,
   policyAnswer,
   policyChange,
@@ -9,9 +11,8 @@ import {
   simulationAnswer,
   zoneList,
 } from '@countersign/policy';
-import { changeAnswer } from '@countersign/protocol/admin';
-import { parseFields } from '@countersign/protocol/schemas';
-import type * as z from 'zod/mini';
+import * as z from 'zod/mini';
+import type { AdminClient } from '../client/admin-client.ts';
 import {
   type Command,
   CommandError,
@@ -19,105 +20,190 @@ import {
   lines,
   parameterOf,
   rows,
-  type Section,
   table,
   UsageError,
   wholeNumber,
 } from '../command-line/command.ts';
-import { anything, readJsonFile, segment } from './read-input.ts';
+import {
+  dataText,
+  findTestsFile,
+  lintFile,
+  readDataFile,
+  readGlobalPolicyFile,
+  readPolicyFile,
+  testPolicy,
+} from './policy-files.ts';
+import { differenceTable, findingTable, simulationSections } from './policy-sections.ts';
+import { anything, segment } from './read-input.ts';
 import { showChange } from './show-change.ts';
 import { replaceFile } from './write-output.ts';
 
-/** Policies as files, and the networks that they name. */
+/** Policies as files. An application's, and the global one that stands behind them all, are handled alike. */
 
-const policyPath = (input: Input) =>
-  `/v1/admin/applications/${segment(parameterOf(input, 0))}/policy`;
-const zonePath = (input: Input) => `/v1/admin/zones/${segment(parameterOf(input, 0))}`;
+/** Where a kind of policy is, and what it is read with. */
+type Kind = {
+  readonly word: 'policy' | 'global-policy';
+  /** What names it on the command line, before the file. */
+  readonly names: readonly string[];
+  readonly of: string;
+  readonly route: string;
+  readonly path: (input: Input) => string;
+  readonly answer: typeof policyAnswer | typeof globalPolicyAnswer;
+  readonly versions: typeof policyVersions | typeof globalPolicyVersions;
+  readonly read: typeof readPolicyFile;
+};
+
+const applications: Kind = {
+  word: 'policy',
+  names: ['APPLICATION'],
+  of: "an application's policy",
+  route: '/v1/admin/applications/:id/policy',
+  path: (input) => `/v1/admin/applications/${segment(parameterOf(input, 0))}/policy`,
+  answer: policyAnswer,
+  versions: policyVersions,
+  read: readPolicyFile,
+};
+
+const global: Kind = {
+  word: 'global-policy',
+  names: [],
+  of: 'the global policy',
+  route: '/v1/admin/global-policy',
+  path: () => '/v1/admin/global-policy',
+  answer: globalPolicyAnswer,
+  versions: globalPolicyVersions,
+  read: readGlobalPolicyFile,
+};
 
 const templateNames = Object.keys(policyTemplates);
 
-const findingTable = (findings: readonly PolicyFinding[]) =>
-  table(
-    ['rule', 'finding', 'what'],
-    findings.map(({ rule, code, detail }) => [rule ?? '-', code, detail]),
-    'Nothing to say.',
-  );
+/** The networks and the global policy of the organization, which tests of a policy rest on. */
+async function surroundingsOf(client: AdminClient) {
+  const [{ zones }, { policy }] = await Promise.all([
+    client.get('/v1/admin/zones', zoneList),
+    client.get('/v1/admin/global-policy', globalPolicyAnswer),
+  ]);
+  return { zones, global: policy };
+}
 
-function simulationSections(found: z.infer<typeof simulationAnswer>): Section[] {
-  const countsOf = (counts: Pick<typeof found, 'newly_denied' | 'newly_asked' | 'newly_allowed'>) =>
-    [counts.newly_denied, counts.newly_asked, counts.newly_allowed].map(String);
+function commandsOf({ word, names, of, route, path, answer, versions, read }: Kind): Command[] {
+  const fileOf = (input: Input) => parameterOf(input, names.length);
+  const find = (client: AdminClient, input: Input, version: number | undefined) =>
+    client.get(`${path(input)}${version === undefined ? '' : `?version=${version}`}`, answer);
   return [
-    lines(
-      `Of ${found.decisions} sign-ins ${found.unchanged} would have ended alike. ${found.newly_denied} by ${found.users_newly_denied} people would have been denied, ${found.newly_asked} asked for a factor, ${found.newly_allowed} allowed, that were not.`,
-      ...(found.complete ? [] : ['There are more: take fewer days.']),
-    ),
-    table(
-      ['rule', 'sign-ins', 'newly denied', 'newly asked', 'newly allowed'],
-      found.rules.map((rule) => [rule.rule, String(rule.decisions), ...countsOf(rule)]),
-      'There are none.',
-    ),
-    table(
-      ['change', 'user', 'when', 'rule before', 'rule after', 'reason after', 'decision'],
-      found.examples.map((one) => [
-        one.change,
-        one.user,
-        one.recorded_at,
-        one.rule_before,
-        one.rule_after,
-        one.reason_after,
-        one.decision_id,
-      ]),
-      'Nothing would have changed.',
-    ),
+    {
+      words: [word, 'pull'],
+      parameters: [...names, 'FILE'],
+      options: { '--version': { value: 'NUMBER', help: 'an older one; to go back, push it' } },
+      help: `Writes ${of} into a file, JSON or YAML by its name, which can be pushed again.`,
+      routes: [`GET ${route}`],
+      run: async (context, input) => {
+        const client = context.client();
+        const version = wholeNumber(input, '--version');
+        const found = await find(client, input, version);
+        const newest = version === undefined ? found : await find(client, input, undefined);
+        const { version: _, ...policy } = found.policy;
+        // Whoever pushes it takes the place of what there is now, and of nothing newer.
+        const file = { policy, comment: '', expected_version: newest.policy.version };
+        replaceFile(fileOf(input), dataText(fileOf(input), file));
+        return {
+          json: found,
+          sections: [
+            rows(
+              ['version', String(found.policy.version)],
+              ['made from', found.source],
+              ['author', found.author],
+              ['comment', found.comment],
+              ['rules', String(policy.rules.length)],
+            ),
+          ],
+        };
+      },
+    },
+    {
+      words: [word, 'push'],
+      parameters: [...names, 'FILE'],
+      options: {
+        '--tests': { value: 'FILE', help: 'run before; else FILE.tests.yaml where it is there' },
+      },
+      help: `Makes ${of} the one in a file, once its tests have passed, unless somebody has changed it since it was pulled.`,
+      routes: [`PUT ${route}`],
+      run: async (context, input) => {
+        const file = fileOf(input);
+        const tests = findTestsFile(file, input.option('--tests'));
+        const body = readDataFile(file);
+        const client = context.client();
+        let tested: number | undefined;
+        if (tests !== undefined) {
+          const { policy } = read(file);
+          const surroundings = await surroundingsOf(client);
+          tested = testPolicy(file, policy, tests, surroundings, context.nowMs());
+        }
+        const changed = await client.ask('PUT', path(input), policyChangeAnswer, { body });
+        return showChange(changed, [
+          ...(tested === undefined ? [] : [rows(['tests', `${tested} passed`])]),
+          ...(changed.findings.length === 0 ? [] : [findingTable(changed.findings)]),
+        ]);
+      },
+    },
+    {
+      words: [word, 'diff'],
+      parameters: [...names, 'FILE'],
+      options: { '--version': { value: 'NUMBER', help: 'against an older one' } },
+      help: `Says what differs between ${of}, as it is in force, and a file. Changes nothing.`,
+      routes: [`GET ${route}`],
+      run: async (context, input) => {
+        const { policy } = read(fileOf(input));
+        const found = await find(context.client(), input, wholeNumber(input, '--version'));
+        const { version, ...before } = found.policy;
+        const differences = diffPolicies(before, policy);
+        return {
+          json: { version, differences },
+          sections: [rows(['version', String(version)]), differenceTable(differences)],
+        };
+      },
+    },
+    {
+      words: [word, 'simulate'],
+      parameters: [...names, 'FILE'],
+      options: { '--days': { value: 'NUMBER', help: 'of so many days until now; else 7' } },
+      help: 'Says what the policy in a file would have made of the sign-ins of the last days. Changes nothing.',
+      routes: [`POST ${route}/simulate`],
+      run: async (context, input) => {
+        const days = wholeNumber(input, '--days') ?? 7;
+        const since = new Date(Date.now() - days * 86_400_000).toISOString();
+        const body = { ...anything.parse(readDataFile(fileOf(input))), since };
+        const found = await context
+          .client()
+          .ask('POST', `${path(input)}/simulate`, simulationAnswer, { body });
+        return { json: found, sections: simulationSections(found) };
+      },
+    },
+    {
+      words: [word, 'versions'],
+      parameters: names,
+      help: `Lists every version of ${of}.`,
+      routes: [`GET ${route}/versions`],
+      run: async (context, input) => {
+        const list = await context.client().get(`${path(input)}/versions`, versions);
+        const found = list.versions.map((each) => [
+          String(each.version),
+          each.created_at,
+          each.author || '-',
+          each.source,
+          String(each.rules),
+          each.comment,
+        ]);
+        const columns = ['version', 'created', 'author', 'made from', 'rules', 'comment'];
+        return { json: list, sections: [table(columns, found)] };
+      },
+    },
   ];
 }
 
 export const policyCommands: readonly Command[] = [
-  {
-    words: ['policy', 'pull'],
-    parameters: ['APPLICATION', 'FILE'],
-    options: { '--version': { value: 'NUMBER', help: 'an older one; to go back, push it' } },
-    help: "Writes an application's policy into a file, which can be pushed again.",
-    routes: ['GET /v1/admin/applications/:id/policy'],
-    run: async (context, input) => {
-      const client = context.client();
-      const version = wholeNumber(input, '--version');
-      const query = version === undefined ? '' : `?version=${version}`;
-      const found = await client.get(`${policyPath(input)}${query}`, policyAnswer);
-      const newest = query === '' ? found : await client.get(policyPath(input), policyAnswer);
-      const { version: _, ...policy } = found.policy;
-      // Whoever pushes it takes the place of what there is now, and of nothing newer.
-      const file = { policy, comment: '', expected_version: newest.policy.version };
-      replaceFile(parameterOf(input, 1), `${JSON.stringify(file, undefined, 2)}\n`);
-      return {
-        json: found,
-        sections: [
-          rows(
-            ['version', String(found.policy.version)],
-            ['made from', found.source],
-            ['author', found.author],
-            ['comment', found.comment],
-            ['rules', String(policy.rules.length)],
-          ),
-        ],
-      };
-    },
-  },
-  {
-    words: ['policy', 'push'],
-    parameters: ['APPLICATION', 'FILE'],
-    help: 'Gives an application the policy of a file, unless somebody has changed it since it was pulled.',
-    routes: ['PUT /v1/admin/applications/:id/policy'],
-    run: async (context, input) => {
-      const body = readJsonFile(parameterOf(input, 1));
-      const client = context.client();
-      const answer = await client.ask('PUT', policyPath(input), policyChangeAnswer, { body });
-      return showChange(
-        answer,
-        answer.findings.length === 0 ? [] : [findingTable(answer.findings)],
-      );
-    },
-  },
+  ...commandsOf(applications),
+  ...commandsOf(global),
   {
     words: ['policy', 'lint'],
     parameters: ['FILE'],
@@ -125,21 +211,40 @@ export const policyCommands: readonly Command[] = [
     routes: [],
     run: async (_, input) => {
       const file = parameterOf(input, 0);
-      const parsed = parseFields(policyChange, readJsonFile(file));
-      if (!parsed.ok) throw new CommandError(`${file}: ${parsed.field} ${parsed.detail}`);
-      const findings = lintPolicy(parsed.value.policy);
-      const mistakes = findings.filter(({ severity }) => severity === 'error');
-      if (mistakes.length > 0) {
-        const told = mistakes.map(({ rule, code, detail }) => `${rule}: ${detail} (${code})`);
-        throw new CommandError(`${file}: ${told.join('; ')}`);
-      }
+      const findings: readonly PolicyFinding[] = lintFile(file, readPolicyFile(file).policy);
       return { json: { findings }, sections: [findingTable(findings)] };
+    },
+  },
+  {
+    words: ['policy', 'test'],
+    parameters: ['FILE'],
+    options: {
+      '--tests': { value: 'FILE', help: 'else FILE.tests.yaml' },
+      '--global': { value: 'FILE', help: 'the global policy, where something is left to it' },
+    },
+    help: 'Runs the tests of the policy in a file, as push does before it pushes. Asks no broker.',
+    routes: [],
+    run: async (context, input) => {
+      const file = parameterOf(input, 0);
+      const tests = findTestsFile(file, input.option('--tests'));
+      if (tests === undefined) throw new UsageError('there are no tests: name them with --tests');
+      const globalFile = input.option('--global');
+      const surroundings = {
+        zones: [],
+        global:
+          globalFile === undefined
+            ? undefined
+            : { version: 0, ...readGlobalPolicyFile(globalFile).policy },
+      };
+      const { policy } = readPolicyFile(file);
+      const passed = testPolicy(file, policy, tests, surroundings, context.nowMs());
+      return { json: { passed }, sections: [rows(['tests', `${passed} passed`])] };
     },
   },
   {
     words: ['policy', 'template'],
     parameters: ['NAME', 'FILE'],
-    help: `Writes a policy to begin with into a file: ${templateNames.join(' or ')}.`,
+    help: `Writes a policy to begin with into a file: ${templateNames.join(', ')}.`,
     routes: [],
     run: async (_, input) => {
       const [name, file] = [parameterOf(input, 0), parameterOf(input, 1)];
@@ -148,81 +253,21 @@ export const policyCommands: readonly Command[] = [
         throw new UsageError(`there is no template ${name}: ${templateNames.join(', ')}`);
       }
       const { about, policy } = template;
-      replaceFile(file, `${JSON.stringify({ policy, comment: about }, undefined, 2)}\n`);
+      replaceFile(file, dataText(file, { policy, comment: about }));
       return { json: { policy }, sections: [lines(about)] };
     },
   },
   {
-    words: ['policy', 'simulate'],
-    parameters: ['APPLICATION', 'FILE'],
-    options: { '--days': { value: 'NUMBER', help: 'of so many days until now; else 7' } },
-    help: 'Says what the policy in a file would have made of the sign-ins of the last days. Changes nothing.',
-    routes: ['POST /v1/admin/applications/:id/policy/simulate'],
-    run: async (context, input) => {
-      const days = wholeNumber(input, '--days') ?? 7;
-      const since = new Date(Date.now() - days * 86_400_000).toISOString();
-      const file = readJsonFile(parameterOf(input, 1));
-      const body = { ...anything.parse(file), since };
-      const path = `${policyPath(input)}/simulate`;
-      const found = await context.client().ask('POST', path, simulationAnswer, { body });
-      return { json: found, sections: simulationSections(found) };
-    },
-  },
-  {
-    words: ['policy', 'versions'],
-    parameters: ['APPLICATION'],
-    help: "Lists every version of an application's policy.",
-    routes: ['GET /v1/admin/applications/:id/policy/versions'],
-    run: async (context, input) => {
-      const list = await context.client().get(`${policyPath(input)}/versions`, policyVersions);
-      const found = list.versions.map((each) => [
-        String(each.version),
-        each.created_at,
-        each.author || '-',
-        each.source,
-        String(each.rules),
-        each.comment,
-      ]);
-      const columns = ['version', 'created', 'author', 'made from', 'rules', 'comment'];
-      return { json: list, sections: [table(columns, found)] };
-    },
-  },
-  {
-    words: ['zones', 'list'],
-    help: 'Lists named networks.',
-    routes: ['GET /v1/admin/zones'],
-    run: async (context) => {
-      const list = await context.client().get('/v1/admin/zones', zoneList);
-      const found = list.zones.map((each) => [
-        each.zone_id,
-        each.on_network ? 'yes' : 'no',
-        each.blocks.join(' '),
-        each.name,
-      ]);
-      return {
-        json: list,
-        sections: [table(['zone', 'on network', 'blocks', 'name'], found, 'There are none.')],
-      };
-    },
-  },
-  {
-    words: ['zones', 'set'],
-    parameters: ['ZONE', 'FILE'],
-    help: 'Makes a named network, or changes it, from a JSON file.',
-    routes: ['PUT /v1/admin/zones/:id'],
-    run: async (context, input) => {
-      const body = readJsonFile(parameterOf(input, 1));
-      return showChange(await context.client().ask('PUT', zonePath(input), changeAnswer, { body }));
-    },
-  },
-  {
-    words: ['zones', 'delete'],
-    parameters: ['ZONE'],
-    help: 'Deletes a network that no policy names.',
-    routes: ['DELETE /v1/admin/zones/:id'],
-    run: async (context, input) => {
-      const answer = await context.client().ask('DELETE', zonePath(input), anything);
-      return { json: answer, sections: [lines('Deleted.')] };
+    words: ['policy', 'schema'],
+    parameters: ['FILE'],
+    help: 'Writes the JSON schema of policy files into a file, for editors that check while you type.',
+    routes: [],
+    run: async (_, input) => {
+      const file = parameterOf(input, 0);
+      if (!file.endsWith('.json')) throw new CommandError(`${file}: its name must end in .json`);
+      const schema = z.toJSONSchema(policyChange, { io: 'input', unrepresentable: 'any' });
+      replaceFile(file, dataText(file, schema));
+      return { json: schema, sections: [lines('Written.')] };
     },
   },
 ];

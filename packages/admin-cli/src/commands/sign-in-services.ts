@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { applicationList } from '@countersign/policy';
 import { changeAnswer, enrollmentTokenAnswer } from '@countersign/protocol/admin';
 import {
   type Command,
@@ -7,6 +8,7 @@ import {
   parameterOf,
   present,
   rows,
+  table,
   UsageError,
   wholeNumber,
 } from '../command-line/command.ts';
@@ -41,6 +43,33 @@ function tokenBody(input: Input): object {
 }
 
 export const signInServiceCommands: readonly Command[] = [
+  {
+    words: ['applications', 'list'],
+    help: 'Lists applications, with what their policies leave to the global one.',
+    routes: ['GET /v1/admin/applications'],
+    run: async (context) => {
+      const list = await context.client().get('/v1/admin/applications', applicationList);
+      const found = list.applications.map((each) => [
+        each.application_id,
+        each.source,
+        each.enforcement,
+        String(each.rules),
+        each.otherwise,
+        each.clients.join(' ') || '-',
+        each.name,
+      ]);
+      const columns = [
+        'application',
+        'made from',
+        'enforcement',
+        'rules',
+        'otherwise',
+        'clients',
+        'name',
+      ];
+      return { json: list, sections: [table(columns, found)] };
+    },
+  },
   {
     words: ['applications', 'set'],
     parameters: ['APPLICATION', 'FILE'],

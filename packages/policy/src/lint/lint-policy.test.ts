@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { findMatch } from '../evaluate.ts';
-import { type PolicyDocument, policyDocument } from '../policy-document.ts';
+import { applicationPolicy, type PolicyDocument, policyDocument } from '../policy-document.ts';
 import { policyTemplates } from '../templates.ts';
 import { arbitraryFacts, arbitraryPolicy, zones } from '../testing/arbitrary-policy.ts';
 import { lintPolicy } from './lint-policy.ts';
@@ -180,7 +180,7 @@ describe('lintPolicy', () => {
 
 describe('the templates', () => {
   it.each(Object.entries(policyTemplates))('%s is a policy without mistakes', (_, template) => {
-    const document = policyDocument.parse({ version: 1, ...template.policy });
+    const document = applicationPolicy.parse({ version: 1, ...template.policy });
     expect(lintPolicy(document)).toEqual([]);
   });
 });

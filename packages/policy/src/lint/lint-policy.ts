@@ -1,8 +1,8 @@
 import * as z from 'zod/mini';
 import {
+  type ApplicationPolicy,
   platforms as allPlatforms,
   type Conditions,
-  type PolicyDocument,
   type PolicyRule,
 } from '../policy-document.ts';
 import { covers } from './covers.ts';
@@ -18,6 +18,7 @@ export const findingCodes = {
   network_differs: 'warning',
   untrusted_let_in: 'warning',
   posture_not_reported: 'warning',
+  trusted_too_early: 'warning',
 } as const satisfies Record<string, 'error' | 'warning'>;
 export type FindingCode = keyof typeof findingCodes;
 
@@ -31,7 +32,7 @@ export const policyFinding = z.object({
 });
 export type PolicyFinding = z.infer<typeof policyFinding>;
 
-type Linted = Pick<PolicyDocument, 'rules' | 'otherwise' | 'enforcement'>;
+type Linted = Pick<ApplicationPolicy, 'rules' | 'otherwise' | 'enforcement'>;
 
 const finding = (code: FindingCode, detail: string, rule?: PolicyRule): PolicyFinding => ({
   severity: findingCodes[code],
@@ -177,7 +178,12 @@ function checkUntrusted(rules: readonly PolicyRule[]): PolicyFinding[] {
 const isForTrusted = (when: Conditions) =>
   when.device_trust === 'trusted' || ofTrusted.some((name) => when[name] !== undefined);
 
-/** What is wrong with a policy, and what may not be meant. Rules that are switched off say nothing. */
+/**
+ * What is wrong with a policy, and what may not be meant. Rules that are switched off say nothing.
+ *
+ * Of an application's own policy only what can be seen without the global one: ask about both together where it is
+ * known.
+ */
 export function lintPolicy({ rules: all, otherwise }: Linted): PolicyFinding[] {
   const rules = all.filter(({ enabled }) => enabled !== false);
   const deniesAll = rules.some(
@@ -202,4 +208,25 @@ export function lintPolicy({ rules: all, otherwise }: Linted): PolicyFinding[] {
         ]
       : []),
   ];
+}
+
+/** Of the people who sign in. Whoever has no trusted device by then is somebody to ask, one by one. */
+const trustedPercentToEnforce = 95;
+
+/** What is said of a policy that asks for trusted devices, by those who have signed in lately; `undefined`: nothing. */
+export function earlyTrustFinding({
+  people,
+  trusted,
+  days,
+}: {
+  readonly people: number;
+  readonly trusted: number;
+  readonly days: number;
+}): PolicyFinding | undefined {
+  if (people === 0 || trusted * 100 >= people * trustedPercentToEnforce) return undefined;
+  const percent = Math.floor((trusted * 100) / people);
+  return finding(
+    'trusted_too_early',
+    `asks for trusted devices, and of ${people} people who signed in in the last ${days} days ${trusted} (${percent} %) had one. Set "enforcement" to "monitor" until ${trustedPercentToEnforce} % have, and see with simulate who is missing`,
+  );
 }

@@ -23,8 +23,15 @@ export const getGroups = forAdmin('users.read', async (broker, context) => {
 export const getGroup = forAdmin('users.read', async (broker, context) => {
   const found = await askObject(() => broker.organization().findGroup(context.parameter('id')));
   if (!found.ok) return context.refuse({ code: found.code });
-  const { groupId, name, members, integrations, applications } = found.group;
-  return Response.json({ group_id: groupId, name, members, integrations, applications });
+  const { groupId, name, members, integrations, applications, inGlobalPolicy } = found.group;
+  return Response.json({
+    group_id: groupId,
+    name,
+    members,
+    integrations,
+    applications,
+    in_global_policy: inGlobalPolicy,
+  });
 });
 
 /** `PUT /v1/admin/groups/{id}`: its name, and all its members. */

@@ -1,37 +1,54 @@
-import { lintPolicy, policyChange } from '@countersign/policy';
-import type { PolicyVersion } from '../../directory/policy-records.ts';
-import { answerChange } from '../answer-change.ts';
+import { effectivePolicy, isGlobalRuleId, lintPolicy, policyChange } from '@countersign/policy';
+import { answerChange, currentSnapshot } from '../answer-change.ts';
 import { askObject } from '../broker.ts';
+import { findTrustedTooEarly } from '../find-trusted-too-early.ts';
 import { forAdmin } from '../for-admin.ts';
+import {
+  askedVersion,
+  maxPolicyBytes,
+  refuseMistake,
+  refusePolicyChange,
+  versionFactsOf,
+} from '../policy-answers.ts';
 import { readBody } from '../read-body.ts';
-import { readWhole } from '../read-whole.ts';
 
-/** Policies of applications, each version of them. */
+/** Applications, and each version of their policies. */
 
-/** A thousand rules with names in each. */
-const maxPolicyBytes = 1024 * 1024;
-
-type Made = Pick<PolicyVersion, 'source' | 'author' | 'comment' | 'created_at_ms'>;
-
-const factsOf = ({ source, author, comment, created_at_ms }: Made) => ({
-  source,
-  author,
-  comment,
-  created_at: new Date(created_at_ms).toISOString(),
+/** `GET /v1/admin/applications`. */
+export const getApplications = forAdmin('applications.read', async (broker, context) => {
+  const listed = await askObject(() => broker.organization().listApplications());
+  if (!listed.ok) return context.refuse({ code: listed.code });
+  const applications = listed.applications.map(
+    ({ application_id, name, source = 'choices', policy, clients }) => ({
+      application_id,
+      name,
+      source,
+      policy_version: policy.version,
+      enforcement: policy.enforcement,
+      rules: policy.rules.length,
+      otherwise: policy.otherwise,
+      clients,
+    }),
+  );
+  return Response.json({ applications });
 });
 
 /** `GET /v1/admin/applications/{id}/policy?version=…`: the one in force, or an older one. */
 export const getPolicy = forAdmin('applications.read', async (broker, context) => {
   const application_id = context.parameter('id');
-  const asked = new URL(context.request.url).searchParams.get('version');
-  const version = asked === null ? undefined : readWhole(asked, 1, Number.MAX_SAFE_INTEGER);
-  if (asked !== null && version === undefined) {
-    const detail = 'must be a whole number in range';
-    return context.refuse({ code: 'field_invalid', field: 'version', detail });
-  }
-  const found = await askObject(() => broker.organization().findPolicy(application_id, version));
-  if (!found.ok) return context.refuse({ code: found.code });
-  return Response.json({ application_id, policy: found.found.policy, ...factsOf(found.found) });
+  const asked = askedVersion(context);
+  if (!asked.ok) return asked.response;
+  const answered = await askObject(() =>
+    broker.organization().findPolicy(application_id, asked.version),
+  );
+  if (!answered.ok) return context.refuse({ code: answered.code });
+  const { found, effective } = answered;
+  return Response.json({
+    application_id,
+    policy: found.policy,
+    ...(effective === undefined ? {} : { effective }),
+    ...versionFactsOf(found),
+  });
 });
 
 /** `GET /v1/admin/applications/{id}/policy/versions`. */
@@ -42,7 +59,7 @@ export const getPolicyVersions = forAdmin('applications.read', async (broker, co
   const versions = listed.versions.map((one) => ({
     version: one.version,
     rules: one.rules,
-    ...factsOf(one),
+    ...versionFactsOf(one),
   }));
   return Response.json({ application_id, versions });
 });
@@ -59,25 +76,25 @@ export const putPolicy = forAdmin(
       maxPolicyBytes,
     );
     if (!body.ok) return context.refuse(body.problem);
-    const findings = lintPolicy(body.value.policy);
-    const mistake = findings.find(({ severity }) => severity === 'error');
-    if (mistake !== undefined) {
-      const { rule, detail } = mistake;
-      const place = body.value.policy.rules.findIndex(({ id }) => id === rule);
-      return context.refuse({ code: 'field_invalid', field: `policy.rules.${place}`, detail });
-    }
+    const { policy } = body.value;
+    const snapshot = await currentSnapshot(broker);
+    if (snapshot === undefined) return context.refuse({ code: 'snapshot_unavailable' });
+    const effective = effectivePolicy(
+      { version: snapshot.version, ...policy },
+      snapshot.globalPolicy,
+    );
+    const ownFindings = lintPolicy(effective).filter(
+      ({ rule }) => rule === undefined || !isGlobalRuleId(rule),
+    );
+    const refused = refuseMistake(context, policy.rules, ownFindings);
+    if (refused !== undefined) return refused;
+    const early = await findTrustedTooEarly(broker, new Map([[id, effective]]));
+    if (!early.ok) return context.refuse({ code: early.code });
     const changed = await askObject(() =>
       broker.organization().putPolicy(context.admin.adminId, id, body.value),
     );
-    if (!changed.ok) {
-      if (changed.code === 'field_invalid') {
-        const { code, field, detail } = changed;
-        return context.refuse({ code, field, detail });
-      }
-      return changed.code === 'policy_version_conflict'
-        ? context.refuse({ code: changed.code, detail: `it is at version ${changed.version}` })
-        : context.refuse({ code: changed.code });
-    }
+    if (!changed.ok) return refusePolicyChange(context, changed);
+    const findings = [...ownFindings, ...early.findings];
     return await answerChange(broker, context, id, changed, { findings });
   },
 );

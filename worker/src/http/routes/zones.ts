@@ -43,7 +43,7 @@ export const deleteZone = forAdmin(
     );
     if (!changed.ok) {
       return changed.code === 'zone_in_use'
-        ? context.refuse({ code: changed.code, detail: changed.application })
+        ? context.refuse({ code: changed.code, detail: changed.by })
         : context.refuse({ code: changed.code });
     }
     return await answerChange(broker, context, id, changed);

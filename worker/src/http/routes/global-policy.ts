@@ -1,0 +1,66 @@
+import { globalPolicyChange, lintPolicy } from '@countersign/policy';
+import { answerChange } from '../answer-change.ts';
+import { askObject } from '../broker.ts';
+import { effectivePolicies } from '../effective-policies.ts';
+import { findTrustedTooEarly } from '../find-trusted-too-early.ts';
+import { forAdmin } from '../for-admin.ts';
+import {
+  askedVersion,
+  maxPolicyBytes,
+  refuseMistake,
+  refusePolicyChange,
+  versionFactsOf,
+} from '../policy-answers.ts';
+import { readBody } from '../read-body.ts';
+
+/** What stands behind the policies of all applications, each version of it. */
+
+/** `GET /v1/admin/global-policy?version=…`: the one in force, or an older one. */
+export const getGlobalPolicy = forAdmin('applications.read', async (broker, context) => {
+  const asked = askedVersion(context);
+  if (!asked.ok) return asked.response;
+  const answered = await askObject(() => broker.organization().findGlobalPolicy(asked.version));
+  if (!answered.ok) return context.refuse({ code: answered.code });
+  const { found } = answered;
+  return Response.json({ policy: found.policy, ...versionFactsOf(found) });
+});
+
+/** `GET /v1/admin/global-policy/versions`. */
+export const getGlobalPolicyVersions = forAdmin('applications.read', async (broker, context) => {
+  const listed = await askObject(() => broker.organization().listGlobalPolicyVersions());
+  if (!listed.ok) return context.refuse({ code: listed.code });
+  const versions = listed.versions.map((one) => ({
+    version: one.version,
+    rules: one.rules,
+    ...versionFactsOf(one),
+  }));
+  return Response.json({ versions });
+});
+
+/** `PUT /v1/admin/global-policy`. */
+export const putGlobalPolicy = forAdmin(
+  { permission: 'applications.write', event: 'admin.policy.update', recorded: 'with_change' },
+  async (broker, context) => {
+    const body = await readBody(
+      context.request,
+      globalPolicyChange,
+      ['application/json'],
+      maxPolicyBytes,
+    );
+    if (!body.ok) return context.refuse(body.problem);
+    const { policy } = body.value;
+    const lint = lintPolicy(policy);
+    const refused = refuseMistake(context, policy.rules, lint);
+    if (refused !== undefined) return refused;
+    const read = await effectivePolicies(broker, policy);
+    if (!read.ok) return context.refuse({ code: read.code });
+    const early = await findTrustedTooEarly(broker, read.policies);
+    if (!early.ok) return context.refuse({ code: early.code });
+    const changed = await askObject(() =>
+      broker.organization().putGlobalPolicy(context.admin.adminId, body.value),
+    );
+    if (!changed.ok) return refusePolicyChange(context, changed);
+    const findings = [...lint, ...early.findings];
+    return await answerChange(broker, context, 'global', changed, { findings });
+  },
+);
