@@ -1,6 +1,6 @@
 // Random lives of one device, against a model of what must come of them: enrollments, renewals, changes of keys, sign-ins,
 // completions, retries, replays, revocations, holds, a device that is lost and found, users who leave and come back,
-// objects that drop out of memory and kill -9 in between.
+// policies that change, objects that drop out of memory and kill -9 in between.
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { FaultBroker } from '../support/faults/fault-broker.ts';
@@ -47,6 +47,7 @@ it(
         const model = new DeviceModel();
         const system = new DeviceSystem(faults);
         const beginning = usualBeginning(clients, certificates);
+        await system.restorePolicies(clients());
         await fc.asyncModelRun(() => ({ model, real: system }), [...beginning, ...sequence]);
 
         // Its decisions are on record, once each, as they were answered, in chains that verify.

@@ -9,13 +9,14 @@ import {
   type StandingArguments,
 } from './certificate-commands.ts';
 import { command, type DeviceCommand, keyOf, pick, usersPerDevice } from './device-command.ts';
-import type { DeviceModel, Expected } from './device-model.ts';
+import { applications, type DeviceModel, type Expected } from './device-model.ts';
 import type {
   Attempt,
   AttemptChange,
   DeviceSystem,
   Interruption,
   ModelClient,
+  PolicyForm,
 } from './device-system.ts';
 
 type EnrollArguments = {
@@ -206,6 +207,23 @@ const changeUser = (args: UserArguments) =>
     await system.changeUser(user, args.how);
   });
 
+type PolicyArguments = {
+  readonly application: number;
+  readonly to: number;
+  readonly form: PolicyForm;
+};
+
+const changePolicy = (clients: () => readonly ModelClient[], args: PolicyArguments) =>
+  command('changePolicy', args, async (model, system) => {
+    const all = clients();
+    const client = all[args.application % all.length];
+    const application = applications[args.to % applications.length];
+    if (client === undefined || application === undefined) throw new Error('there are no clients');
+    client.isChanged = true;
+    model.changePolicy(client.number, application);
+    await system.changePolicy(client, application, args.form);
+  });
+
 const evict = () => command('evict', {}, (_, system) => system.evict());
 const kill = () => command('kill', {}, (_, system) => system.kill());
 
@@ -310,6 +328,16 @@ export function deviceCommands(
           how: fc.constantFrom<UserArguments['how']>('deactivate', 'reactivate', 'revoke'),
         })
         .map(changeUser),
+    ],
+    [
+      2,
+      fc
+        .record({
+          application: index,
+          to: index,
+          form: fc.constantFrom<PolicyForm>('choices', 'rules', 'exception'),
+        })
+        .map((args) => changePolicy(clients, args)),
     ],
     [1, fc.constant(undefined).map(evict)],
   ];

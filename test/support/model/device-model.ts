@@ -25,7 +25,8 @@ type ModelUser = { active: boolean; epoch: number; tombstone: number };
 /** A sign-in or a completion, as the sign-in server asks. */
 export type Asked = {
   readonly challenge: string;
-  readonly application: ModelApplication;
+  /** Number of the application. */
+  readonly application: number;
   readonly rightTransaction: boolean;
   /** Number of the certificate that answered; `undefined` when none did. */
   readonly certificate: number | undefined;
@@ -71,6 +72,14 @@ type Effect =
   | { readonly effect: 'allow' | 'deny'; readonly reason: string }
   | { readonly effect: 'wait'; readonly reason: string; readonly demand: Demand };
 
+/** The applications of every beginning. */
+export const applications: readonly ModelApplication[] = [
+  { enforcement: 'enforce', trustedDevices: 'allow', otherDevices: 'deny' },
+  { enforcement: 'enforce', trustedDevices: 'step_up', otherDevices: 'deny' },
+  { enforcement: 'enforce', trustedDevices: 'allow', otherDevices: 'step_up' },
+  { enforcement: 'monitor', trustedDevices: 'allow', otherDevices: 'deny' },
+];
+
 export const unboundLimit = 5;
 export const usableLimit = 5;
 
@@ -98,6 +107,7 @@ function applyPolicy(application: ModelApplication, trust: Trust): Effect {
 
 export class DeviceModel {
   readonly certificates: ModelCertificate[] = [];
+  readonly #applications: ModelApplication[] = [...applications];
   /** By number of the token: the key that it was spent by. */
   readonly spentTokens = new Map<number, number>();
   isBlocked = false;
@@ -119,6 +129,17 @@ export class DeviceModel {
     const user = this.#users.get(id) ?? { active: true, epoch: 1, tombstone: 0 };
     this.#users.set(id, user);
     return user;
+  }
+
+  #application(number: number): ModelApplication {
+    const application = this.#applications[number];
+    if (application === undefined) throw new RangeError(`there is no application ${number}`);
+    return application;
+  }
+
+  /** From now on: what was decided stays, and what waits is completed by the newer policy. */
+  changePolicy(number: number, application: ModelApplication): void {
+    this.#applications[number] = application;
   }
 
   /** @returns the number of the certificate, or the code of the refusal */
@@ -290,7 +311,7 @@ export class DeviceModel {
 
     const judge = (trust: Trust): Effect => {
       if (!user.active) return { effect: 'deny', reason: 'subject_inactive' };
-      const effect = applyPolicy(asked.application, trust);
+      const effect = applyPolicy(this.#application(asked.application), trust);
       if (effect.effect !== 'wait' || asked.completion === undefined) return effect;
       return meets(effect.demand, asked)
         ? { effect: 'allow', reason: 'step_up_completed' }

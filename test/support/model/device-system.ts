@@ -7,33 +7,61 @@ import { problemDocument } from '@countersign/protocol/problem';
 import { randomText, type TestClient } from '@countersign/testkit/broker-client';
 import { evidenceWithoutResponse, FakeDevice } from '@countersign/testkit/fake-device';
 import { type FaultBroker, killWorkerd } from '../faults/fault-broker.ts';
-import type { Asked, ModelApplication } from './device-model.ts';
+import { type Asked, applications, type ModelApplication } from './device-model.ts';
 
 /** What happens while a request is on its way. The sender then asks until somebody answers. */
 export type Interruption = 'none' | 'eviction' | 'kill';
 
-export type ModelClient = { readonly client: TestClient; readonly application: ModelApplication };
+export type ModelClient = {
+  readonly client: TestClient;
+  /** Number of its application. */
+  readonly number: number;
+  /** Whether the application's policy is another than that of the beginning. */
+  isChanged: boolean;
+};
 
-export const applications: readonly ModelApplication[] = [
-  { enforcement: 'enforce', trustedDevices: 'allow', otherDevices: 'deny' },
-  { enforcement: 'enforce', trustedDevices: 'step_up', otherDevices: 'deny' },
-  { enforcement: 'enforce', trustedDevices: 'allow', otherDevices: 'step_up' },
-  { enforcement: 'monitor', trustedDevices: 'allow', otherDevices: 'deny' },
-];
+/** In which of its forms an administrator writes a policy. */
+export type PolicyForm = 'choices' | 'rules' | 'exception';
+
 const wantedAcr = 'phr';
 
 /** One client for each of the applications. */
 export async function registerModelClients({ broker }: FaultBroker): Promise<ModelClient[]> {
   const clients: ModelClient[] = [];
-  for (const application of applications) {
-    const client = await broker.client.registerClient({
-      enforcement: application.enforcement,
-      trusted_devices: application.trustedDevices,
-      other_devices: application.otherDevices,
-    });
-    clients.push({ client, application });
+  for (const [number, application] of applications.entries()) {
+    const client = await broker.client.registerClient(choicesOf(application));
+    clients.push({ client, number, isChanged: false });
   }
   return clients;
+}
+
+const choicesOf = ({ enforcement, trustedDevices, otherDevices }: ModelApplication) => ({
+  enforcement,
+  trusted_devices: trustedDevices,
+  other_devices: otherDevices,
+});
+
+const factor = { acr_values: [wantedAcr, 'phrh'], amr_values: [] };
+
+/** The same as rules; as an exception, the part for other devices is left to the global policy, which denies them. */
+function policyOf(application: ModelApplication, form: Exclude<PolicyForm, 'choices'>) {
+  const { enforcement, trustedDevices, otherDevices } = application;
+  const rule = (id: string, device_trust: string, effect: string) => ({
+    id,
+    when: { device_trust },
+    effect,
+    ...(effect === 'step_up' ? { factor } : {}),
+  });
+  return {
+    enforcement,
+    rules: [
+      rule('trusted', 'trusted', trustedDevices),
+      ...(otherDevices === 'deny' && form === 'exception'
+        ? []
+        : [rule('others', 'not_trusted', otherDevices)]),
+    ],
+    otherwise: form === 'exception' ? 'global' : 'deny',
+  };
 }
 
 /** A sign-in that was sent, with all that it takes to send it again or to send something like it. */
@@ -172,7 +200,7 @@ export class DeviceSystem {
         transaction,
         asked: {
           challenge: challengeText,
-          application: client.application,
+          application: client.number,
           rightTransaction: true,
           evidence: '',
           request: '',
@@ -271,6 +299,35 @@ export class DeviceSystem {
       await sleep(2);
     }
     throw new Error('the tombstones did not reach their shards');
+  }
+
+  /** Gives a client's application another policy. */
+  async changePolicy(
+    { client }: ModelClient,
+    application: ModelApplication,
+    form: PolicyForm,
+  ): Promise<void> {
+    const path = `/v1/admin/applications/${client.application}`;
+    const response =
+      form === 'choices'
+        ? await this.#broker.admin('PUT', path, {
+            name: client.application,
+            ...choicesOf(application),
+            replace_policy: true,
+          })
+        : await this.#broker.admin('PUT', `${path}/policy`, {
+            policy: policyOf(application, form),
+          });
+    if (!response.ok) throw new Error(`policy: ${response.status} ${await response.text()}`);
+  }
+
+  /** Policies as they were in the beginning: other devices come after this one. */
+  async restorePolicies(clients: readonly ModelClient[]): Promise<void> {
+    for (const client of clients.filter(({ isChanged }) => isChanged)) {
+      const application = applications[client.number];
+      if (application !== undefined) await this.changePolicy(client, application, 'choices');
+      client.isChanged = false;
+    }
   }
 
   async evict(): Promise<void> {
