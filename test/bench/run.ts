@@ -9,6 +9,7 @@ import { missingPackages, notRunLine, provision } from '../../tools/provision.ts
 import { type Figure, formatFigures } from './figures.ts';
 import { measureCounts } from './measure-counts.ts';
 import { measureDecisions } from './measure-decisions.ts';
+import { measureDecisionsByRules } from './measure-decisions-by-rules.ts';
 import { measureFootprint } from './measure-footprint.ts';
 import { measureHostStart } from './measure-host.ts';
 import { measureIssuance } from './measure-issuance.ts';
@@ -20,6 +21,7 @@ import { measurePrice } from './measure-price.ts';
 import { measureRenewals } from './measure-renewals.ts';
 import { measureRevocation } from './measure-revocation.ts';
 import { measureRevokedFleet } from './measure-revoked-fleet.ts';
+import { measureSimulation } from './measure-simulation.ts';
 import { measureSizes } from './measure-sizes.ts';
 
 const run = promisify(execFile);
@@ -57,6 +59,8 @@ async function measureAll(directory: string): Promise<Figure[]> {
   };
   await measure('decisions', () => measureDecisions(folder('decisions'), verifyMicroseconds));
   await measure('policy', measurePolicy);
+  await measure('decisions by rules', () => measureDecisionsByRules(folder('by-rules')));
+  await measure('simulation', () => measureSimulation(folder('simulation')));
   await measure('counts', () => measureCounts(folder('counts')));
   await measure('latency', () => measureLatency(folder('latency')));
   await measure('issuance', () => measureIssuance(folder('issuance')));
