@@ -61,7 +61,7 @@ const faults: TestProjectConfiguration = {
     name: 'faults',
     environment: 'node',
     include: ['test/faults/**/*.test.ts'],
-    ...oneFileAtATime,
+    ...twoFilesAtATime,
     testTimeout: seconds(240),
     hookTimeout: seconds(120),
   },
