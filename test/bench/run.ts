@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { missingPackages, notRunLine, provision } from '../../tools/provision.ts';
 import { type Figure, formatFigures } from './figures.ts';
+import { measureAuthzen } from './measure-authzen.ts';
 import { measureCounts } from './measure-counts.ts';
 import { measureDecisions } from './measure-decisions.ts';
 import { measureDecisionsByRules } from './measure-decisions-by-rules.ts';
@@ -60,6 +61,7 @@ async function measureAll(directory: string): Promise<Figure[]> {
   await measure('decisions', () => measureDecisions(folder('decisions'), verifyMicroseconds));
   await measure('policy', measurePolicy);
   await measure('decisions by rules', () => measureDecisionsByRules(folder('by-rules')));
+  await measure('authzen', () => measureAuthzen(folder('authzen')));
   await measure('simulation', () => measureSimulation(folder('simulation')));
   await measure('counts', () => measureCounts(folder('counts')));
   await measure('latency', () => measureLatency(folder('latency')));
