@@ -65,6 +65,13 @@ it('tests a policy before it is pushed, and asks what would come of it', async (
     /^- +enforcement: monitor → enforce$[\s\S]+otherwise: deny → global$[\s\S]+^no-guests +added: /m,
   );
   expect(await desk.done('policy', 'push', 'wiki', policy)).toMatch(/^tests +2 passed$/m);
+  await desk.done('policy', 'pull', 'wiki', desk.file('after.yaml'));
+  expect(await desk.done('policy', 'diff', 'wiki', desk.file('after.yaml'))).toContain(
+    'Nothing differs.',
+  );
+  expect(await desk.done('policy', 'push', 'wiki', desk.file('after.yaml'))).toMatch(
+    /^tests +none: there is no .+after\.tests\.yaml$/m,
+  );
   expect(await desk.done('applications', 'list')).toMatch(/^wiki +rules +enforce +1 +global/m);
 
   const asked = ['policy', 'what-if', 'wiki', '--user', 'eve'];
@@ -78,6 +85,16 @@ it('tests a policy before it is pushed, and asks what would come of it', async (
     code: 2,
     errors: expect.stringContaining('platform'),
   });
+
+  const wildcard = desk.write('wildcard.yaml', 'policy: { rules: [ *@example.com ] }\n');
+  expect(await desk.run('policy', 'lint', wildcard)).toMatchObject({
+    code: 1,
+    errors: expect.stringContaining('is not YAML: Unresolved alias'),
+  });
+  for (const kind of ['policy', 'global', 'tests']) {
+    await desk.done('policy', 'schema', desk.file(`${kind}.schema.json`), '--of', kind);
+    expect(JSON.parse(desk.read(`${kind}.schema.json`))).toMatchObject({ type: 'object' });
+  }
 
   const everybody = { policy: { enforcement: 'monitor', rules: [], otherwise: 'deny' } };
   const global = desk.write('everybody.json', everybody);

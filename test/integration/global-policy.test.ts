@@ -88,6 +88,30 @@ describe('the global policy', () => {
     expect(found.context.policy.criteria?.map(({ criterion }) => criterion)).toEqual([
       'device_trust',
     ]);
+    expect((await current()).effective?.rules.map(({ id }) => id)).toEqual([
+      'trusted',
+      'global/trusted',
+    ]);
+  });
+
+  it('is looked at together with the rules that it stands behind, whoever changes which', async () => {
+    const macs = { platforms: ['macos'], device_trust: 'trusted' };
+    const own = {
+      enforcement: 'enforce',
+      rules: [{ id: 'macs', when: macs, effect: 'allow' }],
+      otherwise: 'global',
+    };
+    const lax = { id: 'staff', when: { platforms: ['macos'] }, effect: 'allow' };
+    await putGlobal([trusted]);
+    const quiet = await broker.admin('PUT', path, { policy: own });
+    expect(policyChangeAnswer.parse(await quiet.json()).findings).toEqual([]);
+    const { findings } = await putGlobal([lax]);
+    expect(findings.filter(({ application }) => application === client.application)).toMatchObject([
+      { code: 'untrusted_let_in', rule: 'global/staff' },
+    ]);
+    const again = { policy: { ...own, enforcement: 'monitor' } };
+    const told = policyChangeAnswer.parse(await (await broker.admin('PUT', path, again)).json());
+    expect(told.findings).toMatchObject([{ code: 'untrusted_let_in', rule: 'global/staff' }]);
   });
 
   it('is told of the networks and groups that it names, which stay', async () => {
@@ -148,8 +172,15 @@ describe('the global policy', () => {
     const response = await broker.admin('POST', `${globalPath}/simulate`, { policy, since });
     const found = simulationAnswer.parse(await response.json());
     expect(found.examples.filter((one) => one.user === user)).toMatchObject([
-      { change: 'newly_denied', rule_before: 'global/trusted', rule_after: 'default' },
+      {
+        change: 'newly_denied',
+        application: client.application,
+        rule_before: 'global/trusted',
+        rule_after: 'default',
+      },
     ]);
+    const counted = found.rules.filter((rule) => rule.application === client.application);
+    expect(counted).toMatchObject([{ rule: 'default', decisions: 1, newly_denied: 1 }]);
   });
 
   it('leaves an application nothing else to choose', async () => {
@@ -203,6 +234,48 @@ describe('what if', () => {
     });
     expect(await refusalOf(none)).toEqual([404, 'application_not_found']);
   });
+
+  it('refuses drafts that name what there is not, like the push that would follow', async () => {
+    const wrong = (when: object) => ({
+      enforcement: 'enforce',
+      rules: [{ id: 'some', when, effect: 'allow' }],
+      otherwise: 'deny',
+    });
+    const given = { user: 'ada' };
+    const zones = wrong({ network: { except_zones: ['guest-wfi'] } });
+    expect(await refusalOf(await ask({ given, policy: zones }))).toEqual([
+      400,
+      'field_invalid',
+      'policy.rules.0.when.network.except_zones',
+    ]);
+    const groups = wrong({ people: { groups: ['nobody-knows'] } });
+    expect(await refusalOf(await ask({ given, global_policy: groups }))).toEqual([
+      400,
+      'field_invalid',
+      'global_policy.rules.0.when.people.groups',
+    ]);
+    const simulated = { policy: zones, since: new Date().toISOString() };
+    expect(await refusalOf(await broker.admin('POST', `${path}/simulate`, simulated))).toEqual([
+      400,
+      'field_invalid',
+      'policy.rules.0.when.network.except_zones',
+    ]);
+  });
+
+  it('knows who is inactive, and whether any device is trusted', async () => {
+    await putRules(client, [trusted]);
+    const user = newUser();
+    const given = { user, device: { trusted: true } };
+    const answered = async () => await (await ask({ given })).json();
+    expect(await answered()).toMatchObject({ effect: 'allow', rule: 'trusted' });
+    const deviceTrust = (enabled: boolean) =>
+      broker.admin('PUT', '/v1/admin/device-trust', { enabled, override: true });
+    await deviceTrust(false);
+    expect(await answered()).toMatchObject({ effect: 'deny', reason: 'device_trust_disabled' });
+    await deviceTrust(true);
+    await broker.putUser(user, false);
+    expect(await answered()).toMatchObject({ effect: 'deny', reason: 'subject_inactive' });
+  });
 });
 
 describe('a policy that asks for trusted devices', () => {
@@ -216,5 +289,16 @@ describe('a policy that asks for trusted devices', () => {
     const { findings } = policyChangeAnswer.parse(await response.json());
     expect(findings).toMatchObject([{ code: 'trusted_too_early', severity: 'warning' }]);
     expect(findings[0]?.detail).toContain('of 2 people who signed in in the last 7 days 1 (50 %)');
+    // They have one, and not of the kind that is to count.
+    const strict = { policy: { ...policyOf([trusted]).policy } };
+    Object.assign(strict.policy, { enrollment_strengths: ['hardware_attested'] });
+    const stricter = await (await broker.admin('PUT', path, strict)).json();
+    expect(policyChangeAnswer.parse(stricter).findings[0]?.detail).toContain('0 (0 %) had one');
+    const choices = { name: 'CRM', enforcement: 'enforce', replace_policy: true };
+    const place = `/v1/admin/applications/${client.application}`;
+    const chosen = await (await broker.admin('PUT', place, choices)).json();
+    expect(policyChangeAnswer.parse(chosen).findings).toMatchObject([
+      { code: 'trusted_too_early' },
+    ]);
   });
 });

@@ -155,8 +155,8 @@ describe('a simulation is refused', () => {
     [{ policy: draft({ ...trusted, effect: 'permit' }) }, 400, 'field_invalid'],
     [
       { policy: draft({ ...trusted, when: { people: { groups: ['none'] } } }) },
-      404,
-      'group_not_found',
+      400,
+      'field_invalid',
     ],
     [{ policy: draft(), since: 'yesterday' }, 400, 'field_invalid'],
   ])('%j', async (body, status, code) => {

@@ -105,7 +105,8 @@ function describeOperation(method: string, path: string, route: unknown) {
   const operation = operations[`${method} ${plainPath(path)}`];
   if (operation === undefined) throw new Error(`${method} ${path} is not described`);
   const rule = hasRule(route) ? route.rule : undefined;
-  const isOnce = method === 'POST' && rule !== undefined && rule.whileImporting !== true;
+  const isOnce =
+    method === 'POST' && rule !== undefined && rule.whileImporting !== true && !rule.isQuestion;
   const parameters = [
     ...pathParameters(path),
     ...Object.entries(operation.query ?? {}).map(([name, description]) => ({

@@ -120,7 +120,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   'PUT /v1/admin/applications/:id': {
     summary: 'Create or change an application',
     body: admin.applicationInput,
-    answer: admin.changeAnswer,
+    answer: policy.policyChangeAnswer,
   },
   ...policyOperations,
   'PUT /v1/admin/clients/:id': {

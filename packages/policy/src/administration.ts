@@ -3,6 +3,7 @@ import { policyFinding } from './lint/lint-policy.ts';
 import {
   applicationPolicy,
   applicationPolicyFields,
+  effectivePolicyDocument,
   policyDocument,
   policyFields,
 } from './policy-document.ts';
@@ -63,7 +64,7 @@ export const policyAnswer = z.object({
   application_id: z.string(),
   policy: applicationPolicy,
   /** Of the one in force, where it leaves something to the global policy: both together, as sign-ins are decided by. */
-  effective: z.optional(policyDocument),
+  effective: z.optional(effectivePolicyDocument),
   ...versionFacts,
 });
 

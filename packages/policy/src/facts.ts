@@ -35,7 +35,7 @@ export type RequestFacts = {
   /** What the device has signed of itself. It counts once the device is a trusted one. */
   readonly signedPlatform: Platform | undefined;
   readonly channel: EvidenceChannel | 'none';
-  readonly keyProtection: KeyProtection | 'none';
+  readonly keyProtection: KeyProtection | 'none' | undefined;
   readonly posture: PostureFacts;
 };
 
@@ -46,7 +46,7 @@ export type RequestFacts = {
  */
 export type PolicyFacts = RequestFacts & {
   readonly deviceTrust: DeviceTrust;
-  readonly enrollmentStrength: EnrollmentStrength | 'none';
-  readonly certificateAgeSeconds: number | 'none';
+  readonly enrollmentStrength: EnrollmentStrength | 'none' | undefined;
+  readonly certificateAgeSeconds: number | 'none' | undefined;
   readonly atMs: number;
 };

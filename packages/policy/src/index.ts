@@ -18,6 +18,7 @@ export {
 export {
   earlyTrustFinding,
   findingCodes,
+  lintBoth,
   lintPolicy,
   type PolicyFinding,
   policyFinding,
@@ -50,6 +51,7 @@ export {
 } from './simulate.ts';
 export { policyTemplates } from './templates.ts';
 export { underPolicy } from './under-policy.ts';
+export { findUnknownName, type UnknownName } from './unknown-name.ts';
 export {
   type HypotheticalSignIn,
   hypotheticalSignIn,

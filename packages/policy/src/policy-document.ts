@@ -186,6 +186,25 @@ export const policyFields = {
 export const policyDocument = z.strictObject({ version: z.int(), ...policyFields });
 export type PolicyDocument = z.infer<typeof policyDocument>;
 
+/** One that was put together of two: with the rules of both, under names that tell them apart. */
+export const effectivePolicyDocument = z.strictObject({
+  version: z.int(),
+  ...policyFields,
+  rules: z.array(
+    z.discriminatedUnion('effect', [
+      z.strictObject({ ...common, id: z.string(), effect: z.literal('deny') }),
+      z.strictObject({ ...common, ...reauthenticate, id: z.string(), effect: z.literal('allow') }),
+      z.strictObject({
+        ...common,
+        ...reauthenticate,
+        id: z.string(),
+        effect: z.literal('step_up'),
+        factor,
+      }),
+    ]),
+  ),
+});
+
 /** What an administrator writes for one application. `global`: what the global policy says. */
 export const applicationPolicyFields = {
   ...policyFields,

@@ -21,7 +21,7 @@ const zones = { office: { name: 'Office', blocks: ['192.0.2.0/24'] } };
 
 function run(expected: object, given: object = inOffice) {
   const tests = policyTests.parse({ zones, tests: [{ name: 'one', given, expect: expected }] });
-  return runPolicyTests(policy, tests, zonesOfTests(tests, []), 0).map(
+  return runPolicyTests(policy, tests, zonesOfTests(tests), 0).map(
     ({ name, member, wanted, found }) => [name, member, wanted, found],
   );
 }
@@ -51,11 +51,14 @@ describe('runPolicyTests', () => {
     expect(run(expected)).toEqual([['one', ...difference]]);
   });
 
-  it('knows the networks of the organization where the tests name none', () => {
-    const tests = policyTests.parse({
-      tests: [{ name: 'one', given: inOffice, expect: { effect: 'deny' } }],
-    });
-    expect(zonesOfTests(tests, [])).toEqual([]);
+  it('has the networks that the file names, and no others', () => {
+    const test = { name: 'one', given: inOffice, expect: { effect: 'deny' } };
+    expect(zonesOfTests(policyTests.parse({ zones, tests: [test] }))).toEqual([
+      { zone_id: 'office', name: 'Office', on_network: false, blocks: ['192.0.2.0/24'] },
+    ]);
+    const without = policyTests.parse({ tests: [test] });
+    expect(zonesOfTests(without)).toEqual([]);
+    expect(runPolicyTests(policy, without, zonesOfTests(without), 0)).toEqual([]);
   });
 
   it.each([

@@ -14,7 +14,7 @@ const expectation = z.strictObject({
 });
 
 export const policyTests = z.strictObject({
-  /** Networks in place of those of the organization, by id. */
+  /** Networks by id, for tests without a broker: where there is one, its own count. */
   zones: z.optional(z.record(chosenId, z.strictObject(zoneFields))),
   tests: z
     .array(
@@ -43,11 +43,9 @@ export type FailedTest = {
   readonly outcome: WhatIfOutcome;
 };
 
-/** The networks that tests name themselves, or else those of the organization. */
-export const zonesOfTests = ({ zones }: PolicyTests, others: Zones): Zones =>
-  zones === undefined
-    ? others
-    : Object.entries(zones).map(([zone_id, fields]) => networkZone.parse({ zone_id, ...fields }));
+/** The networks that tests name themselves, for where nobody knows those of the organization. */
+export const zonesOfTests = ({ zones = {} }: PolicyTests): Zones =>
+  Object.entries(zones).map(([zone_id, fields]) => networkZone.parse({ zone_id, ...fields }));
 
 const members = ['effect', 'rule', 'reason', 'reauthenticate_after_seconds'] as const;
 

@@ -16,6 +16,7 @@ const simulatedSignIn = z.object({
   /** `<shard>.<sequence>`: names the record. */
   decision_id: z.string(),
   recorded_at: z.string(),
+  application: z.string(),
   user: z.string(),
   change: z.enum(changes),
   /** The rules that decided and that would have. */
@@ -31,8 +32,15 @@ export const simulation = z.object({
   ...changeCounts.shape,
   /** People of whom at least one sign-in would have been denied that was not. */
   users_newly_denied: z.int(),
-  /** By the rule of the draft that would have decided. */
-  rules: z.array(z.object({ rule: z.string(), decisions: z.int(), ...changeCounts.shape })),
+  /** By application, and by the rule that would have decided. */
+  rules: z.array(
+    z.object({
+      application: z.string(),
+      rule: z.string(),
+      decisions: z.int(),
+      ...changeCounts.shape,
+    }),
+  ),
   examples: z.array(simulatedSignIn),
 });
 export type Simulation = z.infer<typeof simulation>;
@@ -50,7 +58,8 @@ type Counts = { decisions: number } & Record<Change, number>;
 /** Of one part of the sign-ins. It crosses to whoever adds the parts up. */
 export type PartialSimulation = {
   readonly total: Counts;
-  readonly rules: Map<string, Counts>;
+  /** By application and rule. */
+  readonly rules: Map<string, Map<string, Counts>>;
   /** Ids. */
   readonly denied: Set<string>;
   readonly examples: SimulatedSignIn[];
@@ -65,15 +74,23 @@ export const emptySimulation = (): PartialSimulation => ({
 
 const examplesOfEach = 10;
 
+/** The counts of a rule, made where there are none. */
+function countsOf({ rules }: PartialSimulation, application: string, rule: string): Counts {
+  const ofApplication = rules.get(application) ?? new Map<string, Counts>();
+  rules.set(application, ofApplication);
+  const counts = ofApplication.get(rule) ?? { decisions: 0, ...noChanges };
+  ofApplication.set(rule, counts);
+  return counts;
+}
+
 /** Counts one sign-in. `signIn` is made only where it is kept. */
 export function countSignIn(
   part: PartialSimulation,
-  rule: string,
+  { application, rule }: { readonly application: string; readonly rule: string },
   change: Change | undefined,
   signIn: () => SimulatedSignIn,
 ): void {
-  const ofRule = part.rules.get(rule) ?? { decisions: 0, ...noChanges };
-  part.rules.set(rule, ofRule);
+  const ofRule = countsOf(part, application, rule);
   for (const counts of [part.total, ofRule]) {
     counts.decisions += 1;
     if (change !== undefined) counts[change] += 1;
@@ -96,19 +113,21 @@ export function addSimulation(sum: PartialSimulation, part: PartialSimulation): 
     for (const change of changes) to[change] += from[change];
   };
   add(sum.total, part.total);
-  for (const [rule, counts] of part.rules) {
-    const known = sum.rules.get(rule) ?? { decisions: 0, ...noChanges };
-    sum.rules.set(rule, known);
-    add(known, counts);
+  for (const [application, rules] of part.rules) {
+    for (const [rule, counts] of rules) add(countsOf(sum, application, rule), counts);
   }
   for (const user of part.denied) sum.denied.add(user);
   for (const example of part.examples) addExample(sum.examples, example);
 }
 
-/** As it is answered, rules in the order of the draft. */
+/**
+ * As it is answered, rules in their order.
+ *
+ * @param order by application, the rules of the draft and what stands for none
+ */
 export function simulationOf(
   { total, rules, denied, examples }: PartialSimulation,
-  order: readonly string[],
+  order: ReadonlyMap<string, readonly string[]>,
 ): Simulation {
   const { decisions, ...changed } = total;
   const sum = changes.reduce((all, change) => all + changed[change], 0);
@@ -117,10 +136,12 @@ export function simulationOf(
     unchanged: decisions - sum,
     ...changed,
     users_newly_denied: denied.size,
-    rules: order.flatMap((rule) => {
-      const counts = rules.get(rule);
-      return counts === undefined ? [] : [{ rule, ...counts }];
-    }),
+    rules: [...order].flatMap(([application, names]) =>
+      names.flatMap((rule) => {
+        const counts = rules.get(application)?.get(rule);
+        return counts === undefined ? [] : [{ application, rule, ...counts }];
+      }),
+    ),
     examples,
   };
 }

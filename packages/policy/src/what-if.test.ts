@@ -107,6 +107,34 @@ describe('whatIf', () => {
     );
   });
 
+  it('does not take for granted how a device was enrolled, and says that it matters', () => {
+    const { enrollment_strength: _, ...unsaid } = trusted;
+    expect(ask({ user: 'ada', platform: 'ios', device: unsaid })).toMatchObject({
+      reason: 'enrollment_strength_insufficient',
+      uncertain: true,
+    });
+    const keys = policyDocument.parse({
+      ...policy,
+      enrollment_strengths: undefined,
+      rules: [
+        { id: 'tpm', when: { key_protections: ['tpm'] }, effect: 'allow' },
+        { id: 'new', when: { certificate_age: { at_most_days: 9 } }, effect: 'allow' },
+      ],
+    });
+    const given = hypotheticalSignIn.parse({ user: 'ada', device: { trusted: true } });
+    const found = whatIf(keys, given, [], nowMs);
+    expect(found.rules.map(({ verdict }) => verdict)).toEqual(['unknown', 'unknown']);
+    expect(found).toMatchObject({ effect: 'deny', uncertain: true });
+  });
+
+  it('says of a device that is enrolled too weakly so, before it asks for the authentication', () => {
+    const device = { ...trusted, trusted: false, reason: 'subject_not_authenticated' };
+    const weak = { ...device, enrollment_strength: 'one_time_token' };
+    expect(ask({ user: 'ada', platform: 'ios', device: weak }).reason).toBe(
+      'enrollment_strength_insufficient',
+    );
+  });
+
   it('says the factor that is asked for', () => {
     expect(ask({ user: 'ada', platform: 'windows' })).toMatchObject({
       effect: 'step_up',
@@ -131,6 +159,10 @@ describe('whatIf', () => {
   it.each([
     ['an address that is none', { ip_address: '192.0.2' }],
     ['a reason that is none', { device: { trusted: false, reason: 'bad luck' } }],
+    [
+      'a reason that is none for a device',
+      { device: { trusted: false, reason: 'trusted_device' } },
+    ],
     ['a reason of a trusted device', { device: { trusted: true, reason: 'revoked' } }],
     ['a member that is unknown', { adress: '192.0.2.7' }],
     ['a time that is none', { at: 'tomorrow' }],

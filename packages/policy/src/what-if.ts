@@ -1,6 +1,8 @@
+import type { DecisionReason } from '@countersign/protocol';
 import { isDecisionReason } from '@countersign/protocol/decision-reasons';
 import { enrollmentStrengths } from '@countersign/protocol/enrollment-strength';
 import { keyProtection } from '@countersign/protocol/key-protection';
+import { allowCodes } from '@countersign/protocol/reason-codes';
 import { chosenId, factor } from '@countersign/protocol/schemas';
 import * as z from 'zod/mini';
 import { type CheckedCriterion, checkConditions, explainConditions } from './criteria/index.ts';
@@ -22,9 +24,20 @@ import { readAddress, type Zones } from './zones.ts';
 const reported = <Value extends z.ZodMiniType>(value: Value) =>
   z.optional(z.strictObject({ device: z.optional(value), mdm: z.optional(value) }));
 
-const untrustedReason = z
-  .string()
-  .check(z.refine(isDecisionReason, { error: 'must be a reason code of a decision' }));
+/** What a policy comes to, in place of what a device is. */
+const ofOutcomes: ReadonlySet<string> = new Set([
+  ...allowCodes,
+  'policy_denied',
+  'step_up_required',
+  'authentication_required',
+]);
+const isUntrustedReason = (text: string): text is DecisionReason =>
+  isDecisionReason(text) && !ofOutcomes.has(text);
+const untrustedReason = z.string().check(
+  z.refine(isUntrustedReason, {
+    error: 'must be the code of a reason for which a device is not trusted',
+  }),
+);
 
 const hypotheticalDevice = z
   .strictObject({
@@ -103,11 +116,11 @@ export type WhatIfOutcome = z.infer<typeof whatIfOutcome>;
 
 const secondsPerDay = 86_400;
 
-/** As a policy is asked about it. Of a device that is trusted and of which no more is said: the usual one. */
+/** As a policy is asked about it. */
 function factsOf({ device, ...given }: HypotheticalSignIn, nowMs: number): PolicyFacts {
-  const { posture } = device ?? {};
-  const isTrusted = device?.trusted === true;
-  const reason = device?.reason;
+  const { posture, reason } = device ?? {};
+  // Without a device there is none of it; what is not said of one that is there is not known.
+  const unsaid = device === undefined ? ('none' as const) : undefined;
   return {
     user: given.user,
     groups: new Set(given.groups),
@@ -116,7 +129,7 @@ function factsOf({ device, ...given }: HypotheticalSignIn, nowMs: number): Polic
     platform: given.platform,
     signedPlatform: device?.platform,
     channel: device?.channel ?? (device === undefined ? 'none' : 'extension'),
-    keyProtection: device?.key_protection ?? 'none',
+    keyProtection: device?.key_protection ?? unsaid,
     posture: {
       ...(posture?.disk_encryption === undefined
         ? {}
@@ -125,16 +138,17 @@ function factsOf({ device, ...given }: HypotheticalSignIn, nowMs: number): Polic
       ...(posture?.screen_lock === undefined ? {} : { screenLock: posture.screen_lock }),
       ...(posture?.os_version === undefined ? {} : { osVersion: posture.os_version }),
     },
-    deviceTrust: isTrusted
-      ? { trusted: true }
-      : {
-          trusted: false,
-          reason: reason !== undefined && isDecisionReason(reason) ? reason : 'evidence_missing',
-        },
-    enrollmentStrength: device?.enrollment_strength ?? 'none',
+    deviceTrust:
+      device?.trusted === true
+        ? { trusted: true }
+        : {
+            trusted: false,
+            reason: reason !== undefined && isUntrustedReason(reason) ? reason : 'evidence_missing',
+          },
+    enrollmentStrength: device?.enrollment_strength ?? unsaid,
     certificateAgeSeconds:
       device?.certificate_age_days === undefined
-        ? 'none'
+        ? unsaid
         : device.certificate_age_days * secondsPerDay,
     atMs: given.at === undefined ? nowMs : Date.parse(given.at),
   };
@@ -154,9 +168,13 @@ export function whatIf(
     outcome.reason === 'authentication_required'
       ? { ...facts, deviceTrust: { trusted: true } as const }
       : facts;
+  const isStrengthUnsaid =
+    policy.enrollment_strengths !== undefined &&
+    given.device?.trusted === true &&
+    given.device.enrollment_strength === undefined;
   return {
     ...outcomeOf(outcome),
-    uncertain: findMatch(policy, asked, zones).isUncertain,
+    uncertain: isStrengthUnsaid || findMatch(policy, asked, zones).isUncertain,
     rules: traceOf(policy, asked, zones),
   };
 }

@@ -9,7 +9,12 @@ import {
   type StandingArguments,
 } from './certificate-commands.ts';
 import { command, type DeviceCommand, keyOf, pick, usersPerDevice } from './device-command.ts';
-import { applications, type DeviceModel, type Expected } from './device-model.ts';
+import {
+  applications,
+  type DeviceModel,
+  type Expected,
+  type ModelGlobalPolicy,
+} from './device-model.ts';
 import type {
   Attempt,
   AttemptChange,
@@ -210,6 +215,7 @@ const changeUser = (args: UserArguments) =>
 type PolicyArguments = {
   readonly application: number;
   readonly to: number;
+  readonly leaves: 'nothing' | 'trusted_devices' | 'everything';
   readonly form: PolicyForm;
 };
 
@@ -217,11 +223,19 @@ const changePolicy = (clients: () => readonly ModelClient[], args: PolicyArgumen
   command('changePolicy', args, async (model, system) => {
     const all = clients();
     const client = all[args.application % all.length];
-    const application = applications[args.to % applications.length];
-    if (client === undefined || application === undefined) throw new Error('there are no clients');
+    const likeThis = applications[args.to % applications.length];
+    if (client === undefined || likeThis === undefined) throw new Error('there are no clients');
+    const { leaves } = args;
+    const application = leaves === 'nothing' ? likeThis : { ...likeThis, leaves };
     client.isChanged = true;
     model.changePolicy(client.number, application);
     await system.changePolicy(client, application, args.form);
+  });
+
+const changeGlobalPolicy = (policy: ModelGlobalPolicy) =>
+  command('changeGlobalPolicy', policy, async (model, system) => {
+    model.changeGlobalPolicy(policy);
+    await system.changeGlobalPolicy(policy);
   });
 
 const evict = () => command('evict', {}, (_, system) => system.evict());
@@ -335,9 +349,23 @@ export function deviceCommands(
         .record({
           application: index,
           to: index,
-          form: fc.constantFrom<PolicyForm>('choices', 'rules', 'exception'),
+          leaves: fc.constantFrom<PolicyArguments['leaves']>(
+            'nothing',
+            'trusted_devices',
+            'everything',
+          ),
+          form: fc.constantFrom<PolicyForm>('choices', 'rules'),
         })
         .map((args) => changePolicy(clients, args)),
+    ],
+    [
+      1,
+      fc
+        .record<ModelGlobalPolicy>({
+          enforcement: fc.constantFrom('enforce', 'monitor'),
+          trustedDevices: fc.constantFrom('allow', 'step_up'),
+        })
+        .map(changeGlobalPolicy),
     ],
     [1, fc.constant(undefined).map(evict)],
   ];

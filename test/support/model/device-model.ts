@@ -6,6 +6,16 @@ export type ModelApplication = {
   readonly enforcement: 'enforce' | 'monitor';
   readonly trustedDevices: 'allow' | 'step_up';
   readonly otherDevices: 'deny' | 'step_up';
+  /** What it leaves to the global policy: what trusted devices may do, or everything. */
+  readonly leaves?: 'trusted_devices' | 'everything';
+};
+
+/** The part of the global policy that changes here. Other devices are denied by it. */
+export type ModelGlobalPolicy = Pick<ModelApplication, 'enforcement' | 'trustedDevices'>;
+
+export const globalPolicyOfBeginning: ModelGlobalPolicy = {
+  enforcement: 'enforce',
+  trustedDevices: 'allow',
 };
 
 export type ModelCertificate = {
@@ -108,6 +118,7 @@ function applyPolicy(application: ModelApplication, trust: Trust): Effect {
 export class DeviceModel {
   readonly certificates: ModelCertificate[] = [];
   readonly #applications: ModelApplication[] = [...applications];
+  #globalPolicy = globalPolicyOfBeginning;
   /** By number of the token: the key that it was spent by. */
   readonly spentTokens = new Map<number, number>();
   isBlocked = false;
@@ -134,7 +145,15 @@ export class DeviceModel {
   #application(number: number): ModelApplication {
     const application = this.#applications[number];
     if (application === undefined) throw new RangeError(`there is no application ${number}`);
-    return application;
+    const { enforcement, trustedDevices } = this.#globalPolicy;
+    if (application.leaves === 'everything') {
+      return { enforcement, trustedDevices, otherDevices: 'deny' };
+    }
+    return application.leaves === undefined ? application : { ...application, trustedDevices };
+  }
+
+  changeGlobalPolicy(policy: ModelGlobalPolicy): void {
+    this.#globalPolicy = policy;
   }
 
   /** From now on: what was decided stays, and what waits is completed by the newer policy. */

@@ -7,7 +7,13 @@ import { problemDocument } from '@countersign/protocol/problem';
 import { randomText, type TestClient } from '@countersign/testkit/broker-client';
 import { evidenceWithoutResponse, FakeDevice } from '@countersign/testkit/fake-device';
 import { type FaultBroker, killWorkerd } from '../faults/fault-broker.ts';
-import { type Asked, applications, type ModelApplication } from './device-model.ts';
+import {
+  type Asked,
+  applications,
+  globalPolicyOfBeginning,
+  type ModelApplication,
+  type ModelGlobalPolicy,
+} from './device-model.ts';
 
 /** What happens while a request is on its way. The sender then asks until somebody answers. */
 export type Interruption = 'none' | 'eviction' | 'kill';
@@ -21,7 +27,7 @@ export type ModelClient = {
 };
 
 /** In which of its forms an administrator writes a policy. */
-export type PolicyForm = 'choices' | 'rules' | 'exception';
+export type PolicyForm = 'choices' | 'rules';
 
 const wantedAcr = 'phr';
 
@@ -43,25 +49,24 @@ const choicesOf = ({ enforcement, trustedDevices, otherDevices }: ModelApplicati
 
 const factor = { acr_values: [wantedAcr, 'phrh'], amr_values: [] };
 
-/** The same as rules; as an exception, the part for other devices is left to the global policy, which denies them. */
-function policyOf(application: ModelApplication, form: Exclude<PolicyForm, 'choices'>) {
-  const { enforcement, trustedDevices, otherDevices } = application;
-  const rule = (id: string, device_trust: string, effect: string) => ({
-    id,
-    when: { device_trust },
-    effect,
-    ...(effect === 'step_up' ? { factor } : {}),
-  });
-  return {
-    enforcement,
-    rules: [
-      rule('trusted', 'trusted', trustedDevices),
-      ...(otherDevices === 'deny' && form === 'exception'
-        ? []
-        : [rule('others', 'not_trusted', otherDevices)]),
-    ],
-    otherwise: form === 'exception' ? 'global' : 'deny',
-  };
+const ruleFor = (id: string, device_trust: string, effect: string) => ({
+  id,
+  when: { device_trust },
+  effect,
+  ...(effect === 'step_up' ? { factor } : {}),
+});
+
+/** The same as rules. What is left to the global policy comes after those for other devices. */
+function rulesOf({ enforcement, trustedDevices, otherDevices, leaves }: ModelApplication) {
+  const others = ruleFor('others', 'not_trusted', otherDevices);
+  if (leaves === 'everything') return { enforcement: 'global', rules: [], otherwise: 'global' };
+  return leaves === undefined
+    ? {
+        enforcement,
+        rules: [ruleFor('trusted', 'trusted', trustedDevices), others],
+        otherwise: 'deny',
+      }
+    : { enforcement, rules: [others], otherwise: 'global' };
 }
 
 /** A sign-in that was sent, with all that it takes to send it again or to send something like it. */
@@ -308,21 +313,27 @@ export class DeviceSystem {
     form: PolicyForm,
   ): Promise<void> {
     const path = `/v1/admin/applications/${client.application}`;
-    const response =
-      form === 'choices'
-        ? await this.#broker.admin('PUT', path, {
-            name: client.application,
-            ...choicesOf(application),
-            replace_policy: true,
-          })
-        : await this.#broker.admin('PUT', `${path}/policy`, {
-            policy: policyOf(application, form),
-          });
+    const name = client.application;
+    const choices =
+      application.leaves === 'everything' ? { enforcement: 'global' } : choicesOf(application);
+    // Choices leave all or nothing.
+    const isChosen = form === 'choices' && application.leaves !== 'trusted_devices';
+    const response = isChosen
+      ? await this.#broker.admin('PUT', path, { name, ...choices, replace_policy: true })
+      : await this.#broker.admin('PUT', `${path}/policy`, { policy: rulesOf(application) });
+    if (!response.ok) throw new Error(`policy: ${response.status} ${await response.text()}`);
+  }
+
+  async changeGlobalPolicy({ enforcement, trustedDevices }: ModelGlobalPolicy): Promise<void> {
+    const rules = [ruleFor('trusted', 'trusted', trustedDevices)];
+    const policy = { enforcement, rules, otherwise: 'deny' };
+    const response = await this.#broker.admin('PUT', '/v1/admin/global-policy', { policy });
     if (!response.ok) throw new Error(`policy: ${response.status} ${await response.text()}`);
   }
 
   /** Policies as they were in the beginning: other devices come after this one. */
   async restorePolicies(clients: readonly ModelClient[]): Promise<void> {
+    await this.changeGlobalPolicy(globalPolicyOfBeginning);
     for (const client of clients.filter(({ isChanged }) => isChanged)) {
       const application = applications[client.number];
       if (application !== undefined) await this.changePolicy(client, application, 'choices');

@@ -1,36 +1,48 @@
 import * as z from 'zod/mini';
 
-/** Somebody who has signed in, or tried to, and whether one of the devices was trusted. */
-export type RecentPerson = { readonly user: string; readonly trusted: boolean };
+/** An application that is to let people in because of their devices. */
+export type RelyingApplication = {
+  readonly application: string;
+  /** Those that make a device a trusted one there; `undefined` for all. */
+  readonly enrollmentStrengths: readonly string[] | undefined;
+};
 
-/** Some milliseconds: a look at the newest is enough to know how far a rollout has come. */
-const mostRows = 2000;
+/** Somebody who has signed in, or tried to, and whether one of the devices would be trusted. */
+export type RecentPerson = { readonly user: string; readonly trusted: boolean };
 
 const row = z.object({
   user: z.string(),
   application: z.string(),
   trusted: z.union([z.literal(0), z.literal(1)]),
+  strength: z.nullable(z.string()),
 });
 
-/** Who has signed in to one of these applications since then, of the newest rows. Reads only. */
+/** Who has signed in to one of these applications since then, of the newest rows of the log. Reads only. */
 export function recentPeople(
   sql: SqlStorage,
-  applications: readonly string[],
+  applications: readonly RelyingApplication[],
   sinceMs: number,
+  mostRows: number,
 ): RecentPerson[] {
-  const asked = new Set(applications);
+  const asked = new Map(applications.map((each) => [each.application, each]));
   const people = new Map<string, boolean>();
   const rows = sql.exec(
     `SELECT record ->> 'subject' AS user, record ->> 'application' AS application,
-       record ->> 'device_trusted' AS trusted
+       record ->> 'device_trusted' AS trusted, record ->> '$.facts.enrollment_strength' AS strength
      FROM (SELECT record FROM decisions ORDER BY sequence DESC LIMIT ?)
      WHERE record ->> 'opened' = 1 AND record ->> 'recorded_at_ms' >= ?`,
     mostRows,
     sinceMs,
   );
   for (const each of rows) {
-    const { user, application, trusted } = row.parse(each);
-    if (asked.has(application)) people.set(user, trusted === 1 || people.get(user) === true);
+    const read = z.safeParse(row, each);
+    const wanted = read.success ? asked.get(read.data.application) : undefined;
+    if (!read.success || wanted === undefined) continue;
+    const { user, trusted, strength } = read.data;
+    const isStrongEnough =
+      wanted.enrollmentStrengths === undefined ||
+      wanted.enrollmentStrengths.some((one) => one === strength);
+    people.set(user, (trusted === 1 && isStrongEnough) || people.get(user) === true);
   }
   return [...people].map(([user, trusted]) => ({ user, trusted }));
 }

@@ -15,7 +15,7 @@ import { type DeviceRow, findDevice } from './device-records.ts';
 import { DeviceShard } from './device-shard.ts';
 import { pendingApprovals } from './enrollment-approvals.ts';
 import { boundUsers, countCertificates, listDevices } from './list-devices.ts';
-import { recentPeople } from './recent-people.ts';
+import { type RelyingApplication, recentPeople } from './recent-people.ts';
 import { settleImport } from './settle-import.ts';
 import { type SimulationOrder, simulatePolicy } from './simulate-policy.ts';
 import { exportShard, importIntoShard, type ShardImport } from './transfer-shard.ts';
@@ -82,10 +82,14 @@ export abstract class ShardObject extends DurableObject<Environment> {
   }
 
   /** Who has signed in to these applications lately; see `recent-people.ts`. */
-  async recentPeople(applications: readonly string[], sinceMs: number) {
-    return this.shard.read(
-      (sql) => ({ ok: true, items: recentPeople(sql, applications, sinceMs) }) as const,
-    );
+  async recentPeople(
+    applications: readonly RelyingApplication[],
+    sinceMs: number,
+    mostRows: number,
+  ) {
+    return this.shard.read((sql) => {
+      return { ok: true, items: recentPeople(sql, applications, sinceMs, mostRows) } as const;
+    });
   }
 
   /** A page of what a draft would have made of decisions; see `simulate-policy.ts`. */

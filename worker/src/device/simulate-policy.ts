@@ -82,9 +82,14 @@ export function simulatePolicy(
 ): SimulatedPage {
   const { policies, zones, groups, sinceMs, untilMs } = order;
   const compiled = new Map<string, CompiledPolicy>();
-  for (const [application, policy] of policies) {
-    compiled.set(application, new CompiledPolicy(policy, zones));
-  }
+  /** Made when the first record comes that it is for: of a hundred applications a page has few. */
+  const compiledFor = (application: string | undefined): CompiledPolicy | undefined => {
+    const policy = policies.get(application ?? '');
+    if (application === undefined || policy === undefined) return undefined;
+    const known = compiled.get(application) ?? new CompiledPolicy(policy, zones);
+    compiled.set(application, known);
+    return known;
+  };
   const part = emptySimulation();
   const rows = sql
     .exec<{ sequence: number; record: string }>(
@@ -95,7 +100,7 @@ export function simulatePolicy(
     .toArray();
   for (const { sequence, record: text } of rows) {
     // Most of a log is about other things; that is seen without reading the whole.
-    const policy = compiled.get(applicationIn(text) ?? '');
+    const policy = compiledFor(applicationIn(text));
     if (policy === undefined) continue;
     const read = z.safeParse(simulatedRecord, JSON.parse(text));
     if (!read.success) continue;
@@ -131,9 +136,10 @@ function count(
   const facts = factsUnder(compiled.document, record, groups);
   const outcome = evaluatePolicy(compiled.document, (asked) => compiled.findMatch(asked), facts);
   const change = changeOf(effectOf(record), outcome.effect);
-  countSignIn(part, outcome.rule, change, () => ({
+  countSignIn(part, { application: record.application, rule: outcome.rule }, change, () => ({
     decision_id: `${record.shard}.${sequence}`,
     recorded_at: new Date(record.recorded_at_ms).toISOString(),
+    application: record.application,
     user: record.subject,
     change: change ?? 'newly_allowed',
     rule_before: record.rule,

@@ -55,20 +55,33 @@ export function findGroup(sql: SqlStorage, groupId: string): Group | undefined {
   };
 }
 
-/** Members of these groups, or the first of them that there is not. */
-export function readMembers(
+export const readGroupIds = (sql: SqlStorage): ReadonlySet<string> =>
+  new Set(
+    sql
+      .exec<{ group_id: string }>('SELECT group_id FROM user_groups')
+      .toArray()
+      .map(({ group_id }) => group_id),
+  );
+
+/** Members of these groups; a group that there is not has none. */
+export const readMembers = (
   sql: SqlStorage,
   groupIds: readonly string[],
-):
-  | { readonly ok: true; readonly groups: ReadonlyMap<string, ReadonlySet<string>> }
-  | (GroupNotFound & { readonly group: string }) {
-  const groups = new Map<string, ReadonlySet<string>>();
-  for (const id of groupIds) {
-    if (findGroup(sql, id) === undefined) return { ...notFound, group: id };
-    groups.set(id, new Set(membersOf(sql, id)));
-  }
-  return { ok: true, groups };
-}
+): ReadonlyMap<string, ReadonlySet<string>> =>
+  new Map(groupIds.map((id) => [id, new Set(membersOf(sql, id))]));
+
+/** Those of these groups that the user is in. */
+export const groupsOfUser = (
+  sql: SqlStorage,
+  userId: string,
+  groupIds: readonly string[],
+): string[] =>
+  groupIds.filter(
+    (id) =>
+      sql
+        .exec('SELECT 1 FROM group_members WHERE group_id = ? AND user_id = ?', id, userId)
+        .toArray().length > 0,
+  );
 
 export function listGroups(sql: SqlStorage) {
   return sql

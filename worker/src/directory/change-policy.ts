@@ -1,4 +1,11 @@
-import type { ApplicationPolicy, GlobalPolicyChange, PolicyChange } from '@countersign/policy';
+import {
+  type ApplicationPolicy,
+  findUnknownName,
+  type GlobalPolicyChange,
+  type PolicyChange,
+  type UnknownName,
+} from '@countersign/policy';
+import { readGroupIds } from './change-group.ts';
 import { readApplications, readVersion } from './organization-records.ts';
 import {
   globalPolicyOwner,
@@ -22,36 +29,15 @@ export type PolicyRefusal =
 /** Who changes it, and when. */
 export type Author = { readonly adminId: string; readonly nowMs: number };
 
-/** Names that nothing has: such a rule would say something else than its author thinks. */
-function findUnknownName(
+/** What a draft names and nothing has. */
+export function findUnknown(
   sql: SqlStorage,
-  { rules }: Pick<ApplicationPolicy, 'rules'>,
-): Extract<PolicyRefusal, { code: 'field_invalid' }> | undefined {
-  const zones = new Set(readZones(sql).map(({ zone_id }) => zone_id));
-  const groups = new Set(
-    sql
-      .exec<{ group_id: string }>('SELECT group_id FROM user_groups')
-      .toArray()
-      .map(({ group_id }) => group_id),
-  );
-  const refuse = (place: number, path: string, name: string, kind: string) =>
-    ({
-      ok: false,
-      code: 'field_invalid',
-      field: `policy.rules.${place}.when.${path}`,
-      detail: `names the ${kind} ${name}, which there is not`,
-    }) as const;
-  for (const [place, { when }] of rules.entries()) {
-    for (const path of ['zones', 'except_zones'] as const) {
-      const unknown = when.network?.[path]?.find((name) => !zones.has(name));
-      if (unknown !== undefined) return refuse(place, `network.${path}`, unknown, 'zone');
-    }
-    for (const path of ['groups', 'except_groups'] as const) {
-      const unknown = when.people?.[path]?.find((name) => !groups.has(name));
-      if (unknown !== undefined) return refuse(place, `people.${path}`, unknown, 'group');
-    }
-  }
-  return undefined;
+  policy: Pick<ApplicationPolicy, 'rules'>,
+): UnknownName | undefined {
+  return findUnknownName(policy, {
+    zones: new Set(readZones(sql).map(({ zone_id }) => zone_id)),
+    groups: readGroupIds(sql),
+  });
 }
 
 /** Gives an application a policy of rules. The version is that of the organization that the change makes. */
@@ -103,8 +89,8 @@ function replacePolicy(
   if (expected_version !== undefined && expected_version !== existing.version) {
     return { ok: false, code: 'policy_version_conflict', version: existing.version };
   }
-  const unknown = findUnknownName(sql, fields);
-  if (unknown !== undefined) return unknown;
+  const unknown = findUnknown(sql, fields);
+  if (unknown !== undefined) return { ok: false, code: 'field_invalid', ...unknown };
   const isSame =
     JSON.stringify({ version: existing.version, ...fields }) === JSON.stringify(existing);
   if (isSame && source === 'rules') {

@@ -1,3 +1,4 @@
+import type { ApplicationPolicy, PolicyDocument, UnknownName } from '@countersign/policy';
 import type { StorageUnavailable } from '../storage/durable-store.ts';
 import type { UserChange } from './change-user.ts';
 import type { IntegrationWithCredentials } from './integration-records.ts';
@@ -56,4 +57,23 @@ export type JobDescription =
 export type IntegrationFound =
   | ({ readonly ok: true } & IntegrationWithCredentials)
   | { readonly ok: false; readonly code: 'integration_not_found' }
+  | StorageUnavailable;
+
+/** Policies in place of those in force. */
+export type PolicyDrafts = {
+  readonly own: Omit<ApplicationPolicy, 'version'> | undefined;
+  readonly global: Omit<PolicyDocument, 'version'> | undefined;
+};
+
+/** By what a sign-in that is only thought of would be decided, all of one moment. */
+export type PolicyForWhatIf =
+  | {
+      readonly ok: true;
+      readonly policy: PolicyDocument;
+      /** Those of the user's groups that the policy names. */
+      readonly groups: readonly string[];
+      readonly isActive: boolean;
+    }
+  | { readonly ok: false; readonly code: 'application_not_found' }
+  | { readonly ok: false; readonly code: 'field_invalid'; readonly unknown: UnknownName }
   | StorageUnavailable;

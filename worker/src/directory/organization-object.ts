@@ -1,19 +1,23 @@
-import { effectivePolicy, leavesToGlobal } from '@countersign/policy';
+import { type ApplicationPolicy, effectivePolicy, leavesToGlobal } from '@countersign/policy';
 import type { ImportBeginning, StateRow, StateSection } from '@countersign/protocol/state';
 import { currentTimeMs } from '../clock.ts';
 import type { ImportedDevices } from '../device/transfer-devices.ts';
+import { groupsIn } from '../policy/compiled-policies.ts';
 import type { StorageUnavailable } from '../storage/durable-store.ts';
 import { exportTable, type PageRange } from '../storage/export-tables.ts';
 import { importBlock } from '../storage/import-block.ts';
 import { markIn } from '../storage/state-marks.ts';
 import { AdministeredObject, newJobId } from './administered-object.ts';
-import { readMembers } from './change-group.ts';
+import { groupsOfUser, readMembers } from './change-group.ts';
+import { findUnknown } from './change-policy.ts';
 import { deactivateUser, reactivateUser, revokeUser } from './change-user.ts';
 import { checkDeployment } from './check-deployment.ts';
 import * as imports from './import-organization.ts';
 import type {
   Deployment,
   JobDescription,
+  PolicyDrafts,
+  PolicyForWhatIf,
   SnapshotAnswer,
   UserDescription,
 } from './organization-answers.ts';
@@ -162,9 +166,52 @@ export class OrganizationObject extends AdministeredObject {
     });
   }
 
-  /** Members of these groups; the id of one that there is not, where there is one. */
-  async groupMembers(groupIds: readonly string[]) {
-    return this.store.read((sql) => readMembers(sql, groupIds));
+  /** For drafts: what they name and nothing has, or else the members of the groups that they name. */
+  async membersForDrafts(drafts: readonly Pick<ApplicationPolicy, 'rules'>[]) {
+    return this.store.read((sql) => {
+      for (const draft of drafts) {
+        const unknown = findUnknown(sql, draft);
+        if (unknown !== undefined) return { ok: false, code: 'field_invalid', unknown } as const;
+      }
+      const named = new Set(drafts.flatMap((draft) => [...groupsIn(draft)]));
+      return { ok: true, groups: readMembers(sql, [...named]) } as const;
+    });
+  }
+
+  /**
+   * What a sign-in of this user would be decided by, read in one moment. Of drafts, what they name must be there.
+   *
+   * @param drafts in place of the policies in force
+   */
+  async policyForWhatIf(
+    applicationId: string,
+    userId: string,
+    { own: ownDraft, global: globalDraft }: PolicyDrafts,
+  ): Promise<PolicyForWhatIf> {
+    return this.store.read((sql): PolicyForWhatIf => {
+      const stored = readApplications(sql).get(applicationId);
+      if (stored === undefined) return { ok: false, code: 'application_not_found' };
+      const unknownOwn = ownDraft === undefined ? undefined : findUnknown(sql, ownDraft);
+      if (unknownOwn !== undefined) {
+        return { ok: false, code: 'field_invalid', unknown: unknownOwn };
+      }
+      const unknown = globalDraft === undefined ? undefined : findUnknown(sql, globalDraft);
+      if (unknown !== undefined) {
+        const field = `global_${unknown.field}`;
+        return { ok: false, code: 'field_invalid', unknown: { ...unknown, field } };
+      }
+      const version = readVersion(sql);
+      const policy = effectivePolicy(
+        ownDraft === undefined ? stored.policy : { version, ...ownDraft },
+        globalDraft === undefined ? readGlobalPolicy(sql).policy : { version, ...globalDraft },
+      );
+      return {
+        ok: true,
+        policy,
+        groups: groupsOfUser(sql, userId, [...groupsIn(policy)]),
+        isActive: findUser(sql, userId)?.active !== 0,
+      };
+    });
   }
 
   /** A user with what is being done about them. */

@@ -69,6 +69,24 @@ export type StoredSnapshot = Omit<
   readonly groupsJson: string;
 };
 
+/** A hundred applications that follow the global policy in everything have one policy, which is compiled once. */
+function effectivePolicies(global: PolicyDocument): (own: ApplicationPolicy) => PolicyDocument {
+  const byVersion = new Map<number, PolicyDocument>();
+  return (own) => {
+    const made = effectivePolicy(own, global);
+    const { enforcement, otherwise, rules, enrollment_strengths } = own;
+    const isFollower =
+      enforcement === 'global' &&
+      otherwise === 'global' &&
+      rules.length === 0 &&
+      enrollment_strengths === undefined;
+    if (!isFollower) return made;
+    const shared = byVersion.get(made.version) ?? made;
+    byVersion.set(made.version, shared);
+    return shared;
+  };
+}
+
 export function openSnapshot({
   inactiveUsersJson,
   groupsJson,
@@ -76,12 +94,13 @@ export function openSnapshot({
   ...same
 }: StoredSnapshot): OrganizationSnapshot {
   const inactiveUsers = z.array(z.string()).parse(JSON.parse(inactiveUsersJson));
+  const effectiveOf = effectivePolicies(same.globalPolicy);
   return {
     ...same,
     applications: new Map(
       [...applications].map(([id, { policy, ...application }]) => [
         id,
-        { ...application, policy: effectivePolicy(policy, same.globalPolicy) },
+        { ...application, policy: effectiveOf(policy) },
       ]),
     ),
     inactiveUsers: new Set(inactiveUsers),

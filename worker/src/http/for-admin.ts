@@ -22,6 +22,8 @@ export type AdminRule = {
   readonly event?: AdminEventType;
   /** It records its event itself, in the block that makes the change: what it changes is the organization's own. */
   readonly recorded?: 'with_change';
+  /** A question that is too long for an address: nothing is changed, and nothing of it is kept. */
+  readonly isQuestion?: boolean;
   /** It only takes trust away, or ends the mode itself: permitted while the broker is read-only. */
   readonly whileReadOnly?: boolean;
   /** There is no snapshot while an import is running; only the owner token is known then. */
@@ -112,7 +114,8 @@ export function forAdmin(allowed: Permission | AdminRule, handler: AdminHandler)
       const response = await handler(broker, { ...once, admin });
       return await noteChange(broker, context, admin, rule, response);
     };
-    if (request.method !== 'POST' || rule.whileImporting === true) return await handle(context);
+    const isOnce = request.method === 'POST' && rule.whileImporting !== true && !rule.isQuestion;
+    if (!isOnce) return await handle(context);
     return await onlyOnce(broker, context, admin, handle);
   };
   return Object.assign(route, { rule });

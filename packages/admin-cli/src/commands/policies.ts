@@ -1,12 +1,14 @@
 import {
   diffPolicies,
   globalPolicyAnswer,
+  globalPolicyChange,
   globalPolicyVersions,
   type PolicyFinding,
   policyAnswer,
   policyChange,
   policyChangeAnswer,
   policyTemplates,
+  policyTests,
   policyVersions,
   simulationAnswer,
   zoneList,
@@ -28,13 +30,15 @@ import {
   dataText,
   findTestsFile,
   lintFile,
-  readDataFile,
+  parseData,
   readGlobalPolicyFile,
+  readPolicyData,
   readPolicyFile,
   testPolicy,
+  testsBeside,
 } from './policy-files.ts';
 import { differenceTable, findingTable, simulationSections } from './policy-sections.ts';
-import { anything, segment } from './read-input.ts';
+import { segment } from './read-input.ts';
 import { showChange } from './show-change.ts';
 import { replaceFile } from './write-output.ts';
 
@@ -50,7 +54,7 @@ type Kind = {
   readonly path: (input: Input) => string;
   readonly answer: typeof policyAnswer | typeof globalPolicyAnswer;
   readonly versions: typeof policyVersions | typeof globalPolicyVersions;
-  readonly read: typeof readPolicyFile;
+  readonly change: typeof policyChange | typeof globalPolicyChange;
 };
 
 const applications: Kind = {
@@ -61,7 +65,7 @@ const applications: Kind = {
   path: (input) => `/v1/admin/applications/${segment(parameterOf(input, 0))}/policy`,
   answer: policyAnswer,
   versions: policyVersions,
-  read: readPolicyFile,
+  change: policyChange,
 };
 
 const global: Kind = {
@@ -72,10 +76,25 @@ const global: Kind = {
   path: () => '/v1/admin/global-policy',
   answer: globalPolicyAnswer,
   versions: globalPolicyVersions,
-  read: readGlobalPolicyFile,
+  change: globalPolicyChange,
 };
 
+const schemas = { policy: policyChange, global: globalPolicyChange, tests: policyTests } as const;
+const schemaKinds = ['policy', 'global', 'tests'] as const;
+
+/** A policy file may name its own schema. */
+const withSchemaMember = ({ properties, ...schema }: z.core.JSONSchema.BaseSchema) => ({
+  ...schema,
+  properties: { $schema: { type: 'string' }, ...properties },
+});
+
 const templateNames = Object.keys(policyTemplates);
+
+/** The global policy in a file that an option names. */
+function globalIn(input: Input) {
+  const file = input.option('--global');
+  return file === undefined ? undefined : { version: 0, ...readGlobalPolicyFile(file).policy };
+}
 
 /** The networks and the global policy of the organization, which tests of a policy rest on. */
 async function surroundingsOf(client: AdminClient) {
@@ -86,7 +105,7 @@ async function surroundingsOf(client: AdminClient) {
   return { zones, global: policy };
 }
 
-function commandsOf({ word, names, of, route, path, answer, versions, read }: Kind): Command[] {
+function commandsOf({ word, names, of, route, path, answer, versions, change }: Kind): Command[] {
   const fileOf = (input: Input) => parameterOf(input, names.length);
   const find = (client: AdminClient, input: Input, version: number | undefined) =>
     client.get(`${path(input)}${version === undefined ? '' : `?version=${version}`}`, answer);
@@ -124,24 +143,25 @@ function commandsOf({ word, names, of, route, path, answer, versions, read }: Ki
       words: [word, 'push'],
       parameters: [...names, 'FILE'],
       options: {
-        '--tests': { value: 'FILE', help: 'run before; else FILE.tests.yaml where it is there' },
+        '--tests': { value: 'FILE', help: 'run before; else crm.tests.yaml of crm.json' },
       },
       help: `Makes ${of} the one in a file, once its tests have passed, unless somebody has changed it since it was pulled.`,
       routes: [`PUT ${route}`],
       run: async (context, input) => {
         const file = fileOf(input);
         const tests = findTestsFile(file, input.option('--tests'));
-        const body = readDataFile(file);
+        const body = readPolicyData(file);
         const client = context.client();
-        let tested: number | undefined;
+        let tested = `none: there is no ${testsBeside(file)[0]}`;
         if (tests !== undefined) {
-          const { policy } = read(file);
+          const { policy } = parseData(change, file, body);
           const surroundings = await surroundingsOf(client);
-          tested = testPolicy(file, policy, tests, surroundings, context.nowMs());
+          const passed = testPolicy(file, policy, tests, surroundings, context.nowMs());
+          tested = `${passed} passed`;
         }
         const changed = await client.ask('PUT', path(input), policyChangeAnswer, { body });
         return showChange(changed, [
-          ...(tested === undefined ? [] : [rows(['tests', `${tested} passed`])]),
+          rows(['tests', tested]),
           ...(changed.findings.length === 0 ? [] : [findingTable(changed.findings)]),
         ]);
       },
@@ -153,7 +173,8 @@ function commandsOf({ word, names, of, route, path, answer, versions, read }: Ki
       help: `Says what differs between ${of}, as it is in force, and a file. Changes nothing.`,
       routes: [`GET ${route}`],
       run: async (context, input) => {
-        const { policy } = read(fileOf(input));
+        const file = fileOf(input);
+        const { policy } = parseData(change, file, readPolicyData(file));
         const found = await find(context.client(), input, wholeNumber(input, '--version'));
         const { version, ...before } = found.policy;
         const differences = diffPolicies(before, policy);
@@ -172,7 +193,7 @@ function commandsOf({ word, names, of, route, path, answer, versions, read }: Ki
       run: async (context, input) => {
         const days = wholeNumber(input, '--days') ?? 7;
         const since = new Date(Date.now() - days * 86_400_000).toISOString();
-        const body = { ...anything.parse(readDataFile(fileOf(input))), since };
+        const body = { ...readPolicyData(fileOf(input)), since };
         const found = await context
           .client()
           .ask('POST', `${path(input)}/simulate`, simulationAnswer, { body });
@@ -207,11 +228,13 @@ export const policyCommands: readonly Command[] = [
   {
     words: ['policy', 'lint'],
     parameters: ['FILE'],
+    options: { '--global': { value: 'FILE', help: 'the global policy, with which together' } },
     help: 'Says what is wrong with the policy in a file, and what may not be meant. Asks no broker.',
     routes: [],
     run: async (_, input) => {
       const file = parameterOf(input, 0);
-      const findings: readonly PolicyFinding[] = lintFile(file, readPolicyFile(file).policy);
+      const { policy } = readPolicyFile(file);
+      const findings: readonly PolicyFinding[] = lintFile(file, policy, globalIn(input));
       return { json: { findings }, sections: [findingTable(findings)] };
     },
   },
@@ -219,7 +242,7 @@ export const policyCommands: readonly Command[] = [
     words: ['policy', 'test'],
     parameters: ['FILE'],
     options: {
-      '--tests': { value: 'FILE', help: 'else FILE.tests.yaml' },
+      '--tests': { value: 'FILE', help: 'else crm.tests.yaml of crm.json' },
       '--global': { value: 'FILE', help: 'the global policy, where something is left to it' },
     },
     help: 'Runs the tests of the policy in a file, as push does before it pushes. Asks no broker.',
@@ -227,15 +250,10 @@ export const policyCommands: readonly Command[] = [
     run: async (context, input) => {
       const file = parameterOf(input, 0);
       const tests = findTestsFile(file, input.option('--tests'));
-      if (tests === undefined) throw new UsageError('there are no tests: name them with --tests');
-      const globalFile = input.option('--global');
-      const surroundings = {
-        zones: [],
-        global:
-          globalFile === undefined
-            ? undefined
-            : { version: 0, ...readGlobalPolicyFile(globalFile).policy },
-      };
+      if (tests === undefined) {
+        throw new UsageError(`there is no ${testsBeside(file)[0]}: name the tests with --tests`);
+      }
+      const surroundings = { zones: undefined, global: globalIn(input) };
       const { policy } = readPolicyFile(file);
       const passed = testPolicy(file, policy, tests, surroundings, context.nowMs());
       return { json: { passed }, sections: [rows(['tests', `${passed} passed`])] };
@@ -260,14 +278,19 @@ export const policyCommands: readonly Command[] = [
   {
     words: ['policy', 'schema'],
     parameters: ['FILE'],
+    options: { '--of': { value: 'KIND', help: `${schemaKinds.join(', ')}; else policy` } },
     help: 'Writes the JSON schema of policy files into a file, for editors that check while you type.',
     routes: [],
     run: async (_, input) => {
       const file = parameterOf(input, 0);
       if (!file.endsWith('.json')) throw new CommandError(`${file}: its name must end in .json`);
-      const schema = z.toJSONSchema(policyChange, { io: 'input', unrepresentable: 'any' });
-      replaceFile(file, dataText(file, schema));
-      return { json: schema, sections: [lines('Written.')] };
+      const asked = input.option('--of') ?? 'policy';
+      const kind = schemaKinds.find((each) => each === asked);
+      if (kind === undefined) throw new UsageError(`there is no schema of ${asked}`);
+      const schema = z.toJSONSchema(schemas[kind], { io: 'input', unrepresentable: 'any' });
+      const open = kind === 'tests' ? schema : withSchemaMember(schema);
+      replaceFile(file, dataText(file, open));
+      return { json: open, sections: [lines('Written.')] };
     },
   },
 ];

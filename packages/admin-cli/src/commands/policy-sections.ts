@@ -12,7 +12,11 @@ import { lines, rows, type Section, table } from '../command-line/command.ts';
 export const findingTable = (findings: readonly PolicyFinding[]) =>
   table(
     ['rule', 'finding', 'what'],
-    findings.map(({ rule, code, detail }) => [rule ?? '-', code, detail]),
+    findings.map(({ rule = '-', application, code, detail }) => [
+      application === undefined ? rule : `${rule} (${application})`,
+      code,
+      detail,
+    ]),
     'Nothing to say.',
   );
 
@@ -43,14 +47,29 @@ export function simulationSections(found: z.infer<typeof simulationAnswer>): Sec
       ...(found.complete ? [] : ['There are more: take fewer days.']),
     ),
     table(
-      ['rule', 'sign-ins', 'newly denied', 'newly asked', 'newly allowed'],
-      found.rules.map((rule) => [rule.rule, String(rule.decisions), ...countsOf(rule)]),
+      ['application', 'rule', 'sign-ins', 'newly denied', 'newly asked', 'newly allowed'],
+      found.rules.map((rule) => [
+        rule.application,
+        rule.rule,
+        String(rule.decisions),
+        ...countsOf(rule),
+      ]),
       'There are none.',
     ),
     table(
-      ['change', 'user', 'when', 'rule before', 'rule after', 'reason after', 'decision'],
+      [
+        'change',
+        'application',
+        'user',
+        'when',
+        'rule before',
+        'rule after',
+        'reason after',
+        'decision',
+      ],
       found.examples.map((one) => [
         one.change,
+        one.application,
         one.user,
         one.recorded_at,
         one.rule_before,

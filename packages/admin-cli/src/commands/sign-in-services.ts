@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { applicationList } from '@countersign/policy';
+import { applicationList, policyChangeAnswer } from '@countersign/policy';
 import { changeAnswer, enrollmentTokenAnswer } from '@countersign/protocol/admin';
 import {
   type Command,
@@ -12,6 +12,7 @@ import {
   UsageError,
   wholeNumber,
 } from '../command-line/command.ts';
+import { findingTable } from './policy-sections.ts';
 import { readJsonFile, segment } from './read-input.ts';
 import { showChange } from './show-change.ts';
 
@@ -78,7 +79,11 @@ export const signInServiceCommands: readonly Command[] = [
     run: async (context, input) => {
       const body = readJsonFile(parameterOf(input, 1));
       const path = `/v1/admin/applications/${segment(parameterOf(input, 0))}`;
-      return showChange(await context.client().ask('PUT', path, changeAnswer, { body }));
+      const changed = await context.client().ask('PUT', path, policyChangeAnswer, { body });
+      return showChange(
+        changed,
+        changed.findings.length === 0 ? [] : [findingTable(changed.findings)],
+      );
     },
   },
   {

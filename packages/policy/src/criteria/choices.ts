@@ -13,7 +13,8 @@ export const choiceNames = [
 export type ChoiceName = (typeof choiceNames)[number];
 
 /** What of a device counts only while it is trusted. */
-const ofTrusted = (facts: PolicyFacts, fact: string) => (facts.deviceTrust.trusted ? fact : 'none');
+const ofTrusted = (facts: PolicyFacts, fact: string | undefined) =>
+  facts.deviceTrust.trusted ? fact : 'none';
 
 /** The fact that each is about, of those that are known before any record is; `undefined` where nobody has said. */
 export const requestChoices = {

@@ -4,7 +4,7 @@ import { findMatch } from '../evaluate.ts';
 import { applicationPolicy, type PolicyDocument, policyDocument } from '../policy-document.ts';
 import { policyTemplates } from '../templates.ts';
 import { arbitraryFacts, arbitraryPolicy, zones } from '../testing/arbitrary-policy.ts';
-import { lintPolicy } from './lint-policy.ts';
+import { lintBoth, lintPolicy } from './lint-policy.ts';
 
 const policy = (rules: readonly object[], more: object = {}): PolicyDocument =>
   policyDocument.parse({
@@ -175,6 +175,33 @@ describe('lintPolicy', () => {
       ),
       { seed: 20_261_122, numRuns: 300 },
     );
+  });
+});
+
+describe('an application with the global policy behind it', () => {
+  const macs = { platforms: ['macos'], device_trust: 'trusted' };
+  const own = (rules: readonly object[], otherwise = 'global') =>
+    applicationPolicy.parse({ version: 1, enforcement: 'enforce', rules, otherwise });
+  const global = (rules: readonly object[]) => policy(rules, { version: 2 });
+  const staff = { id: 'staff', when: { platforms: ['macos', 'windows'] }, effect: 'allow' };
+
+  it('is told of a global rule that lets in what its own rules want trusted', () => {
+    const rules = [{ id: 'macs', when: macs, effect: 'allow' }];
+    expect(lintBoth(own(rules), global([staff]))).toMatchObject([
+      { code: 'untrusted_let_in', rule: 'global/staff' },
+    ]);
+    expect(lintBoth(own(rules, 'deny'), global([staff]))).toEqual([]);
+  });
+
+  it('is not told what is said of the global policy by itself', () => {
+    const rules = [{ id: 'trusted', when: macs, effect: 'allow' }, staff];
+    expect(lintBoth(own([]), global(rules))).toEqual([]);
+    expect(lintPolicy(global(rules))).toMatchObject([{ rule: 'staff' }]);
+  });
+
+  it('may have rules for other people than the global policy', () => {
+    const guests = { id: 'guests', when: { people: { groups: ['guests'] } }, effect: 'deny' };
+    expect(lintBoth(own([guests]), global([{ ...staff, when: macs }]))).toEqual([]);
   });
 });
 

@@ -1,8 +1,10 @@
 import * as z from 'zod/mini';
+import { effectivePolicy, isGlobalRuleId } from '../global-policy.ts';
 import {
   type ApplicationPolicy,
   platforms as allPlatforms,
   type Conditions,
+  type PolicyDocument,
   type PolicyRule,
 } from '../policy-document.ts';
 import { covers } from './covers.ts';
@@ -28,6 +30,8 @@ export const policyFinding = z.object({
   code: z.string(),
   /** Of the rule; absent where it is about all of them. */
   rule: z.optional(z.string()),
+  /** Of a change of the global policy: the application with which together it comes to that. */
+  application: z.optional(z.string()),
   detail: z.string(),
 });
 export type PolicyFinding = z.infer<typeof policyFinding>;
@@ -179,10 +183,8 @@ const isForTrusted = (when: Conditions) =>
   when.device_trust === 'trusted' || ofTrusted.some((name) => when[name] !== undefined);
 
 /**
- * What is wrong with a policy, and what may not be meant. Rules that are switched off say nothing.
- *
- * Of an application's own policy only what can be seen without the global one: ask about both together where it is
- * known.
+ * What is wrong with a policy, and what may not be meant. Rules that are switched off say nothing. Of an application's
+ * own policy only what can be seen without the global one: `lintBoth` sees both.
  */
 export function lintPolicy({ rules: all, otherwise }: Linted): PolicyFinding[] {
   const rules = all.filter(({ enabled }) => enabled !== false);
@@ -208,6 +210,19 @@ export function lintPolicy({ rules: all, otherwise }: Linted): PolicyFinding[] {
         ]
       : []),
   ];
+}
+
+/** An application's policy with the global one behind it: what its own rules say alone, and what only both together do. */
+export function lintBoth(own: ApplicationPolicy, global: PolicyDocument): PolicyFinding[] {
+  const alone = lintPolicy(own);
+  const effective = effectivePolicy(own, global);
+  const knownOfGlobal = new Set(
+    checkUntrusted(effective.rules.filter(({ id }) => isGlobalRuleId(id))).map(({ rule }) => rule),
+  );
+  const onlyTogether = checkUntrusted(
+    effective.rules.filter(({ enabled }) => enabled !== false),
+  ).filter(({ rule = '' }) => isGlobalRuleId(rule) && !knownOfGlobal.has(rule));
+  return [...alone, ...(own.otherwise === 'global' ? onlyTogether : [])];
 }
 
 /** Of the people who sign in. Whoever has no trusted device by then is somebody to ask, one by one. */

@@ -1,45 +1,16 @@
 import { encodeBase64url } from '@countersign/protocol';
 import { applicationInput, clientInput, enrollmentTokenInput } from '@countersign/protocol/admin';
-import { narrowingCompletesAfterMs } from '@countersign/protocol/limits';
 import { chosenId, parseFields } from '@countersign/protocol/schemas';
 import { currentTimeMs } from '../../clock.ts';
-import type { ApplicationRefusal, Changed } from '../../directory/organization-answers.ts';
+import { answerChange } from '../answer-change.ts';
 import { askObject, type Broker, deviceShard } from '../broker.ts';
 import { createEnrollmentToken } from '../create-enrollment-token.ts';
+import { findTrustedTooEarly } from '../find-trusted-too-early.ts';
 import { forAdmin } from '../for-admin.ts';
 import type { Problem } from '../problem.ts';
 import { readBody } from '../read-body.ts';
 import { readWhole } from '../read-whole.ts';
 import { logEvent, type RouteContext } from '../route-context.ts';
-
-type HasRules = { readonly ok: false; readonly code: 'application_has_rules' };
-
-async function answerChange(
-  broker: Broker,
-  context: RouteContext,
-  id: string,
-  answer: Changed<undefined, ApplicationRefusal | HasRules>,
-): Promise<Response> {
-  if (!answer.ok) {
-    return answer.code === 'application_not_found'
-      ? context.refuse({ code: answer.code, field: 'applications', detail: answer.application })
-      : context.refuse({ code: answer.code });
-  }
-  // This isolate shows the change at once; the others within the snapshot's age.
-  await broker.snapshots.refresh(currentTimeMs());
-  logEvent('organization_changed', {
-    request_id: context.requestId,
-    id,
-    changed: answer.changed,
-    version: answer.version,
-  });
-  return Response.json({
-    id,
-    organization_version: answer.version,
-    changed: answer.changed,
-    complete_at: new Date(currentTimeMs() + narrowingCompletesAfterMs).toISOString(),
-  });
-}
 
 /** `PUT /v1/admin/applications/{id}`. */
 export const putApplication = forAdmin(
@@ -49,14 +20,15 @@ export const putApplication = forAdmin(
     if (!id.ok) return context.refuse({ code: 'field_invalid', field: 'id', detail: id.detail });
     const body = await readBody(context.request, applicationInput);
     if (!body.ok) return context.refuse(body.problem);
-    return await answerChange(
-      broker,
-      context,
-      id.value,
-      await askObject(() =>
-        broker.organization().putApplication(context.admin.adminId, id.value, body.value),
-      ),
+    const changed = await askObject(() =>
+      broker.organization().putApplication(context.admin.adminId, id.value, body.value),
     );
+    if (!changed.ok) return context.refuse({ code: changed.code });
+    const read = await broker.snapshots.refresh(currentTimeMs());
+    const policy = read.ok ? read.snapshot.applications.get(id.value)?.policy : undefined;
+    const findings =
+      policy === undefined ? [] : await findTrustedTooEarly(broker, new Map([[id.value, policy]]));
+    return await answerChange(broker, context, id.value, changed, { findings });
   },
 );
 
@@ -68,14 +40,19 @@ export const putClient = forAdmin(
     if (!id.ok) return context.refuse({ code: 'field_invalid', field: 'id', detail: id.detail });
     const body = await readBody(context.request, clientInput);
     if (!body.ok) return context.refuse(body.problem);
-    return await answerChange(
-      broker,
-      context,
-      id.value,
-      await askObject(() =>
-        broker.organization().putClient(context.admin.adminId, id.value, body.value),
-      ),
+    const changed = await askObject(() =>
+      broker.organization().putClient(context.admin.adminId, id.value, body.value),
     );
+    if (!changed.ok) {
+      return changed.code === 'application_not_found'
+        ? context.refuse({
+            code: changed.code,
+            field: 'applications',
+            detail: changed.application,
+          })
+        : context.refuse({ code: changed.code });
+    }
+    return await answerChange(broker, context, id.value, changed);
   },
 );
 

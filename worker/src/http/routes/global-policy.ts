@@ -1,4 +1,4 @@
-import { globalPolicyChange, lintPolicy } from '@countersign/policy';
+import { globalPolicyChange, lintBoth, lintPolicy } from '@countersign/policy';
 import { answerChange } from '../answer-change.ts';
 import { askObject } from '../broker.ts';
 import { effectivePolicies } from '../effective-policies.ts';
@@ -49,18 +49,23 @@ export const putGlobalPolicy = forAdmin(
     );
     if (!body.ok) return context.refuse(body.problem);
     const { policy } = body.value;
-    const lint = lintPolicy(policy);
-    const refused = refuseMistake(context, policy.rules, lint);
+    const alone = lintPolicy(policy);
+    const refused = refuseMistake(context, policy.rules, alone);
     if (refused !== undefined) return refused;
-    const read = await effectivePolicies(broker, policy);
+    const read = await askObject(() => broker.organization().ownPolicies());
     if (!read.ok) return context.refuse({ code: read.code });
-    const early = await findTrustedTooEarly(broker, read.policies);
-    if (!early.ok) return context.refuse({ code: early.code });
     const changed = await askObject(() =>
       broker.organization().putGlobalPolicy(context.admin.adminId, body.value),
     );
     if (!changed.ok) return refusePolicyChange(context, changed);
-    const findings = [...lint, ...early.findings];
+    const together = [...read.policies].flatMap(([application, own]) => {
+      const known = new Set(lintPolicy(own).map(({ code, rule }) => `${code} ${rule}`));
+      return lintBoth(own, { version: 0, ...policy })
+        .filter(({ code, rule }) => !known.has(`${code} ${rule}`))
+        .map((finding) => ({ ...finding, application }));
+    });
+    const early = await findTrustedTooEarly(broker, effectivePolicies(read, policy));
+    const findings = [...alone, ...together, ...early];
     return await answerChange(broker, context, 'global', changed, { findings });
   },
 );

@@ -1,4 +1,4 @@
-import { effectivePolicy, isGlobalRuleId, lintPolicy, policyChange } from '@countersign/policy';
+import { effectivePolicy, lintBoth, policyChange } from '@countersign/policy';
 import { answerChange, currentSnapshot } from '../answer-change.ts';
 import { askObject } from '../broker.ts';
 import { findTrustedTooEarly } from '../find-trusted-too-early.ts';
@@ -79,22 +79,16 @@ export const putPolicy = forAdmin(
     const { policy } = body.value;
     const snapshot = await currentSnapshot(broker);
     if (snapshot === undefined) return context.refuse({ code: 'snapshot_unavailable' });
-    const effective = effectivePolicy(
-      { version: snapshot.version, ...policy },
-      snapshot.globalPolicy,
-    );
-    const ownFindings = lintPolicy(effective).filter(
-      ({ rule }) => rule === undefined || !isGlobalRuleId(rule),
-    );
-    const refused = refuseMistake(context, policy.rules, ownFindings);
+    const own = { version: snapshot.version, ...policy };
+    const lint = lintBoth(own, snapshot.globalPolicy);
+    const refused = refuseMistake(context, policy.rules, lint);
     if (refused !== undefined) return refused;
-    const early = await findTrustedTooEarly(broker, new Map([[id, effective]]));
-    if (!early.ok) return context.refuse({ code: early.code });
     const changed = await askObject(() =>
       broker.organization().putPolicy(context.admin.adminId, id, body.value),
     );
     if (!changed.ok) return refusePolicyChange(context, changed);
-    const findings = [...ownFindings, ...early.findings];
-    return await answerChange(broker, context, id, changed, { findings });
+    const effective = effectivePolicy(own, snapshot.globalPolicy);
+    const early = await findTrustedTooEarly(broker, new Map([[id, effective]]));
+    return await answerChange(broker, context, id, changed, { findings: [...lint, ...early] });
   },
 );

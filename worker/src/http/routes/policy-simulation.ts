@@ -1,5 +1,6 @@
 import {
   addSimulation,
+  defaultRuleId,
   effectivePolicy,
   emptySimulation,
   globalSimulationRequest,
@@ -11,7 +12,6 @@ import {
 import { currentTimeMs } from '../../clock.ts';
 import type { SimulationOrder } from '../../device/simulate-policy.ts';
 import type { OrganizationSnapshot } from '../../directory/organization-snapshot.ts';
-import { groupsIn } from '../../policy/compiled-policies.ts';
 import type { StorageUnavailable } from '../../storage/durable-store.ts';
 import { currentSnapshot } from '../answer-change.ts';
 import { askObject, type Broker, deviceShard } from '../broker.ts';
@@ -49,19 +49,24 @@ async function simulate(
 
 type Period = { readonly since: string; readonly until?: string | undefined };
 
-/** @param policies by application, what would decide its sign-ins */
+/**
+ * @param policies by application, what would decide its sign-ins
+ * @param draft what must name nothing that there is not
+ */
 async function answerSimulation(
   broker: Broker,
   context: AdminContext,
   { zones }: OrganizationSnapshot,
   policies: ReadonlyMap<string, PolicyDocument>,
-  { since, until }: Period,
+  { policy: draft, since, until }: Period & { readonly policy: Pick<PolicyDocument, 'rules'> },
 ): Promise<Response> {
-  const named = new Set([...policies.values()].flatMap((policy) => [...groupsIn(policy)]));
-  const found = await askObject(() => broker.organization().groupMembers([...named]));
+  // The draft first: what it names that there is not is named by its own places.
+  const found = await askObject(() =>
+    broker.organization().membersForDrafts([draft, ...policies.values()]),
+  );
   if (!found.ok) {
-    return found.code === 'group_not_found'
-      ? context.refuse({ code: found.code, detail: found.group })
+    return found.code === 'field_invalid'
+      ? context.refuse({ code: found.code, ...found.unknown })
       : context.refuse({ code: found.code });
   }
   const simulated = await simulate(broker, {
@@ -72,14 +77,19 @@ async function answerSimulation(
     untilMs: until === undefined ? currentTimeMs() : Date.parse(until),
   });
   if (!simulated.ok) return context.refuse({ code: simulated.code });
-  const rules = [...policies.values()].flatMap((policy) => policy.rules.map(({ id }) => id));
+  const order = new Map(
+    [...policies].map(([application, { rules }]) => [
+      application,
+      [...rules.map(({ id }) => id), defaultRuleId],
+    ]),
+  );
   return Response.json({
-    ...simulationOf(simulated.sum, [...new Set([...rules, 'default'])]),
+    ...simulationOf(simulated.sum, order),
     complete: simulated.isComplete,
   });
 }
 
-const asking = { permission: 'log.read', whileReadOnly: true } as const;
+const asking = { permission: 'log.read', whileReadOnly: true, isQuestion: true } as const;
 
 /** `POST /v1/admin/applications/{id}/policy/simulate`: what a draft would have made of recorded sign-ins. Changes nothing. */
 export const postPolicySimulation = forAdmin(asking, async (broker, context) => {
@@ -112,7 +122,8 @@ export const postGlobalPolicySimulation = forAdmin(asking, async (broker, contex
   if (!body.ok) return context.refuse(body.problem);
   const snapshot = await currentSnapshot(broker);
   if (snapshot === undefined) return context.refuse({ code: 'snapshot_unavailable' });
-  const read = await effectivePolicies(broker, body.value.policy);
+  const read = await askObject(() => broker.organization().ownPolicies());
   if (!read.ok) return context.refuse({ code: read.code });
-  return await answerSimulation(broker, context, snapshot, read.policies, body.value);
+  const policies = effectivePolicies(read, body.value.policy);
+  return await answerSimulation(broker, context, snapshot, policies, body.value);
 });

@@ -1,18 +1,33 @@
-import { effectivePolicy, whatIf, whatIfRequest } from '@countersign/policy';
+import { type HypotheticalSignIn, noRuleId, whatIf, whatIfRequest } from '@countersign/policy';
 import { currentTimeMs } from '../../clock.ts';
-import { groupsIn } from '../../policy/compiled-policies.ts';
 import { currentSnapshot } from '../answer-change.ts';
 import { askObject } from '../broker.ts';
 import { forAdmin } from '../for-admin.ts';
 import { maxPolicyBytes } from '../policy-answers.ts';
 import { readBody } from '../read-body.ts';
 
+/** No device is a trusted one while device trust is off, whatever is thought of it. */
+function withoutDeviceTrust({ device, ...given }: HypotheticalSignIn): HypotheticalSignIn {
+  return device?.trusted === true
+    ? { ...given, device: { ...device, trusted: false, reason: 'device_trust_disabled' } }
+    : { ...given, ...(device === undefined ? {} : { device }) };
+}
+
+/** Somebody inactive signs in nowhere; no rule is asked. */
+const ofInactive = {
+  effect: 'deny',
+  reason: 'subject_inactive',
+  rule: noRuleId,
+  uncertain: false,
+  rules: [],
+} as const;
+
 /**
  * `POST /v1/admin/applications/{id}/policy/what-if`: what would become of a sign-in that is only thought of, by the policy
  * in force or by drafts. Records and changes nothing.
  */
 export const postPolicyWhatIf = forAdmin(
-  { permission: 'applications.read', whileReadOnly: true },
+  { permission: 'applications.read', whileReadOnly: true, isQuestion: true },
   async (broker, context) => {
     const application = context.parameter('id');
     const body = await readBody(
@@ -22,32 +37,27 @@ export const postPolicyWhatIf = forAdmin(
       maxPolicyBytes,
     );
     if (!body.ok) return context.refuse(body.problem);
-    const { given, policy: draft, global_policy: globalDraft } = body.value;
+    const { given, policy: own, global_policy: global } = body.value;
     const snapshot = await currentSnapshot(broker);
     if (snapshot === undefined) return context.refuse({ code: 'snapshot_unavailable' });
-    const own = await askObject(() => broker.organization().findPolicy(application, undefined));
-    if (!own.ok) {
-      const isUnknown = own.code === 'policy_not_found';
-      return context.refuse({ code: isUnknown ? 'application_not_found' : own.code });
+    const found = await askObject(() =>
+      broker.organization().policyForWhatIf(application, given.user, { own, global }),
+    );
+    if (!found.ok) {
+      return found.code === 'field_invalid'
+        ? context.refuse({ code: found.code, ...found.unknown })
+        : context.refuse({ code: found.code });
     }
-    const { version } = snapshot;
-    const policy = effectivePolicy(
-      draft === undefined ? own.found.policy : { version, ...draft },
-      globalDraft === undefined ? snapshot.globalPolicy : { version, ...globalDraft },
-    );
-    const members = await askObject(() =>
-      broker.organization().groupMembers([...groupsIn(policy)]),
-    );
-    if (!members.ok) {
-      return members.code === 'group_not_found'
-        ? context.refuse({ code: members.code, detail: members.group })
-        : context.refuse({ code: members.code });
-    }
-    const groupsOnRecord = [...members.groups].flatMap(([group, users]) =>
-      users.has(given.user) ? [group] : [],
-    );
-    const asked = { ...given, groups: given.groups ?? groupsOnRecord };
-    const outcome = whatIf(policy, asked, snapshot.zones, currentTimeMs());
+    const { policy, groups, isActive } = found;
+    const asked = snapshot.deviceTrustEnabled ? given : withoutDeviceTrust(given);
+    const outcome = isActive
+      ? whatIf(
+          policy,
+          { ...asked, groups: given.groups ?? [...groups] },
+          snapshot.zones,
+          currentTimeMs(),
+        )
+      : ofInactive;
     return Response.json({
       application_id: application,
       policy_version: policy.version,
