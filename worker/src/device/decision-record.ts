@@ -1,8 +1,10 @@
+import { postureSwitches } from '@countersign/protocol/posture';
 import { factor } from '@countersign/protocol/schemas';
 import canonicalize from 'canonicalize';
 import * as z from 'zod/mini';
 import { readChainStart } from '../audit/chain-start.ts';
 import { type ChainHead, emptyChain, extendChain } from '../audit/hash-chain.ts';
+import { postureReport } from './management-facts.ts';
 
 /**
  * A decision as it is recorded: spent challenge, audit record and answer to a retry in one. The `record` column holds
@@ -60,7 +62,12 @@ export const decisionRecord = z.object({
       host_version: z.string(),
       key_protection: z.string(),
       development: z.boolean(),
-      posture: z.object({ platform: z.string(), os_version: z.string() }),
+      posture: z.object({
+        platform: z.string(),
+        os_version: z.string(),
+        ...postureSwitches,
+        measured_at: z.optional(z.int()),
+      }),
     }),
   ),
   /** What else the policy was asked about, so that a decision can be repeated; left out where nobody said. */
@@ -73,6 +80,8 @@ export const decisionRecord = z.object({
       platform: z.optional(z.string()),
       enrollment_strength: z.optional(z.string()),
       certificate_age_seconds: z.optional(z.int()),
+      /** What the device's management had reported of it, where that counted. */
+      posture_report: z.optional(postureReport),
     }),
   ),
   /** What a pending decision waits for. It is neither an allow nor a final denial, and has no token. */

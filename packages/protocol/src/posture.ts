@@ -1,0 +1,16 @@
+import * as z from 'zod/mini';
+
+/** How a device is kept, in one spelling for whoever says it. What is left out is not known; false is an answer. */
+export const postureSwitches = {
+  /** The disk that the system starts from, and the person's own files, are encrypted where they lie. */
+  disk_encryption: z.optional(z.boolean()),
+  firewall: z.optional(z.boolean()),
+  /** A screen that nobody uses locks itself. */
+  screen_lock: z.optional(z.boolean()),
+};
+
+const switches = z.object(postureSwitches);
+export type PostureSwitches = z.infer<typeof switches>;
+
+export const postureSwitchNames = ['disk_encryption', 'firewall', 'screen_lock'] as const;
+export type PostureSwitch = (typeof postureSwitchNames)[number];
