@@ -68,6 +68,7 @@ const certificateStandingRow = z.extend(
 export type CertificateStandingRow = z.infer<typeof certificateStandingRow>;
 const standingColumns = Object.keys(certificateStandingRow.shape)
   .filter((name) => !name.startsWith('device_') || name === 'device_id')
+  .map((name) => `certificates.${name} AS ${name}`)
   .join(', ');
 
 export function findCertificate(sql: SqlStorage, sha256: Uint8Array): CertificateRow | undefined {

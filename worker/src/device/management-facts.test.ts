@@ -39,7 +39,7 @@ it.each<[string, ManagementFacts, ReturnType<typeof standings>, boolean]>([
   ['of a day that is to come', told(nowMs + dayMs), standings(30), true],
   ['of a time that no clock comes to', told(nowMs + 400 * dayMs), standings(30), false],
   ['of an integration that was deleted', told(nowMs, 'int_2'), standings(30), false],
-  ['of none', told(nowMs, ''), standings(30), false],
+  ['of none', told(nowMs - 1, ''), standings(30), false],
   ['of one that is disabled', told(nowMs), standings(30, 'disabled'), false],
 ])('counts a report %s: %#', (_, facts, integrations, counts) => {
   const report = countingReport(facts, integrations, nowMs);

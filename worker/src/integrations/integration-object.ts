@@ -4,6 +4,7 @@ import type { Environment } from '../config/environment.ts';
 import { readSettings } from '../config/settings.ts';
 import { AlarmClock } from '../device/alarm-clock.ts';
 import { deviceObjectName, shardOfId } from '../device/placement.ts';
+import { maxReportAgeMs } from '../policy/integration-standing.ts';
 import {
   keepScepTransaction,
   type ScepTransaction,
@@ -38,9 +39,11 @@ import {
 } from './poll-management.ts';
 import { beginResumption, readResumption, resumeWatching } from './resume-watching.ts';
 import { addScepChallenge } from './scep-challenges.ts';
+import type { UntoldReport } from './untold-reports.ts';
 import { countWatched, findWatched, forgetDevice, watchDevice } from './watched-devices.ts';
 
 const organizationObjectName = 'organization';
+const dayMs = 86_400_000;
 const retryAlarmMs = 60_000;
 /** Records of devices that were checked a moment ago, for `watch`. */
 const mostPicked = 1_000;
@@ -204,7 +207,7 @@ export class IntegrationObject extends DurableObject<Environment> {
   async putInventory(rows: readonly InventoryRow[]) {
     return await this.#store.write((sql) => {
       const before = countInventory(sql);
-      replaceInventory(sql, rows);
+      replaceInventory(sql, rows, currentTimeMs());
       return { ok: true, devices: rows.length, devicesBefore: before } as const;
     });
   }
@@ -301,8 +304,43 @@ export class IntegrationObject extends DurableObject<Environment> {
       pollIntervalMs: integration.poll_interval_seconds * 1000,
       now: currentTimeMs,
       endManagement: (deviceId) => this.#endManagement(deviceId, integrationId),
+      reportAgainAfterMs: Math.min(maxReportAgeMs(integration) / 4, dayMs),
+      reportPosture: (reports) => this.#reportPosture(reports, integrationId),
       log: (event, fields) => log(event, { integration_id: integrationId, ...fields }),
     });
+  }
+
+  /** A shard is told of all of its devices at once. */
+  async #reportPosture(
+    reports: readonly UntoldReport[],
+    integration_id: string,
+  ): Promise<UntoldReport[]> {
+    const byShard = new Map<number, UntoldReport[]>();
+    for (const report of reports) {
+      const shard = shardOfId(report.deviceId, Number(this.env.SHARD_COUNT)) ?? 0;
+      byShard.set(shard, [...(byShard.get(shard) ?? []), report]);
+    }
+    const told: UntoldReport[] = [];
+    const { DEVICE } = this.env;
+    for (const [shard, ofShard] of byShard) {
+      const notes = ofShard.map(({ deviceId, checkedAtMs, mdmId, posture }) => ({
+        deviceId,
+        facts: {
+          integration_id,
+          checked_at_ms: checkedAtMs,
+          mdm_id: mdmId,
+          ...(posture === undefined ? {} : { posture }),
+        },
+      }));
+      try {
+        const device = DEVICE.get(DEVICE.idFromName(deviceObjectName(shard)));
+        const noted = await device.noteManagement(notes);
+        if (noted.ok) told.push(...ofShard);
+      } catch (error) {
+        log('posture_not_delivered', { integration_id, shard, detail: String(error) });
+      }
+    }
+    return told;
   }
 
   async #endManagement(deviceId: string, integrationId: string): Promise<boolean> {
