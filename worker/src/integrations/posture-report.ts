@@ -1,18 +1,32 @@
+import type { ReportedPosture } from '@countersign/policy';
 import type { IntegrationConnection } from '@countersign/protocol/admin-integrations';
 import { type PostureSwitch, postureSwitchNames } from '@countersign/protocol/posture';
 import type { PostureReport } from '../device/management-facts.ts';
+import type { IntegrationRecord } from '../directory/integration-records.ts';
 import type { ManagedDevice } from './managed-device.ts';
 
 /** What managements of each kind tell of how a device is kept, beside the version of its system. */
-export const reportedSwitches: Readonly<
-  Record<IntegrationConnection['kind'], readonly PostureSwitch[]>
-> = {
-  jamf_pro: ['disk_encryption', 'firewall'],
-  intune: ['disk_encryption'],
-  jumpcloud: ['disk_encryption'],
-  kandji: [],
-  inventory_file: postureSwitchNames,
-};
+const reportedSwitches: Readonly<Record<IntegrationConnection['kind'], readonly PostureSwitch[]>> =
+  {
+    jamf_pro: ['disk_encryption', 'firewall'],
+    intune: ['disk_encryption'],
+    jumpcloud: ['disk_encryption'],
+    kandji: [],
+    inventory_file: postureSwitchNames,
+  };
+
+/** What policies may ask these integrations about. Every management tells the version of the system. */
+export function reportedPosture(
+  integrations: Iterable<Pick<IntegrationRecord, 'connection' | 'state'>>,
+): ReadonlySet<ReportedPosture> {
+  const inUse = [...integrations].filter(({ state }) => state.mode !== 'disabled');
+  return new Set(
+    inUse.flatMap(({ connection }) => [
+      ...reportedSwitches[connection.kind],
+      'minimum_os_version' as const,
+    ]),
+  );
+}
 
 /** Managements put words behind a version: `14.5 (23F79)`, `13.4.1 (c)`. What does not begin with one is none. */
 function versionIn(text: string | undefined): string | undefined {

@@ -1,6 +1,7 @@
 import { lintPolicy, policyChange } from '@countersign/policy';
 import type { PolicyVersion } from '../../directory/policy-records.ts';
-import { answerChange } from '../answer-change.ts';
+import { reportedPosture } from '../../integrations/posture-report.ts';
+import { answerChange, currentSnapshot } from '../answer-change.ts';
 import { askObject } from '../broker.ts';
 import { forAdmin } from '../for-admin.ts';
 import { readBody } from '../read-body.ts';
@@ -59,7 +60,11 @@ export const putPolicy = forAdmin(
       maxPolicyBytes,
     );
     if (!body.ok) return context.refuse(body.problem);
-    const findings = lintPolicy(body.value.policy);
+    const snapshot = await currentSnapshot(broker);
+    const findings = lintPolicy(
+      body.value.policy,
+      snapshot && { reportedByManagement: reportedPosture(snapshot.integrations.values()) },
+    );
     const mistake = findings.find(({ severity }) => severity === 'error');
     if (mistake !== undefined) {
       const { rule, detail } = mistake;
