@@ -57,6 +57,8 @@ export async function runNativeMessaging(configurationPath: string): Promise<num
     const renewed = await renewIfDue(configuration.value, nowSeconds(), backgroundTimeoutMs);
     if (!renewed.ok && renewed.reason !== 'not_enrolled')
       log(`${renewed.reason}: ${renewed.detail}`);
+    const { measurePostureIfDue } = await import('./posture/current-posture.ts');
+    await measurePostureIfDue(configuration.value.stateDirectory, nowSeconds());
   };
 
   let hasAnswered = false;

@@ -8,6 +8,9 @@ import { callBroker } from '../http/call-broker.ts';
 import { readStoredKeySet } from '../key-set/stored-key-set.ts';
 import { verifyKeySet } from '../key-set/verify-key-set.ts';
 import { openKeyStores } from '../keystore/open-keystores.ts';
+import { measureAndKeepPosture } from '../posture/current-posture.ts';
+import { describePosture, switchedOff } from '../posture/describe-posture.ts';
+import { readPosture } from '../posture/read-posture.ts';
 import { readAttempts } from '../renewal/renewal-attempts.ts';
 import { renewAfterSeconds } from '../renewal/renewal-due.ts';
 import { hasSchedule, type SchedulePlace } from '../schedule/keep-schedule.ts';
@@ -48,6 +51,7 @@ export async function checkDevice(input: DoctorInput): Promise<Finding[]> {
     await checkKey(configuration, enrollment.value),
     checkKeySet(configuration, enrollment.value),
     checkRenewal(configuration, enrollment.value, input),
+    await checkPosture(configuration, input),
     ...(await checkBroker(configuration, enrollment.value, input)),
   ];
 }
@@ -127,6 +131,23 @@ function checkRenewal(
   return hasSchedule(place) === false
     ? warning('renewal', `due ${due}; no task of yours renews`, 'run `countersign schedule`')
     : ok('renewal', `due ${due}`);
+}
+
+/** Measured now: the doctor is asked after something was changed. */
+async function checkPosture(
+  { stateDirectory }: Configuration,
+  { nowSeconds }: DoctorInput,
+): Promise<Finding> {
+  const measured = await measureAndKeepPosture(stateDirectory, nowSeconds);
+  const posture = { ...readPosture(), ...measured };
+  const off = switchedOff(posture);
+  return off.length === 0
+    ? ok('posture', describePosture(posture))
+    : warning(
+        'posture',
+        describePosture(posture),
+        `where the organization asks for it, turn on: ${off.join(', ')}`,
+      );
 }
 
 async function checkBroker(
