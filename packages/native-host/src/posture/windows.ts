@@ -56,11 +56,11 @@ const firewallPolicies = String.raw`HKLM\SOFTWARE\Policies\Microsoft\WindowsFire
 async function readFirewall(probe: PostureProbe): Promise<boolean | undefined> {
   const verdicts = profiles.map(async ([setting, policy]) => {
     const [byPolicy, byOlderPolicy, bySetting] = await Promise.all([
-      readValue(probe, String.raw`${firewallPolicies}\${policy}`, 'EnableFirewall'),
+      readValue(probe, `${firewallPolicies}\\${policy}`, 'EnableFirewall'),
       policy === setting
         ? 'missing'
-        : readValue(probe, String.raw`${firewallPolicies}\${setting}`, 'EnableFirewall'),
-      readValue(probe, String.raw`${firewallSettings}\${setting}`, 'EnableFirewall'),
+        : readValue(probe, `${firewallPolicies}\\${setting}`, 'EnableFirewall'),
+      readValue(probe, `${firewallSettings}\\${setting}`, 'EnableFirewall'),
     ]);
     if (byPolicy === undefined || byOlderPolicy === undefined) return undefined;
     const counting = [byPolicy, byOlderPolicy].find((value) => value !== 'missing') ?? bySetting;
