@@ -8,8 +8,8 @@ import { callBroker } from '../http/call-broker.ts';
 import { readStoredKeySet } from '../key-set/stored-key-set.ts';
 import { verifyKeySet } from '../key-set/verify-key-set.ts';
 import { openKeyStores } from '../keystore/open-keystores.ts';
-import { measureAndKeepPosture } from '../posture/current-posture.ts';
 import { describePosture, switchedOff } from '../posture/describe-posture.ts';
+import { measurePosture } from '../posture/measure-posture.ts';
 import { readPosture } from '../posture/read-posture.ts';
 import { readAttempts } from '../renewal/renewal-attempts.ts';
 import { renewAfterSeconds } from '../renewal/renewal-due.ts';
@@ -51,7 +51,7 @@ export async function checkDevice(input: DoctorInput): Promise<Finding[]> {
     await checkKey(configuration, enrollment.value),
     checkKeySet(configuration, enrollment.value),
     checkRenewal(configuration, enrollment.value, input),
-    await checkPosture(configuration, input),
+    await checkPosture(input),
     ...(await checkBroker(configuration, enrollment.value, input)),
   ];
 }
@@ -133,13 +133,9 @@ function checkRenewal(
     : ok('renewal', `due ${due}`);
 }
 
-/** Measured now: the doctor is asked after something was changed. */
-async function checkPosture(
-  { stateDirectory }: Configuration,
-  { nowSeconds }: DoctorInput,
-): Promise<Finding> {
-  const measured = await measureAndKeepPosture(stateDirectory, nowSeconds);
-  const posture = { ...readPosture(), ...measured };
+/** Measured now, and not kept: what a sign-in says until it is measured again, `countersign status` shows. */
+async function checkPosture({ nowSeconds }: DoctorInput): Promise<Finding> {
+  const posture = { ...readPosture(), ...(await measurePosture()), measured_at: nowSeconds };
   const off = switchedOff(posture);
   return off.length === 0
     ? ok('posture', describePosture(posture))
