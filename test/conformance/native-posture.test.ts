@@ -1,7 +1,15 @@
 // What the shipped host says of the machine with its answers, and what the real broker makes of it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { measurePosture } from '@countersign/native-host';
@@ -124,8 +132,7 @@ it('is asked about by rules', async () => {
 });
 
 it('is shown by status, looked at anew by doctor, and kept by the task that renews', async () => {
-  const run = async (...args: string[]) =>
-    (await host.run([...args, '--config', host.configurationPath])).output.toString();
+  const run = async (...args: string[]) => (await host.command(args)).output.toString();
   keep(100, { disk_encryption: true, firewall: false });
   expect(await run('status')).toMatch(
     /^posture +.*, disk encryption on, firewall off, screen lock not known; measured 20/m,
@@ -144,4 +151,10 @@ it('is shown by status, looked at anew by doctor, and kept by the task that rene
   keep(100, {});
   const words = machine.disk_encryption === false ? 'WARNING: .*disk encryption off' : '.*';
   expect(await run('doctor')).toMatch(new RegExp(`^posture +${words}`, 'm'));
+});
+
+it('goes with the rest at an uninstallation', async () => {
+  keep(100, { firewall: true });
+  const { exitCode } = await host.command(['uninstall']);
+  expect([exitCode, existsSync(host.stateDirectory)]).toEqual([0, false]);
 });
