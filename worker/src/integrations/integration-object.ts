@@ -3,7 +3,7 @@ import { currentTimeMs } from '../clock.ts';
 import type { Environment } from '../config/environment.ts';
 import { readSettings } from '../config/settings.ts';
 import { AlarmClock } from '../device/alarm-clock.ts';
-import { deviceObjectName, shardOfId } from '../device/placement.ts';
+import { deviceObjectName } from '../device/placement.ts';
 import { maxReportAgeMs } from '../policy/integration-standing.ts';
 import {
   keepScepTransaction,
@@ -39,7 +39,7 @@ import {
 } from './poll-management.ts';
 import { beginResumption, readResumption, resumeWatching } from './resume-watching.ts';
 import { addScepChallenge } from './scep-challenges.ts';
-import type { UntoldReport } from './untold-reports.ts';
+import { endManagement, reportPosture, type Shards } from './tell-shards.ts';
 import { countWatched, findWatched, forgetDevice, watchDevice } from './watched-devices.ts';
 
 const organizationObjectName = 'organization';
@@ -297,67 +297,23 @@ export class IntegrationObject extends DurableObject<Environment> {
   }
 
   async #poll(integrationId: string, { integration, client }: Management): Promise<void> {
+    const { DEVICE, SHARD_COUNT } = this.env;
+    const shards: Shards = {
+      shardCount: Number(SHARD_COUNT),
+      device: (shard) => DEVICE.get(DEVICE.idFromName(deviceObjectName(shard))),
+      log,
+    };
     await pollManagement({
       store: this.#store,
       client,
       ask: (ask) => this.#management.ask(ask),
       pollIntervalMs: integration.poll_interval_seconds * 1000,
       now: currentTimeMs,
-      endManagement: (deviceId) => this.#endManagement(deviceId, integrationId),
+      endManagement: (deviceId) => endManagement(shards, deviceId, integrationId),
       reportAgainAfterMs: Math.min(maxReportAgeMs(integration) / 4, dayMs),
-      reportPosture: (reports) => this.#reportPosture(reports, integrationId),
+      reportPosture: (reports) => reportPosture(shards, reports, integrationId),
       log: (event, fields) => log(event, { integration_id: integrationId, ...fields }),
     });
-  }
-
-  /** A shard is told of all of its devices at once. */
-  async #reportPosture(
-    reports: readonly UntoldReport[],
-    integration_id: string,
-  ): Promise<UntoldReport[]> {
-    const byShard = new Map<number, UntoldReport[]>();
-    for (const report of reports) {
-      const shard = shardOfId(report.deviceId, Number(this.env.SHARD_COUNT)) ?? 0;
-      byShard.set(shard, [...(byShard.get(shard) ?? []), report]);
-    }
-    const told: UntoldReport[] = [];
-    const { DEVICE } = this.env;
-    for (const [shard, ofShard] of byShard) {
-      const notes = ofShard.map(({ deviceId, checkedAtMs, mdmId, posture }) => ({
-        deviceId,
-        facts: {
-          integration_id,
-          checked_at_ms: checkedAtMs,
-          mdm_id: mdmId,
-          ...(posture === undefined ? {} : { posture }),
-        },
-      }));
-      try {
-        const device = DEVICE.get(DEVICE.idFromName(deviceObjectName(shard)));
-        const noted = await device.noteManagement(notes);
-        if (noted.ok) told.push(...ofShard);
-      } catch (error) {
-        log('posture_not_delivered', { integration_id, shard, detail: String(error) });
-      }
-    }
-    return told;
-  }
-
-  async #endManagement(deviceId: string, integrationId: string): Promise<boolean> {
-    const shard = shardOfId(deviceId, Number(this.env.SHARD_COUNT)) ?? 0;
-    const { DEVICE } = this.env;
-    try {
-      const device = DEVICE.get(DEVICE.idFromName(deviceObjectName(shard)));
-      const ended = await device.managementEnded(deviceId, integrationId);
-      return ended.ok || ended.code === 'device_not_found';
-    } catch (error) {
-      log('management_end_not_delivered', {
-        integration_id: integrationId,
-        device_id: deviceId,
-        detail: String(error),
-      });
-      return false;
-    }
   }
 
   /** The integration was deleted; what it has issued is revoked by the organization's job. */

@@ -100,7 +100,7 @@ describe('the disk of a Linux system', () => {
     expect(verdictOf(root + mount('259:2', '/home'), luks(0))).toBe(false);
     expect(verdictOf(root + mount('253:1', '/home'), luks(0), luks(1))).toBe(true);
     expect(verdictOf(mount('259:2', '/') + mount('253:1', '/home'), luks(1))).toBe(false);
-    expect(verdictOf(root + mount('259:2', '/homework'), luks(0))).toBe(true);
+    expect(verdictOf(root + mount('259:2', '/homes'), luks(0))).toBe(true);
     expect(verdictOf(root + mount('259:2', '/home/ad\\141'), luks(0))).toBe(false);
     // What is mounted over something hides it.
     const hidden = mount('259:2', '/home') + mount('253:1', '/home');
