@@ -122,7 +122,7 @@ describe('the disk of a Linux system', () => {
 
   it.each<[string, string, ...Tree[]]>([
     ['an overlay', mount('0:44', '/', 'overlay', 'overlay')],
-    ['a file system of the network', mount('0:44', '/', 'nfs4', 'server:/root')],
+    ['a file system of the network', mount('0:44', '/', 'nfs4', 'server:/export')],
     ['ZFS, which encrypts by itself or not', mount('0:25', '/', 'zfs', 'rpool/ROOT')],
     ['a device that sysfs does not have', mount('8:1', '/')],
     ['nothing that is mounted', ''],
