@@ -327,40 +327,6 @@ describe('a webhook', () => {
       .toEqual(['revoked']);
   });
 
-  it('brings what the management says of how the device is kept to where decisions are made', async () => {
-    const { device, computer } = await jamfDevice();
-    const enrolled = await sendEnrollment(broker, jamfIntegration, device);
-    const { device_id } = enrollmentAnswer.parse(await enrolled.json());
-    const reported = async () => {
-      const answer = await broker.client.admin('GET', `/v1/admin/devices/${device_id}`);
-      return deviceAnswer.parse(await answer.json()).posture?.mdm;
-    };
-    const kept = { disk_encryption: true, firewall: true, os_version: '14.5' };
-    expect(await reported()).toMatchObject({
-      // Nobody has put the integration to use yet.
-      counts: false,
-      reported_at: new Date(computer.lastContactMs).toISOString(),
-      ...kept,
-    });
-    const state = { state: { mode: 'all_users' } };
-    const path = `/v1/admin/integrations/${jamfIntegration.id}/state`;
-    expect((await broker.client.admin('PUT', path, state)).status).toBe(200);
-    const reportMs = Date.now();
-    const changed = { reportMs, firewallEnabled: false, fileVaultState: 'DECRYPTING' };
-    Object.assign(computer, changed, { osVersion: '15.2 (24C101)' });
-    const event = { serialNumber: computer.serialNumber, udid: computer.udid };
-    const headers = basic(jamfIntegration.webhookSecret);
-    const to = `${jamfIntegration.webhookUrl}/jamf-webhook`;
-    await jamf.sendWebhook(to, 'ComputerInventoryCompleted', event, headers);
-    await expect.poll(reported, { timeout: 10_000, interval: 200 }).toEqual({
-      counts: true,
-      reported_at: new Date(reportMs).toISOString(),
-      disk_encryption: false,
-      firewall: false,
-      os_version: '15.2',
-    });
-  });
-
   it('is answered with a challenge for SCEP, as plain text, where SCEP is on', async () => {
     const scep = await createIntegration(broker, { ...jamfConnection(), scep: { enabled: true } });
     const event = {

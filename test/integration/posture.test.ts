@@ -3,6 +3,7 @@ import { env, runInDurableObject } from 'cloudflare:test';
 import {
   CompiledPolicy,
   evaluatePolicy,
+  explainConditions,
   policyChange,
   simulationAnswer,
 } from '@countersign/policy';
@@ -92,8 +93,14 @@ const alterManagement = (device: FakeDevice, assignment: string) =>
     device.deviceId ?? '',
   );
 
-const seenBy = ({ context }: Awaited<ReturnType<typeof signIn>>) =>
-  context.policy.criteria?.find(({ criterion }) => criterion === 'posture')?.seen;
+/** What the rule saw, as the record tells it to an administrator. */
+async function seenBy(
+  { context }: Awaited<ReturnType<typeof signIn>>,
+  { policy }: Awaited<ReturnType<typeof putPolicy>>,
+) {
+  const facts = recordedFacts(await recordOf(context.decision_id));
+  return explainConditions(policy.rules[0]?.when ?? {}, facts, []).map(({ seen }) => seen);
+}
 
 describe('a rule on posture', () => {
   const encrypted = { disk_encryption: true };
@@ -129,14 +136,28 @@ describe('a rule on posture', () => {
     expect((await signIn(own, said)).decision).toBe(letsIn);
   });
 
-  it('says who said what it saw', async () => {
+  it('has on record who said what it saw, and tells the sign-in server nothing of it', async () => {
     const own = await managed('true,false,,14.6');
-    await putPolicy({ disk_encryption: true, minimum_os_version: { macos: '14.5' } });
-    expect(seenBy(await signIn(own, { screen_lock: true }))).toBe(
+    const versions = await putPolicy({
+      disk_encryption: true,
+      minimum_os_version: { macos: '14.5' },
+    });
+    const first = await signIn(own, { screen_lock: true });
+    expect(await seenBy(first, versions)).toEqual([
       'disk_encryption: true (mdm), macos 14.6 (mdm)',
-    );
-    await putPolicy({ screen_lock: true });
-    expect(seenBy(await signIn(own, { screen_lock: true }))).toBe('screen_lock: true (device)');
+    ]);
+    expect(first.context.policy.criteria).toEqual([
+      {
+        criterion: 'posture',
+        verdict: 'met',
+        wanted: 'disk_encryption: true, macos 14.5 or newer',
+        seen: 'in the record',
+      },
+    ]);
+    const locked = await putPolicy({ screen_lock: true });
+    const second = await signIn(own, { screen_lock: true });
+    expect(await seenBy(second, locked)).toEqual(['screen_lock: true (device)']);
+    expect(JSON.stringify(second)).not.toContain('(device)');
   });
 
   it('takes nobody at their word about a device that is not trusted', async () => {

@@ -14,3 +14,12 @@ export type PostureSwitches = z.infer<typeof switches>;
 
 export const postureSwitchNames = ['disk_encryption', 'firewall', 'screen_lock'] as const;
 export type PostureSwitch = (typeof postureSwitchNames)[number];
+
+/** What a device management knows of how a device is kept, as of the moment at which it last looked. */
+export const postureReport = z.object({
+  reported_at_ms: z.int(),
+  ...postureSwitches,
+  /** Numbers with dots. */
+  os_version: z.optional(z.string()),
+});
+export type PostureReport = z.infer<typeof postureReport>;

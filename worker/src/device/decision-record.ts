@@ -1,10 +1,9 @@
-import { postureSwitches } from '@countersign/protocol/posture';
+import { postureReport, postureSwitches } from '@countersign/protocol/posture';
 import { factor } from '@countersign/protocol/schemas';
 import canonicalize from 'canonicalize';
 import * as z from 'zod/mini';
 import { readChainStart } from '../audit/chain-start.ts';
 import { type ChainHead, emptyChain, extendChain } from '../audit/hash-chain.ts';
-import { postureReport } from './management-facts.ts';
 
 /**
  * A decision as it is recorded: spent challenge, audit record and answer to a retry in one. The `record` column holds

@@ -1,15 +1,6 @@
-import { postureSwitches } from '@countersign/protocol/posture';
+import { type PostureReport, postureReport } from '@countersign/protocol/posture';
 import * as z from 'zod/mini';
 import type { IntegrationStanding } from '../policy/integration-standing.ts';
-
-/** What a management knows of how a device is kept, as of the moment at which it last looked. */
-export const postureReport = z.object({
-  reported_at_ms: z.int(),
-  ...postureSwitches,
-  /** Numbers with dots. */
-  os_version: z.optional(z.string()),
-});
-export type PostureReport = z.infer<typeof postureReport>;
 
 /** What a device's MDM said when it was last asked. */
 export const managementFacts = z.object({

@@ -1,6 +1,7 @@
+import type { PostureReport } from '@countersign/protocol/posture';
 import type { CertificateFacts } from '../policy/device-trust.ts';
 import { type CertificateStandingRow, findCertificateStanding } from './certificate-records.ts';
-import { countingReport, type PostureReport, readManagement } from './management-facts.ts';
+import { countingReport, readManagement } from './management-facts.ts';
 import type { SignIn } from './sign-in.ts';
 
 /** The records of the certificates that a sign-in's evidence names, as far as this shard has them. */

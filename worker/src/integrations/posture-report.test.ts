@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { fakeSqlStorage } from '../testing/fake-sql-storage.ts';
 import { integrationMigrations } from './integration-schema.ts';
+import { inventoryClient } from './inventory-records.ts';
 import type { ManagedDevice } from './managed-device.ts';
 import { postureReportOf } from './posture-report.ts';
 import { latestOfEach, markTold, untoldReport } from './untold-reports.ts';
@@ -112,5 +113,36 @@ describe('what a shard is told', () => {
     ].filter((report) => report !== undefined);
     expect(reports).toHaveLength(3);
     expect(latestOfEach(reports).map(({ mdmId }) => mdmId)).toEqual(['new']);
+  });
+});
+
+describe('rows from before managements reported posture', () => {
+  const before = integrationMigrations.findIndex(({ id }) => id === '008_posture');
+  const step = integrationMigrations[before];
+
+  it('say nothing of it, and are told of all that is said from then on', async () => {
+    const sql = fakeSqlStorage(integrationMigrations.slice(0, before));
+    sql.exec(
+      `INSERT INTO watched_devices (device_id, serial_number, asked_serial_number)
+       VALUES ('device', 'C02ABC123', 'C02ABC123')`,
+    );
+    sql.exec("INSERT INTO inventory (serial_number, hardware_uuid) VALUES ('C02ABC123', '')");
+    for (const statement of (step?.sql ?? '').split(';')) {
+      if (statement.trim() !== '') sql.exec(statement);
+    }
+    const [device] = findWatched(sql, { serialNumber: 'C02ABC123' });
+    if (device === undefined) throw new Error('the row is gone');
+    expect(untoldReport(device, record(), nowMs, hourMs)).toMatchObject({ deviceId: 'device' });
+    expect(untoldReport(device, record({ posture: {}, osVersion: '' }), nowMs, hourMs)).toBe(
+      undefined,
+    );
+    const client = inventoryClient(
+      (block) => block(sql),
+      () => nowMs,
+    );
+    const found = await client.findDevices({ serialNumber: 'C02ABC123' });
+    if (!found.ok) throw new Error(found.detail);
+    expect(found.value).toHaveLength(1);
+    expect(found.value.map((of) => postureReportOf(of, nowMs))).toEqual([undefined]);
   });
 });

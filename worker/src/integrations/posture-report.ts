@@ -1,7 +1,10 @@
 import type { ReportedPosture } from '@countersign/policy';
 import type { IntegrationConnection } from '@countersign/protocol/admin-integrations';
-import { type PostureSwitch, postureSwitchNames } from '@countersign/protocol/posture';
-import type { PostureReport } from '../device/management-facts.ts';
+import {
+  type PostureReport,
+  type PostureSwitch,
+  postureSwitchNames,
+} from '@countersign/protocol/posture';
 import type { IntegrationRecord } from '../directory/integration-records.ts';
 import type { ManagedDevice } from './managed-device.ts';
 

@@ -1,4 +1,4 @@
-import type { PostureReport } from '../device/management-facts.ts';
+import type { PostureReport } from '@countersign/protocol/posture';
 import type { ManagedDevice } from './managed-device.ts';
 import { contentOf, postureReportOf } from './posture-report.ts';
 import type { WatchedDevice } from './watched-devices.ts';

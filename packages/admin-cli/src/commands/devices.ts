@@ -193,7 +193,7 @@ export const deviceCommands: readonly Command[] = [
   {
     words: ['devices', 'show'],
     parameters: ['DEVICE'],
-    help: 'Shows a device with its certificates.',
+    help: 'Shows a device with its posture, by who reports it, and its certificates.',
     routes: ['GET /v1/admin/devices/:id'],
     run: async (context, input) => {
       const device = await context.client().get(devicePath(input), deviceAnswer);

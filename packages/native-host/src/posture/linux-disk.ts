@@ -60,7 +60,7 @@ function devicesOf(probe: PostureProbe, { device, type, source }: Mount): (strin
 const encrypting = /^CRYPT-(LUKS[12]|PLAIN|LOOPAES|TCRYPT|BITLK|FVAULT2)-/;
 /** Disks. What else a stack may end at (loop, nbd, zram) may or may not be encrypted below. */
 const disk = /^(sd|hd|vd|xvd|nvme|mmcblk|pmem)/;
-const deepest = 16;
+const deepest = 8;
 
 /** @param path of a block device in sysfs */
 function isEncrypted(
