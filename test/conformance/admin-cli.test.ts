@@ -95,7 +95,7 @@ it('sets up an application, its sign-in server and an integration, with scripts 
 
 it('takes a device in: inventory, token, enrollment, trusted sign-in', async () => {
   device = await FakeDevice.create({ serial_number: 'LAB0001' });
-  const csv = desk.write('lab.csv', 'serial_number\nLAB0001\n');
+  const csv = desk.write('lab.csv', 'serial_number,firewall,os_version\nLAB0001,false,14.5\n');
   expect(await desk.done('integrations', 'inventory', integration, csv)).toContain('1 devices');
   await desk.done('integrations', 'state', integration, 'all_users');
   const token = await desk.answer(
@@ -109,6 +109,9 @@ it('takes a device in: inventory, token, enrollment, trusted sign-in', async () 
   const found = await desk.answer(deviceList, 'devices', 'find', '--serial', 'lab0001');
   expect(found.devices[0]?.device_id).toBe(device.deviceId);
   expect(await desk.done('devices', 'list')).toMatch(/active +1 +ada +LAB0001/);
+  const shown = await desk.done('devices', 'show', device.deviceId ?? '');
+  expect(shown).toMatch(/^posture: device +linux test; told 20\S+Z$/m);
+  expect(shown).toMatch(/^posture: mdm +14\.5, firewall: false; reported 20\S+Z$/m);
   expect((await desk.run('devices', 'find', '--serial', 'LAB0002')).code).toBe(1);
 });
 

@@ -229,6 +229,18 @@ describe('#9 the other claims of the response', () => {
       'response_malformed',
       { posture: { platform: 'linux', os_version: 'x'.repeat(129) } },
     ],
+    'a disk that is encrypted in words': [
+      'response_malformed',
+      { posture: { platform: 'linux', os_version: '', disk_encryption: 'true' } },
+    ],
+    'a firewall that is null': [
+      'response_malformed',
+      { posture: { platform: 'linux', os_version: '', firewall: null } },
+    ],
+    'a measurement at no time': [
+      'response_malformed',
+      { posture: { platform: 'linux', os_version: '', measured_at: 'yesterday' } },
+    ],
   };
   it.each(Object.entries(cases))('%s', async (_, [reason, changes]) => {
     const answer = await evaluateJws(({ header, claims }) =>

@@ -12,6 +12,7 @@ import {
   nextPollMs,
   pollManagement,
 } from '../../worker/src/integrations/poll-management.ts';
+import type { UntoldReport } from '../../worker/src/integrations/untold-reports.ts';
 import { findWatched, watchDevice } from '../../worker/src/integrations/watched-devices.ts';
 import { DurableStore, isUnavailable } from '../../worker/src/storage/durable-store.ts';
 
@@ -23,15 +24,17 @@ const idOf = (number: number) => `device-${number}`;
 /** A management with pages of three, whose devices and failures the test sets. */
 function fakeManagement() {
   const devices = new Map<string, boolean>();
-  const state: { failure: MdmFailure | undefined; lists: number; lookUps: number } = {
-    failure: undefined,
-    lists: 0,
-    lookUps: 0,
-  };
+  const state: {
+    failure: MdmFailure | undefined;
+    lists: number;
+    lookUps: number;
+    posture: Pick<ManagedDevice, 'posture' | 'postureAtMs'>;
+  } = { failure: undefined, lists: 0, lookUps: 0, posture: {} };
   const describe_ = ([serialNumber, managed]: [string, boolean]): ManagedDevice => ({
     mdmId: serialNumber,
     managed,
     serialNumber,
+    ...state.posture,
   });
   const client: MdmClient = {
     findDevices: async ({ serialNumber }) => {
@@ -61,6 +64,7 @@ let nowMs: number;
 let management: ReturnType<typeof fakeManagement>;
 let ended: string[];
 let isShardThere: boolean;
+let told: UntoldReport[];
 
 beforeEach(() => {
   object++;
@@ -68,6 +72,7 @@ beforeEach(() => {
   management = fakeManagement();
   ended = [];
   isShardThere = true;
+  told = [];
 });
 
 async function inStore<Result>(run: (store: DurableStore) => Promise<Result>): Promise<Result> {
@@ -109,6 +114,11 @@ const poll = () =>
       endManagement: async (deviceId) => {
         if (isShardThere) ended.push(deviceId);
         return isShardThere;
+      },
+      reportAgainAfterMs: 24 * 3_600_000,
+      reportPosture: async (reports) => {
+        if (isShardThere) told.push(...reports);
+        return isShardThere ? reports : [];
       },
       log: () => undefined,
     }),
@@ -244,5 +254,38 @@ describe('polling', () => {
     expect(ended).toEqual([]);
     await pass(confirmMs);
     expect(ended).toEqual([idOf(3)]);
+  });
+
+  it('tells what the management says of how devices are kept, once for each that it is news of', async () => {
+    await watch(4);
+    const said = (firewall: boolean) => {
+      management.state.posture = { posture: { firewall }, postureAtMs: nowMs };
+    };
+    said(true);
+    await pass(3 * round);
+    expect(told.map(({ deviceId }) => deviceId).toSorted()).toEqual([0, 1, 2, 3].map(idOf));
+    expect(told.every(({ posture }) => posture?.firewall === true)).toBe(true);
+    // Nobody is told of a round in which nothing is new; what a shard did not take comes again.
+    told = [];
+    said(false);
+    isShardThere = false;
+    await pass(2 * round);
+    expect(told).toEqual([]);
+    isShardThere = true;
+    await pass(2 * round);
+    expect(told).toHaveLength(4);
+    expect(told.every(({ posture }) => posture?.firewall === false)).toBe(true);
+  });
+
+  it('tells what a look-up finds', async () => {
+    await watch(3, (number) => number !== 2);
+    while (management.state.lookUps === 0) await pass(60_000);
+    told = [];
+    management.state.posture = { posture: { screen_lock: true }, postureAtMs: nowMs };
+    management.devices.set(serialOf(2), true);
+    const lists = management.state.lists;
+    while (management.state.lookUps === 1) await pass(10_000);
+    expect(management.state.lists).toBe(lists);
+    expect(told).toMatchObject([{ deviceId: idOf(2), posture: { screen_lock: true } }]);
   });
 });

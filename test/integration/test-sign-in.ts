@@ -30,7 +30,7 @@ export function signInWithoutEvidence(client: TestClient, change: Partial<SignIn
     facts: requestFacts('ada', new Set(), {}, 'none', undefined),
     structuralDenial: undefined,
     activeIssuerIds: [],
-    integrations: [{ id: '', standing: 'active', trustsSharedSecret: false }],
+    integrations: [{ id: '', standing: 'active', trustsSharedSecret: false, maxReportAgeMs: 0 }],
     reservation: undefined,
     ...change,
   };

@@ -50,6 +50,8 @@ export {
   type TpmIdentity,
 } from './keystore/tpm/tpm-attester.ts';
 export { TpmKeyStores } from './keystore/tpm/tpm-keystores.ts';
+export { measurePosture } from './posture/measure-posture.ts';
+export { machineProbe, type PostureProbe } from './posture/posture-probe.ts';
 export { readPosture } from './posture/read-posture.ts';
 export type { Failure, Result, Success } from './result.ts';
 export { readHostStatus } from './status/read-host-status.ts';

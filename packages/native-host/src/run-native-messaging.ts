@@ -1,3 +1,4 @@
+import type { Configuration } from './configuration/configuration.ts';
 import { loadConfiguration } from './configuration/load-configuration.ts';
 import { readStandardInput, writeStandardOutput } from './framing/standard-streams.ts';
 import { answerMessage, type Purposes } from './messages/answer-message.ts';
@@ -47,14 +48,21 @@ export async function runNativeMessaging(configurationPath: string): Promise<num
     const { readEnrollment } = await import('./enrollment/enrollment-record.ts');
     const enrollment = readEnrollment(configuration.value.stateDirectory);
     if (enrollment.ok && enrollment.value === undefined) return;
+    const { measurePostureIfDue } = await import('./posture/current-posture.ts');
+    await Promise.all([
+      measurePostureIfDue(configuration.value.stateDirectory, nowSeconds()),
+      askBroker(configuration.value),
+    ]);
+  };
+  const askBroker = async (configuration: Configuration) => {
     const { refreshKeySetIfDue } = await import('./attest/attest.ts');
-    const refreshed = await refreshKeySetIfDue(configuration.value, nowSeconds());
+    const refreshed = await refreshKeySetIfDue(configuration, nowSeconds());
     if (!refreshed.ok && refreshed.reason !== 'not_enrolled') {
       log(`${refreshed.reason}: ${refreshed.detail}`);
     }
     // A device whose task for renewals does not run renews when somebody signs in.
     const { renewIfDue } = await import('./renewal/renew-if-due.ts');
-    const renewed = await renewIfDue(configuration.value, nowSeconds(), backgroundTimeoutMs);
+    const renewed = await renewIfDue(configuration, nowSeconds(), backgroundTimeoutMs);
     if (!renewed.ok && renewed.reason !== 'not_enrolled')
       log(`${renewed.reason}: ${renewed.detail}`);
   };

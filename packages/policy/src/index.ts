@@ -22,6 +22,8 @@ export {
   lintPolicy,
   type PolicyFinding,
   policyFinding,
+  type ReportedPosture,
+  type Surroundings,
 } from './lint/lint-policy.ts';
 export {
   type AssertedFactor,

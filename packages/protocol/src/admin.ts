@@ -8,6 +8,7 @@ import { enrollingUser, hardwareId } from './enrollment.ts';
 import { enrollmentStrengths } from './enrollment-strength.ts';
 import { integrationId } from './integration-id.ts';
 import { maxOriginsCharacters, maxOriginsPerClient } from './limits.ts';
+import { postureSwitches } from './posture.ts';
 import {
   base64urlOf,
   chosenId,
@@ -129,6 +130,33 @@ export const deviceAnswer = z.object({
       integration_id: z.string(),
       checked_at: z.string(),
       mdm_id: z.optional(z.string()),
+    }),
+  ),
+  /** How it is kept, by who says so. Absent in a list of devices. */
+  posture: z.optional(
+    z.object({
+      /** As it signed with its last answer to a challenge, if that was lately. */
+      device: z.optional(
+        z.object({
+          told_at: z.string(),
+          platform: z.string(),
+          os_version: z.string(),
+          ...postureSwitches,
+          /** By its own clock. */
+          measured_at: z.optional(z.string()),
+        }),
+      ),
+      /** As its management reported it. */
+      mdm: z.optional(
+        z.object({
+          /** When the management looked. */
+          reported_at: z.string(),
+          /** False when that is too long ago, or the integration is not in use: then policies do not know of it. */
+          counts: z.boolean(),
+          os_version: z.optional(z.string()),
+          ...postureSwitches,
+        }),
+      ),
     }),
   ),
   unbound_certificates: z.int(),

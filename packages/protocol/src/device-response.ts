@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { keyProtection } from './key-protection.ts';
+import { postureSwitches } from './posture.ts';
 import { base64urlOf, numericDate, secureWebOrigin } from './schemas.ts';
 
 export const deviceResponseTyp = 'device-response+jwt';
@@ -12,6 +13,9 @@ export const responseContentEncryption = 'A256GCM';
 export const posture = z.object({
   platform: z.enum(['linux', 'macos', 'windows', 'other']),
   os_version: z.string().check(z.maxLength(128)),
+  ...postureSwitches,
+  /** When these switches were looked at, by the device's clock; recorded. Older hosts leave all of them out. */
+  measured_at: z.optional(numericDate),
 });
 export type Posture = z.infer<typeof posture>;
 

@@ -12,6 +12,8 @@ export const decisionTokenTtlSeconds = 60;
 export const maxSnapshotAgeMs = 5_000;
 /** A narrowing change is complete after this long. */
 export const narrowingCompletesAfterMs = 10_000;
+/** What a device management has reported of a device's posture counts for at most this long. */
+export const maxPostureReportAgeSeconds = 14 * 86_400;
 /** A device holds at most this many certificates that no user has signed in with. */
 export const maxUnboundCertificates = 5;
 

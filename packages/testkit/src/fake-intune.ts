@@ -12,6 +12,7 @@ export type FakeIntuneDevice = {
   udid?: string;
   managementState: string;
   lastSyncMs: number;
+  isEncrypted?: boolean;
 };
 
 export type FakeIntune = FakeManagementServer & {
@@ -54,7 +55,7 @@ function describeDevice(id: string, device: FakeIntuneDevice) {
     managementAgent: 'mdm',
     osVersion: '10.0.22631.3737',
     azureADRegistered: true,
-    isEncrypted: true,
+    isEncrypted: device.isEncrypted ?? true,
     userPrincipalName: 'dana@corp.example',
     serialNumber: device.serialNumber,
     udid: device.udid ?? null,

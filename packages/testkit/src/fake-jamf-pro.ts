@@ -13,6 +13,11 @@ export type FakeComputer = {
   managed: boolean;
   lastContactMs: number;
   username?: string;
+  /** When it last sent its inventory; with the last contact when left out. */
+  reportMs?: number;
+  firewallEnabled?: boolean | null;
+  fileVaultState?: string | null;
+  osVersion?: string;
 };
 
 export type FakeJamfPro = FakeManagementServer & {
@@ -47,6 +52,11 @@ const invalidToken: ManagementAnswer = {
 function describeComputer(id: string, computer: FakeComputer, sections: ReadonlySet<string>) {
   const inSection = (section: string, value: object) => (sections.has(section) ? value : null);
   const { serialNumber, udid, managed, lastContactMs, username = null } = computer;
+  const {
+    reportMs = lastContactMs,
+    firewallEnabled = true,
+    fileVaultState = 'ENCRYPTED',
+  } = computer;
   return {
     id,
     udid,
@@ -58,7 +68,7 @@ function describeComputer(id: string, computer: FakeComputer, sections: Readonly
       remoteManagement: { managed, managementUsername: 'jamfadmin' },
       supervised: true,
       mdmCapable: { capable: true, capableUsers: [] },
-      reportDate: new Date(lastContactMs).toISOString(),
+      reportDate: new Date(reportMs).toISOString(),
       lastContactTime: new Date(lastContactMs).toISOString(),
       enrolledViaAutomatedDeviceEnrollment: true,
       userApprovedMdm: true,
@@ -77,10 +87,20 @@ function describeComputer(id: string, computer: FakeComputer, sections: Readonly
       email: null,
       room: null,
     }),
-    security: inSection('SECURITY', { sipStatus: 'ENABLED', firewallEnabled: true }),
+    security: inSection('SECURITY', { sipStatus: 'ENABLED', firewallEnabled }),
+    diskEncryption: inSection('DISK_ENCRYPTION', {
+      bootPartitionEncryptionDetails: {
+        partitionName: 'Macintosh HD',
+        partitionFileVault2State: fileVaultState,
+        partitionFileVault2Percent: 100,
+      },
+      individualRecoveryKeyValidityStatus: 'NOT_APPLICABLE',
+      institutionalRecoveryKeyPresent: false,
+      fileVault2EnabledUserNames: [],
+    }),
     operatingSystem: inSection('OPERATING_SYSTEM', {
       name: 'macOS',
-      version: '14.5',
+      version: computer.osVersion ?? '14.5',
       build: '23F79',
     }),
     certificates: null,

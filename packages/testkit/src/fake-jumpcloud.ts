@@ -6,14 +6,14 @@ import {
 } from './fake-management-server.ts';
 
 /** A system in the fake's inventory. Tests change it in place. */
-export type FakeSystem = { serialNumber: string; lastContactMs: number };
+export type FakeSystem = { serialNumber: string; lastContactMs: number; encrypted?: boolean };
 
 export type FakeJumpCloud = FakeManagementServer & {
   readonly apiKey: string;
   readonly systems: Map<string, FakeSystem>;
 };
 
-function describeSystem(id: string, { serialNumber, lastContactMs }: FakeSystem) {
+function describeSystem(id: string, { serialNumber, lastContactMs, encrypted }: FakeSystem) {
   return {
     _id: id,
     id,
@@ -29,6 +29,7 @@ function describeSystem(id: string, { serialNumber, lastContactMs }: FakeSystem)
     active: true,
     remoteIP: '192.0.2.7',
     serialNumber,
+    ...(encrypted === undefined ? {} : { fde: { active: encrypted, keyPresent: encrypted } }),
   };
 }
 

@@ -9,12 +9,7 @@ import {
   type StandingArguments,
 } from './certificate-commands.ts';
 import { command, type DeviceCommand, keyOf, pick, usersPerDevice } from './device-command.ts';
-import {
-  applications,
-  type DeviceModel,
-  type Expected,
-  type ModelGlobalPolicy,
-} from './device-model.ts';
+import type { DeviceModel, Expected, ModelGlobalPolicy } from './device-model.ts';
 import type {
   Attempt,
   AttemptChange,
@@ -23,6 +18,7 @@ import type {
   ModelClient,
   PolicyForm,
 } from './device-system.ts';
+import { changeGlobalPolicy, changePolicy, type PolicyArguments } from './policy-commands.ts';
 
 type EnrollArguments = {
   /** `undefined`: a new one. */
@@ -210,32 +206,6 @@ const changeUser = (args: UserArguments) =>
     else if (args.how === 'reactivate') model.reactivate(user);
     else model.endBindings(user);
     await system.changeUser(user, args.how);
-  });
-
-type PolicyArguments = {
-  readonly application: number;
-  readonly to: number;
-  readonly leaves: 'nothing' | 'trusted_devices' | 'everything';
-  readonly form: PolicyForm;
-};
-
-const changePolicy = (clients: () => readonly ModelClient[], args: PolicyArguments) =>
-  command('changePolicy', args, async (model, system) => {
-    const all = clients();
-    const client = all[args.application % all.length];
-    const likeThis = applications[args.to % applications.length];
-    if (client === undefined || likeThis === undefined) throw new Error('there are no clients');
-    const { leaves } = args;
-    const application = leaves === 'nothing' ? likeThis : { ...likeThis, leaves };
-    client.isChanged = true;
-    model.changePolicy(client.number, application);
-    await system.changePolicy(client, application, args.form);
-  });
-
-const changeGlobalPolicy = (policy: ModelGlobalPolicy) =>
-  command('changeGlobalPolicy', policy, async (model, system) => {
-    model.changeGlobalPolicy(policy);
-    await system.changeGlobalPolicy(policy);
   });
 
 const evict = () => command('evict', {}, (_, system) => system.evict());

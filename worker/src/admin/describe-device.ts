@@ -1,9 +1,12 @@
 import { encodeBase64url } from '@countersign/protocol';
 import type { deviceAnswer } from '@countersign/protocol/admin';
+import type { PostureSwitches } from '@countersign/protocol/posture';
 import type * as z from 'zod/mini';
 import { countUnbound, type DescribedCertificate } from '../device/certificate-records.ts';
 import type { DeviceRow } from '../device/device-records.ts';
-import { readManagement } from '../device/management-facts.ts';
+import type { LastResponse } from '../device/last-response.ts';
+import { countingReport, readManagement } from '../device/management-facts.ts';
+import type { IntegrationStanding } from '../policy/integration-standing.ts';
 
 const hex = (bytes: Uint8Array) =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -19,6 +22,54 @@ function describeManagement(column: string | null) {
       integration_id,
       checked_at: timeOf(checked_at_ms),
       ...(mdm_id === undefined ? {} : { mdm_id }),
+    },
+  };
+}
+
+const switchesOf = ({ disk_encryption, firewall, screen_lock }: PostureSwitches) => ({
+  ...(disk_encryption === undefined ? {} : { disk_encryption }),
+  ...(firewall === undefined ? {} : { firewall }),
+  ...(screen_lock === undefined ? {} : { screen_lock }),
+});
+
+function describeOwnWord({ recordedAtMs, response }: LastResponse) {
+  const { platform, os_version, measured_at } = response.posture;
+  return {
+    told_at: timeOf(recordedAtMs),
+    platform,
+    os_version,
+    ...switchesOf(response.posture),
+    ...(measured_at === undefined ? {} : { measured_at: timeOf(measured_at * 1000) }),
+  };
+}
+
+/**
+ * How a device is kept, by the device and by its management.
+ *
+ * @param integrations as they stand now, whoever signs in
+ */
+export function describePosture(
+  { management }: Pick<DeviceRow, 'management'>,
+  lastResponse: LastResponse | undefined,
+  integrations: readonly IntegrationStanding[],
+  nowMs: number,
+): Pick<z.infer<typeof deviceAnswer>, 'posture'> {
+  const facts = readManagement(management);
+  const report = facts?.posture;
+  if (lastResponse === undefined && report === undefined) return {};
+  return {
+    posture: {
+      ...(lastResponse === undefined ? {} : { device: describeOwnWord(lastResponse) }),
+      ...(report === undefined
+        ? {}
+        : {
+            mdm: {
+              reported_at: timeOf(report.reported_at_ms),
+              counts: countingReport(facts, integrations, nowMs) !== undefined,
+              ...(report.os_version === undefined ? {} : { os_version: report.os_version }),
+              ...switchesOf(report),
+            },
+          }),
     },
   };
 }

@@ -234,8 +234,12 @@ function explainRecord(
   // What it waits for is what the rule wants of a trusted device.
   const isAwaited = record.reason === 'authentication_required';
   const asked = isAwaited ? { ...facts, deviceTrust: { trusted: true } as const } : facts;
-  return explainConditions(rule.when, asked, zones);
+  return explainConditions(rule.when, asked, zones).map(withoutPosture);
 }
+
+/** No sign-in server learns how a device is kept: administrators have it in the record. */
+const withoutPosture = (checked: CheckedCriterion): CheckedCriterion =>
+  checked.criterion === 'posture' ? { ...checked, seen: 'in the record' } : checked;
 
 /** The application's policy as it is for this request, with what the request is known by. */
 function policyFor(

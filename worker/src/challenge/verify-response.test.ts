@@ -148,6 +148,11 @@ describe('verifyResponse', () => {
     ['response_malformed', 'the origin null', () => ({ claims: { origin: 'null' } })],
     ['response_malformed', 'no posture', () => ({ claims: { posture: undefined } })],
     [
+      'response_malformed',
+      'a screen that locks in words',
+      () => ({ claims: { posture: { platform: 'linux', os_version: '', screen_lock: 'yes' } } }),
+    ],
+    [
       'response_wrong_challenge',
       'another challenge',
       () => ({ claims: { challenge_id: 'BBBBBBBBBBBBBBBBBBBBBA' } }),

@@ -59,15 +59,17 @@ const certificateStandingRow = z.extend(
     integration_id: true,
     usable_until_ms: true,
   }),
-  { device_blocked: z.int() },
+  {
+    device_blocked: z.int(),
+    /** JSON of the device's `ManagementFacts`. */
+    device_management: z.nullable(z.string()),
+  },
 );
 export type CertificateStandingRow = z.infer<typeof certificateStandingRow>;
 const standingColumns = Object.keys(certificateStandingRow.shape)
-  .filter((name) => name !== 'device_blocked')
+  .filter((name) => !name.startsWith('device_') || name === 'device_id')
+  .map((name) => `certificates.${name} AS ${name}`)
   .join(', ');
-
-const deviceIsBlocked = `EXISTS (SELECT 1 FROM devices
-  WHERE devices.device_id = certificates.device_id AND devices.status = 'blocked')`;
 
 export function findCertificate(sql: SqlStorage, sha256: Uint8Array): CertificateRow | undefined {
   return readOne(
@@ -83,8 +85,10 @@ export function findCertificateStanding(
   return readOne(
     certificateStandingRow,
     sql.exec(
-      `SELECT ${standingColumns}, ${deviceIsBlocked} AS device_blocked
-       FROM certificates WHERE certificate_sha256 = ?`,
+      `SELECT ${standingColumns}, COALESCE(devices.status = 'blocked', 0) AS device_blocked,
+         devices.management AS device_management
+       FROM certificates LEFT JOIN devices ON devices.device_id = certificates.device_id
+       WHERE certificate_sha256 = ?`,
       sha256,
     ),
   );

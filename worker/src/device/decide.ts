@@ -14,6 +14,7 @@ import {
   stepUpTtlSeconds,
 } from '@countersign/protocol/limits';
 import { deviceTrust, type TrustFacts } from '../policy/device-trust.ts';
+import { withReport } from '../policy/request-facts.ts';
 import { answerSpent } from './answer-spent.ts';
 import { buryUser } from './bury-user.ts';
 import type { CertificateStandingRow } from './certificate-records.ts';
@@ -53,7 +54,7 @@ export function decide(context: DecideContext, signIn: SignIn): DecideResult {
   if (reservation?.ok === true) {
     buryUser(context, signIn.subject, reservation.epoch - 1, 'affiliationChanged');
   }
-  const named = findNamedCertificates(sql, signIn);
+  const named = findNamedCertificates(sql, signIn, nowMs);
   if (challenge === undefined) {
     const reason = evidence.ok ? 'challenge_malformed' : evidence.reason;
     return refuseSignIn(context, signIn, named, signIn.structuralDenial ?? reason, undefined);
@@ -121,12 +122,13 @@ function findEvidenceFailure({ evidence, originRegistered }: SignIn): DecisionRe
 /** What the policy is asked about: what the request said, and what is on record of the device. */
 function policyFacts(
   { facts }: SignIn,
-  { first }: NamedCertificates,
+  { first, report }: NamedCertificates,
   trust: DeviceTrust,
   nowMs: number,
 ): PolicyFacts {
   return {
     ...facts,
+    posture: withReport(facts.posture, report),
     deviceTrust: trust,
     enrollmentStrength: first?.enrollment_strength ?? 'none',
     certificateAgeSeconds: first === undefined ? 'none' : certificateAgeSeconds(first, nowMs),

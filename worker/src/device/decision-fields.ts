@@ -35,7 +35,7 @@ function evidenceFields(evidence: Evidence) {
 /** What the policy was asked about beyond what the record has anyway. */
 function factFields(
   { facts }: SignIn,
-  { first }: NamedCertificates,
+  { first, report }: NamedCertificates,
   nowMs: number,
 ): Pick<DecisionRecord, 'facts'> {
   const { groups, ipAddress, clientType, platform } = facts;
@@ -50,6 +50,7 @@ function factFields(
           enrollment_strength: first.enrollment_strength,
           certificate_age_seconds: certificateAgeSeconds(first, nowMs),
         }),
+    ...(report === undefined ? {} : { posture_report: report }),
   };
   return Object.keys(fields).length === 0 ? {} : { facts: fields };
 }

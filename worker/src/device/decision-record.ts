@@ -1,3 +1,4 @@
+import { postureReport, postureSwitches } from '@countersign/protocol/posture';
 import { factor } from '@countersign/protocol/schemas';
 import canonicalize from 'canonicalize';
 import * as z from 'zod/mini';
@@ -60,7 +61,12 @@ export const decisionRecord = z.object({
       host_version: z.string(),
       key_protection: z.string(),
       development: z.boolean(),
-      posture: z.object({ platform: z.string(), os_version: z.string() }),
+      posture: z.object({
+        platform: z.string(),
+        os_version: z.string(),
+        ...postureSwitches,
+        measured_at: z.optional(z.int()),
+      }),
     }),
   ),
   /** What else the policy was asked about, so that a decision can be repeated; left out where nobody said. */
@@ -73,6 +79,8 @@ export const decisionRecord = z.object({
       platform: z.optional(z.string()),
       enrollment_strength: z.optional(z.string()),
       certificate_age_seconds: z.optional(z.int()),
+      /** What the device's management had reported of it, where that counted. */
+      posture_report: z.optional(postureReport),
     }),
   ),
   /** What a pending decision waits for. It is neither an allow nor a final denial, and has no token. */

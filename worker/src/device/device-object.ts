@@ -9,7 +9,7 @@ import type { ShardBlock } from './device-shard.ts';
 import { buryIntegration } from './integration-tombstones.ts';
 import type { RevocationOrder } from './issuance-request.ts';
 import { IssuingObject } from './issuing-object.ts';
-import type { ManagementFacts } from './management-facts.ts';
+import { type ManagementNote, noteManagement } from './note-management.ts';
 import { OutboxDelivery } from './outbox-delivery.ts';
 import { pkiDestinations } from './pki-destinations.ts';
 import { RefusalLimit } from './refusal-limit.ts';
@@ -108,17 +108,12 @@ export class DeviceObject extends IssuingObject {
     );
   }
 
-  /** Notes what the MDM said. */
-  async setManagement(
-    deviceId: string,
-    facts: ManagementFacts,
+  /** Notes what the MDM has said of these devices since; see `note-management.ts`. */
+  async noteManagement(
+    notes: readonly ManagementNote[],
   ): Promise<{ readonly ok: true } | StorageUnavailable> {
-    return await this.shard.write(({ sql }) => {
-      sql.exec(
-        'UPDATE devices SET management = ? WHERE device_id = ?',
-        JSON.stringify(facts),
-        deviceId,
-      );
+    return await this.shard.write(({ sql, nowMs }) => {
+      for (const note of notes) noteManagement(sql, note, nowMs);
       return { ok: true } as const;
     });
   }

@@ -1,5 +1,7 @@
+import type { PostureReport } from '@countersign/protocol/posture';
 import type { CertificateFacts } from '../policy/device-trust.ts';
 import { type CertificateStandingRow, findCertificateStanding } from './certificate-records.ts';
+import { countingReport, readManagement } from './management-facts.ts';
 import type { SignIn } from './sign-in.ts';
 
 /** The records of the certificates that a sign-in's evidence names, as far as this shard has them. */
@@ -9,11 +11,17 @@ export type NamedCertificates = {
   readonly all: ReadonlyArray<CertificateStandingRow | undefined>;
   /** Two were named, and they are not of one renewal lineage of one device. */
   readonly lineageMismatch: boolean;
+  /** What the device's management has reported of it, where that counts. */
+  readonly report: PostureReport | undefined;
 };
 
 /** Looks certificates up by the SHA-256 of their bytes; nothing that is written in them is believed. */
-export function findNamedCertificates(sql: SqlStorage, { evidence }: SignIn): NamedCertificates {
-  if (!evidence.ok) return { first: undefined, all: [], lineageMismatch: false };
+export function findNamedCertificates(
+  sql: SqlStorage,
+  { evidence, integrations }: Pick<SignIn, 'evidence' | 'integrations'>,
+  nowMs: number,
+): NamedCertificates {
+  if (!evidence.ok) return { first: undefined, all: [], lineageMismatch: false, report: undefined };
   const all = [evidence.response, evidence.mtls]
     .filter((part) => part !== undefined)
     .map((part) => findCertificateStanding(sql, part.certificateSha256));
@@ -21,7 +29,8 @@ export function findNamedCertificates(sql: SqlStorage, { evidence }: SignIn): Na
   const lineageMismatch = all.some(
     (row) => row?.device_id !== first?.device_id || row?.lineage !== first?.lineage,
   );
-  return { first, all, lineageMismatch };
+  const management = readManagement(first?.device_management ?? null);
+  return { first, all, lineageMismatch, report: countingReport(management, integrations, nowMs) };
 }
 
 export function certificateFacts(

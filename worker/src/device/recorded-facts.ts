@@ -15,7 +15,7 @@ import {
 } from '@countersign/protocol/enrollment-strength';
 import { keyProtection } from '@countersign/protocol/key-protection';
 import * as z from 'zod/mini';
-import { requestFacts } from '../policy/request-facts.ts';
+import { requestFacts, withReport } from '../policy/request-facts.ts';
 import type { DecisionRecord } from './decision-record.ts';
 
 const signedByDevice = z.object({ key_protection: keyProtection, posture });
@@ -41,18 +41,20 @@ export function recordedFacts(record: RecordedSignIn): PolicyFacts {
   const { facts = {} } = record;
   const signed = z.safeParse(signedByDevice, record.response);
   const reason = record.untrusted_reason ?? record.reason;
+  const ofRequest = requestFacts(
+    record.subject,
+    new Set(facts.groups),
+    {
+      ip_address: facts.ip_address,
+      client_type: among<ClientType>(clientTypes, facts.client_type),
+      platform: among<Platform>(platforms, facts.platform),
+    },
+    among<EvidenceChannel>(evidenceChannels, record.channel) ?? 'none',
+    signed.success ? signed.data : undefined,
+  );
   return {
-    ...requestFacts(
-      record.subject,
-      new Set(facts.groups),
-      {
-        ip_address: facts.ip_address,
-        client_type: among<ClientType>(clientTypes, facts.client_type),
-        platform: among<Platform>(platforms, facts.platform),
-      },
-      among<EvidenceChannel>(evidenceChannels, record.channel) ?? 'none',
-      signed.success ? signed.data : undefined,
-    ),
+    ...ofRequest,
+    posture: withReport(ofRequest.posture, facts.posture_report),
     // A reason that this version does not know is still one.
     deviceTrust: record.device_trusted
       ? { trusted: true }

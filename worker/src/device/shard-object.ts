@@ -14,6 +14,7 @@ import { outboxIsEmpty } from './deliver-pki-standing.ts';
 import { type DeviceRow, findDevice } from './device-records.ts';
 import { DeviceShard } from './device-shard.ts';
 import { pendingApprovals } from './enrollment-approvals.ts';
+import { findLastResponse, type LastResponse } from './last-response.ts';
 import { boundUsers, countCertificates, listDevices } from './list-devices.ts';
 import { type RelyingApplication, recentPeople } from './recent-people.ts';
 import { settleImport } from './settle-import.ts';
@@ -52,13 +53,19 @@ export abstract class ShardObject extends DurableObject<Environment> {
         readonly ok: true;
         readonly device: DeviceRow;
         readonly certificates: DescribedCertificate[];
+        readonly lastResponse: LastResponse | undefined;
       }
     | Failure
   > {
     return this.shard.read((sql) => {
       const device = findDevice(sql, deviceId);
       if (device === undefined) return { ok: false, code: 'device_not_found' } as const;
-      return { ok: true, device, certificates: describeCertificates(sql, deviceId) };
+      return {
+        ok: true,
+        device,
+        certificates: describeCertificates(sql, deviceId),
+        lastResponse: findLastResponse(sql, deviceId),
+      };
     });
   }
 

@@ -5,6 +5,7 @@ import type {
   EnrollmentRefusal,
   IdentifiedDevice,
 } from '../enrollment/enrollment-context.ts';
+import { postureReportOf } from '../integrations/posture-report.ts';
 import { askObject, type Broker, deviceShard, integrationObject, keyShard } from './broker.ts';
 
 /** What a management is asked by. */
@@ -47,6 +48,7 @@ export function enrollmentContext(
       );
       if (!checked.ok) return refusalOf(checked);
       const { mdmId, hardwareUuid } = checked.device;
+      const posture = postureReportOf(checked.device, nowMs);
       return {
         ok: true,
         facts: {
@@ -54,6 +56,7 @@ export function enrollmentContext(
           checked_at_ms: nowMs,
           mdm_id: mdmId,
           ...(hardwareUuid === undefined ? {} : { udid: hardwareUuid }),
+          ...(posture === undefined ? {} : { posture }),
         },
       };
     },

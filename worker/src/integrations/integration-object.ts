@@ -3,7 +3,8 @@ import { currentTimeMs } from '../clock.ts';
 import type { Environment } from '../config/environment.ts';
 import { readSettings } from '../config/settings.ts';
 import { AlarmClock } from '../device/alarm-clock.ts';
-import { deviceObjectName, shardOfId } from '../device/placement.ts';
+import { deviceObjectName } from '../device/placement.ts';
+import { maxReportAgeMs } from '../policy/integration-standing.ts';
 import {
   keepScepTransaction,
   type ScepTransaction,
@@ -38,9 +39,11 @@ import {
 } from './poll-management.ts';
 import { beginResumption, readResumption, resumeWatching } from './resume-watching.ts';
 import { addScepChallenge } from './scep-challenges.ts';
+import { endManagement, reportPosture, type Shards } from './tell-shards.ts';
 import { countWatched, findWatched, forgetDevice, watchDevice } from './watched-devices.ts';
 
 const organizationObjectName = 'organization';
+const dayMs = 86_400_000;
 const retryAlarmMs = 60_000;
 /** Records of devices that were checked a moment ago, for `watch`. */
 const mostPicked = 1_000;
@@ -204,7 +207,7 @@ export class IntegrationObject extends DurableObject<Environment> {
   async putInventory(rows: readonly InventoryRow[]) {
     return await this.#store.write((sql) => {
       const before = countInventory(sql);
-      replaceInventory(sql, rows);
+      replaceInventory(sql, rows, currentTimeMs());
       return { ok: true, devices: rows.length, devicesBefore: before } as const;
     });
   }
@@ -294,32 +297,23 @@ export class IntegrationObject extends DurableObject<Environment> {
   }
 
   async #poll(integrationId: string, { integration, client }: Management): Promise<void> {
+    const { DEVICE, SHARD_COUNT } = this.env;
+    const shards: Shards = {
+      shardCount: Number(SHARD_COUNT),
+      device: (shard) => DEVICE.get(DEVICE.idFromName(deviceObjectName(shard))),
+      log,
+    };
     await pollManagement({
       store: this.#store,
       client,
       ask: (ask) => this.#management.ask(ask),
       pollIntervalMs: integration.poll_interval_seconds * 1000,
       now: currentTimeMs,
-      endManagement: (deviceId) => this.#endManagement(deviceId, integrationId),
+      endManagement: (deviceId) => endManagement(shards, deviceId, integrationId),
+      reportAgainAfterMs: Math.min(maxReportAgeMs(integration) / 4, dayMs),
+      reportPosture: (reports) => reportPosture(shards, reports, integrationId),
       log: (event, fields) => log(event, { integration_id: integrationId, ...fields }),
     });
-  }
-
-  async #endManagement(deviceId: string, integrationId: string): Promise<boolean> {
-    const shard = shardOfId(deviceId, Number(this.env.SHARD_COUNT)) ?? 0;
-    const { DEVICE } = this.env;
-    try {
-      const device = DEVICE.get(DEVICE.idFromName(deviceObjectName(shard)));
-      const ended = await device.managementEnded(deviceId, integrationId);
-      return ended.ok || ended.code === 'device_not_found';
-    } catch (error) {
-      log('management_end_not_delivered', {
-        integration_id: integrationId,
-        device_id: deviceId,
-        detail: String(error),
-      });
-      return false;
-    }
   }
 
   /** The integration was deleted; what it has issued is revoked by the organization's job. */

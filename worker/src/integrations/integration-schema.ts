@@ -73,4 +73,13 @@ export const integrationMigrations: readonly Migration[] = [
         WHERE challenge_sha256 IS NOT NULL;
     `,
   },
+  {
+    id: '008_posture',
+    sql: `
+      ALTER TABLE watched_devices ADD COLUMN told_posture TEXT NOT NULL DEFAULT '';
+      ALTER TABLE watched_devices ADD COLUMN told_reported_at_ms INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE inventory ADD COLUMN posture TEXT;
+      ALTER TABLE inventory ADD COLUMN put_at_ms INTEGER NOT NULL DEFAULT 0;
+    `,
+  },
 ];

@@ -20,12 +20,35 @@ describe('parseInventory', () => {
     expect(parseInventory('serial_number\nC02ABC123')).toMatchObject({ ok: true });
   });
 
+  it('reads what a file says of how devices are kept', () => {
+    const text = [
+      'serial_number,Disk_Encryption,firewall,screen_lock,os_version',
+      'C02ABC123,true,FALSE,,14.5',
+      'PF1XYZ,,,,',
+    ].join('\n');
+    expect(parseInventory(text)).toEqual({
+      ok: true,
+      rows: [
+        {
+          serialNumber: 'C02ABC123',
+          hardwareUuid: '',
+          posture: { disk_encryption: true, firewall: false, os_version: '14.5' },
+        },
+        { serialNumber: 'PF1XYZ', hardwareUuid: '' },
+      ],
+    });
+  });
+
   it('names the line that is wrong, and takes nothing then', () => {
     const table: ReadonlyArray<[string, number, RegExp]> = [
       ['', 1, /must name the columns/],
       ['serial\nC02ABC123', 1, /must name the columns/],
       ['serial_number,serial_number\nA,B', 1, /must name the columns/],
+      ['firewall\ntrue', 1, /must name the columns/],
       ['serial_number\n', 2, /no device/],
+      ['serial_number,firewall\nC02ABC123,yes', 2, /firewall must be true, false or empty/],
+      ['serial_number,os_version\nC02ABC123,Sonoma', 2, /os_version must be numbers with dots/],
+      ['serial_number,firewall\n,true', 2, /neither/],
       ['serial_number\nC02ABC123\nC02;ABC', 3, /serial_number is malformed/],
       ['serial_number\nC02ABC123\n\nNone', 4, /serial_number is a placeholder/],
       ['serial_number,hardware_uuid\nC02ABC123,1234', 2, /hardware_uuid is malformed/],

@@ -1,8 +1,14 @@
+import { postureSwitches, postureSwitchNames } from '@countersign/protocol/posture';
+import * as z from 'zod/mini';
 import { normalizeHardwareId } from '../device/hardware-id.ts';
 
 /** The inventory of those who have no device management: one device on each line of a CSV file (RFC 4180). */
 
-export type InventoryRow = { readonly serialNumber: string; readonly hardwareUuid: string };
+export type InventoryRow = {
+  readonly serialNumber: string;
+  readonly hardwareUuid: string;
+  readonly posture?: InventoryPosture;
+};
 
 export type InventoryResult =
   | { readonly ok: true; readonly rows: readonly InventoryRow[] }
@@ -11,7 +17,15 @@ export type InventoryResult =
 
 export const maxInventoryRows = 100_000;
 
-const columns = ['serial_number', 'hardware_uuid'] as const;
+/** What a file may say of how a device is kept. */
+export const inventoryPosture = z.object({
+  ...postureSwitches,
+  os_version: z.optional(z.string()),
+});
+export type InventoryPosture = z.infer<typeof inventoryPosture>;
+
+const identities = ['serial_number', 'hardware_uuid'] as const;
+const columns = [...identities, ...postureSwitchNames, 'os_version'] as const;
 type Column = (typeof columns)[number];
 
 /** A line's fields; `undefined` where the quotes of one do not match. */
@@ -30,7 +44,31 @@ function readHeader(line: string): (Column | undefined)[] | undefined {
   if (names === undefined) return undefined;
   const found = names.map((name) => columns.find((column) => column === name));
   const known = found.filter((column) => column !== undefined);
-  return known.length > 0 && new Set(known).size === known.length ? found : undefined;
+  const namesDevices = identities.some((column) => known.includes(column));
+  return namesDevices && new Set(known).size === known.length ? found : undefined;
+}
+
+type Given = Partial<Record<Column, string>>;
+
+function readPosture(
+  given: Given,
+):
+  | { readonly ok: true; readonly posture: InventoryPosture }
+  | { readonly ok: false; readonly detail: string } {
+  const posture: InventoryPosture = {};
+  for (const name of postureSwitchNames) {
+    const text = given[name]?.toLowerCase();
+    if (text === undefined) continue;
+    if (text !== 'true' && text !== 'false') {
+      return { ok: false, detail: `${name} must be true, false or empty` };
+    }
+    posture[name] = text === 'true';
+  }
+  const { os_version } = given;
+  if (os_version === undefined) return { ok: true, posture };
+  return /^\d{1,9}(\.\d{1,9}){0,9}$/.test(os_version)
+    ? { ok: true, posture: { ...posture, os_version } }
+    : { ok: false, detail: 'os_version must be numbers with dots, such as 14.5' };
 }
 
 type RowResult =
@@ -43,27 +81,41 @@ function readRow(line: string, header: readonly (Column | undefined)[]): RowResu
   if (fields.length !== header.length) {
     return { ok: false, detail: `has ${fields.length} fields, the header ${header.length}` };
   }
-  const given: Partial<Record<Column, string>> = {};
+  const given: Given = {};
   fields.forEach((field, at) => {
     const column = header[at];
     if (column !== undefined && field !== '') given[column] = field;
   });
-  if (Object.keys(given).length === 0) {
+  const named: Pick<Given, (typeof identities)[number]> = {
+    ...(given.serial_number === undefined ? {} : { serial_number: given.serial_number }),
+    ...(given.hardware_uuid === undefined ? {} : { hardware_uuid: given.hardware_uuid }),
+  };
+  if (Object.keys(named).length === 0) {
     return { ok: false, detail: 'has neither serial_number nor hardware_uuid' };
   }
-  const normalized = normalizeHardwareId(given);
+  const normalized = normalizeHardwareId(named);
   if (!normalized.ok) {
     const what = normalized.field.replace('hardware_id.', '');
     const isPlaceholder = normalized.code === 'hardware_id_placeholder';
     return { ok: false, detail: `${what} is ${isPlaceholder ? 'a placeholder' : 'malformed'}` };
   }
+  const kept = readPosture(given);
+  if (!kept.ok) return kept;
+  const { posture } = kept;
   const { serialNumber = '', hardwareUuid = '' } = normalized.value;
-  return { ok: true, row: { serialNumber, hardwareUuid } };
+  return {
+    ok: true,
+    row: {
+      serialNumber,
+      hardwareUuid,
+      ...(Object.keys(posture).length === 0 ? {} : { posture }),
+    },
+  };
 }
 
 /**
- * Reads an inventory: a header that names `serial_number`, `hardware_uuid` or both, in any order, other columns being
- * ignored; then a device on each line. Empty lines count as lines and are skipped. Nothing is taken when one is wrong.
+ * Reads an inventory: a header that names `serial_number`, `hardware_uuid` or both, in any order, and what it says of how
+ * devices are kept, other columns being ignored; then a device on each line. Empty lines count as lines and are skipped. Nothing is taken when one is wrong.
  */
 export function parseInventory(text: string): InventoryResult {
   const lines = text.replace(/^\ufeff/, '').split(/\r?\n/);

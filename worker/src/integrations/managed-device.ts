@@ -1,3 +1,4 @@
+import type { PostureSwitches } from '@countersign/protocol/posture';
 import { normalizeHardwareId } from '../device/hardware-id.ts';
 
 /** A device as its management knows it, whichever one that is. */
@@ -13,6 +14,10 @@ export type ManagedDevice = {
   readonly osVersion?: string;
   readonly user?: string;
   readonly compliant?: boolean;
+  /** How the device is kept, as far as the management says. */
+  readonly posture?: PostureSwitches;
+  /** When the management last looked at that, and at the version of the system; milliseconds since 1970. */
+  readonly postureAtMs?: number;
 };
 
 /** By what a device is looked up: at least one. */
@@ -118,15 +123,24 @@ export function readTime(text: string | null | undefined): number | undefined {
 
 type DeviceFacts = Omit<ManagedDevice, 'mdmId' | 'managed'>;
 
+const isKnown = ([, value]: readonly [string, unknown]) =>
+  value !== undefined && value !== null && value !== '';
+
 /** Leaves out what is not known. */
 export function managedDevice(
   device: Pick<ManagedDevice, 'mdmId' | 'managed'> & {
-    readonly [Name in keyof DeviceFacts]: DeviceFacts[Name] | null | undefined;
+    readonly [Name in keyof Omit<DeviceFacts, 'posture'>]: DeviceFacts[Name] | null | undefined;
+  } & {
+    readonly posture?: { readonly [Name in keyof PostureSwitches]: boolean | null | undefined };
   },
 ): ManagedDevice {
-  const { mdmId, managed, ...others } = device;
-  const known = Object.entries(others).filter(
-    ([, value]) => value !== undefined && value !== null && value !== '',
-  );
-  return { mdmId, managed, ...Object.fromEntries(known) };
+  const { mdmId, managed, posture, ...others } = device;
+  const known = Object.entries(others).filter(isKnown);
+  const switches = Object.entries(posture ?? {}).filter(isKnown);
+  return {
+    mdmId,
+    managed,
+    ...Object.fromEntries(known),
+    ...(switches.length === 0 ? {} : { posture: Object.fromEntries(switches) }),
+  };
 }

@@ -5,10 +5,11 @@ import { startFakeJamfPro } from '@countersign/testkit/fake-jamf-pro';
 import { startFakeJumpCloud } from '@countersign/testkit/fake-jumpcloud';
 import { startFakeKandji } from '@countersign/testkit/fake-kandji';
 import type { FakeManagementServer } from '@countersign/testkit/fake-management-server';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createMdmClient, type MdmClient } from './mdm-client.ts';
 import type { MdmFailureReason } from './mdm-request.ts';
 import { parseOutboundNetworks } from './outbound-url.ts';
+import { postureReportOf } from './posture-report.ts';
 import { deriveConnectionUrls } from './tenant-url.ts';
 
 const networks = parseOutboundNetworks('127.0.0.0/8') ?? [];
@@ -206,5 +207,104 @@ describe.each(worlds)('%s', (_name, start) => {
       if (!answer.ok) expect(answer.retryAfterSeconds).toBe(retryAfterSeconds);
     }
     expect(world.server.requests.filter(({ path }) => path === '/elsewhere')).toEqual([]);
+  });
+});
+
+describe('what a management says of how a device is kept', () => {
+  const reportOf = async (client: MdmClient) => {
+    const found = await client.findDevices({ serialNumber: 'C02ABC123' });
+    if (!found.ok) throw new Error(found.detail);
+    const [device] = found.value;
+    if (device === undefined) throw new Error('the device is not there');
+    const listed = await client.listDevices();
+    expect(listed).toEqual({ ok: true, value: { devices: [device] } });
+    return postureReportOf(device, nowMs + 1000);
+  };
+
+  it('is read of Jamf Pro, as of its last inventory', async () => {
+    const fake = await startFakeJamfPro();
+    onTestFinished(() => fake.stop());
+    setDefaultCACertificates([fake.certificatePem]);
+    const authentication = { method: 'client_credentials', client_id: fake.clientId } as const;
+    const connection = { kind: 'jamf_pro', tenant_url: fake.url, authentication } as const;
+    const table: ReadonlyArray<[object, object | undefined]> = [
+      [{}, { disk_encryption: true, firewall: true, os_version: '14.5' }],
+      [
+        { fileVaultState: 'DECRYPTED', firewallEnabled: false, osVersion: '13.4.1 (c)' },
+        { disk_encryption: false, firewall: false, os_version: '13.4.1' },
+      ],
+      [
+        { fileVaultState: 'ENCRYPTING' },
+        { disk_encryption: false, firewall: true, os_version: '14.5' },
+      ],
+      [{ fileVaultState: 'UNKNOWN', firewallEnabled: null, osVersion: 'beta' }, undefined],
+      [{ fileVaultState: null, firewallEnabled: null }, { os_version: '14.5' }],
+    ];
+    for (const [change, expected] of table) {
+      fake.computers.set('one', {
+        serialNumber: 'C02ABC123',
+        udid: uuid,
+        managed: true,
+        lastContactMs: nowMs,
+        reportMs: nowMs - 60_000,
+        ...change,
+      });
+      expect(await reportOf(clientOf(connection, fake.clientSecret))).toEqual(
+        expected && { reported_at_ms: nowMs - 60_000, ...expected },
+      );
+    }
+  });
+
+  it('is read of Intune and JumpCloud, as of the last contact; Kandji tells the version alone', async () => {
+    const [intune, jumpcloud, kandji] = await Promise.all([
+      startFakeIntune(),
+      startFakeJumpCloud(),
+      startFakeKandji(),
+    ]);
+    onTestFinished(async () => {
+      await Promise.all([intune, jumpcloud, kandji].map((fake) => fake.stop()));
+    });
+    setDefaultCACertificates([intune.certificatePem]);
+    const serialNumber = 'C02ABC123';
+    const ofIntune = clientOf(
+      {
+        kind: 'intune',
+        tenant_id: intune.tenantId,
+        client_id: intune.clientId,
+        login_url: intune.url,
+        graph_url: intune.url,
+        management_url: intune.url,
+      },
+      intune.clientSecret,
+    );
+    for (const isEncrypted of [true, false]) {
+      const managementState = 'managed';
+      intune.devices.set('w', { serialNumber, managementState, lastSyncMs: nowMs, isEncrypted });
+      expect(await reportOf(ofIntune)).toEqual({
+        reported_at_ms: nowMs,
+        disk_encryption: isEncrypted,
+        os_version: '10.0.22631.3737',
+      });
+    }
+    const ofJumpCloud = clientOf(
+      { kind: 'jumpcloud', tenant_url: jumpcloud.url },
+      jumpcloud.apiKey,
+    );
+    for (const encrypted of [true, false, undefined]) {
+      jumpcloud.systems.set('j', {
+        serialNumber,
+        lastContactMs: nowMs,
+        ...(encrypted === undefined ? {} : { encrypted }),
+      });
+      expect(await reportOf(ofJumpCloud)).toEqual({
+        reported_at_ms: nowMs,
+        os_version: '14.5',
+        ...(encrypted === undefined ? {} : { disk_encryption: encrypted }),
+      });
+    }
+    const mac = { serialNumber, lastCheckInMs: nowMs, mdmEnabled: true, isRemoved: false };
+    kandji.devices.set('k', mac);
+    const ofKandji = clientOf({ kind: 'kandji', tenant_url: kandji.url }, kandji.apiToken);
+    expect(await reportOf(ofKandji)).toEqual({ reported_at_ms: nowMs, os_version: '14.5' });
   });
 });

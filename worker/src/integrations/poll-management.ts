@@ -3,6 +3,7 @@ import { isUnavailable } from '../storage/durable-store.ts';
 import { pickRecord } from './managed-device.ts';
 import type { DevicePage, MdmClient } from './mdm-client.ts';
 import type { MdmFailure, MdmResult } from './mdm-request.ts';
+import { latestOfEach, markTold, type UntoldReport, untoldReport } from './untold-reports.ts';
 import {
   askedIdentityOf,
   countWatched,
@@ -41,6 +42,10 @@ export type PollContext = {
   readonly now: () => number;
   /** Tells the device's shard; true when it is on disk there. */
   readonly endManagement: (deviceId: string) => Promise<boolean>;
+  /** How much younger the same word on a device's posture must be to be told again. */
+  readonly reportAgainAfterMs: number;
+  /** Tells the devices' shards; answers those reports that are on disk there. */
+  readonly reportPosture: (reports: readonly UntoldReport[]) => Promise<readonly UntoldReport[]>;
   readonly log: (event: string, fields: Readonly<Record<string, unknown>>) => void;
 };
 
@@ -127,31 +132,55 @@ async function pollPage(context: PollContext): Promise<boolean> {
     );
     return false;
   }
-  const written = await store.write((sql) => takePage(sql, context, state, listed.value));
-  return !isUnavailable(written) && written;
+  const taken = await store.write((sql) => takePage(sql, context, state, listed.value));
+  if (isUnavailable(taken)) return false;
+  await tell(context, taken.untold);
+  return taken.isMore;
 }
+
+/** What is not told stays untold, and comes again with the next round. */
+async function tell(
+  { store, reportPosture }: PollContext,
+  untold: readonly UntoldReport[],
+): Promise<void> {
+  if (untold.length === 0) return;
+  const told = await reportPosture(untold);
+  await store.write((sql) => {
+    for (const report of told) markTold(sql, report);
+  });
+}
+
+type TakenPage = { readonly isMore: boolean; readonly untold: readonly UntoldReport[] };
 
 function takePage(
   sql: SqlStorage,
-  { now, pollIntervalMs, log }: PollContext,
+  { now, pollIntervalMs, reportAgainAfterMs, log }: PollContext,
   { round, page }: PollState,
   { devices, next }: DevicePage,
-): boolean {
+): TakenPage {
   const nowMs = now();
   if (page === null && next === undefined && devices.length === 0) {
     log('management_not_polled', { reason: 'empty', detail: 'the list has no device at all' });
     setPollState(sql, { round, page, next_page_at_ms: nowMs + jittered(pollIntervalMs) });
-    return false;
+    return { isMore: false, untold: [] };
   }
-  for (const device of devices) if (device.managed) markMet(sql, device, round);
+  const untold = latestOfEach(
+    devices
+      .filter(({ managed }) => managed)
+      .flatMap((record) =>
+        markMet(sql, record, round).flatMap(
+          (watched) => untoldReport(watched, record, nowMs, reportAgainAfterMs) ?? [],
+        ),
+      ),
+  );
   if (next !== undefined) {
     setPollState(sql, { round, page: next, next_page_at_ms: nowMs });
-    return true;
+    return { isMore: true, untold };
   }
   lookUpUnmet(sql, round, nowMs, Math.ceil(confirmAfterMs(pollIntervalMs) / 2));
   const nextRoundMs = nowMs + Math.max(jittered(pollIntervalMs), pauseBetweenPagesMs);
   setPollState(sql, { round: round + 1, page: null, next_page_at_ms: nextRoundMs });
-  return false;
+  return { isMore: false, untold };
 }
 
 function hasNoDevices(store: DurableStore): boolean {
@@ -166,7 +195,7 @@ async function lookUpDue(context: PollContext): Promise<void> {
 }
 
 async function lookUp(context: PollContext, device: WatchedDevice): Promise<void> {
-  const { store, client, ask, now, log, pollIntervalMs } = context;
+  const { store, client, ask, now, log, pollIntervalMs, reportAgainAfterMs } = context;
   const { device_id } = device;
   const found = await ask(() => client.findDevices(askedIdentityOf(device)));
   if (!found.ok) {
@@ -176,6 +205,7 @@ async function lookUp(context: PollContext, device: WatchedDevice): Promise<void
     return;
   }
   const record = pickRecord(found.value, identityOf(device));
+  let untold: UntoldReport | undefined;
   const verdict = await store.write((sql): 'met' | 'missed' | 'ended' | 'held' => {
     // As it is now: while the management was asked, the device may have been met, or have enrolled again.
     const { missed, missed_at_ms } = findMissed(sql, device_id) ?? device;
@@ -183,6 +213,7 @@ async function lookUp(context: PollContext, device: WatchedDevice): Promise<void
       markMet(sql, record, device.round);
       // A record that spells things in another way is the device's all the same.
       postpone(sql, device_id, null);
+      untold = untoldReport(device, record, now(), reportAgainAfterMs);
       return 'met';
     }
     const againAtMs = now() + confirmAfterMs(pollIntervalMs);
@@ -199,7 +230,8 @@ async function lookUp(context: PollContext, device: WatchedDevice): Promise<void
     postpone(sql, device_id, againAtMs);
     return 'ended';
   });
-  if (isUnavailable(verdict) || verdict === 'met') return;
+  if (isUnavailable(verdict)) return;
+  if (verdict === 'met') return await tell(context, untold === undefined ? [] : [untold]);
   if (verdict === 'held') log('management_loss_held', { device_id });
   else log('device_missed', { device_id, verdict });
   if (verdict === 'ended') await end(context, device_id);

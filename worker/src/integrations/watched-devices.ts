@@ -24,10 +24,16 @@ export type WatchedDevice = {
   readonly missed_at_ms: number;
   /** When the device is to be looked up by itself. */
   readonly look_up_at_ms: number | null;
+  /** What the device's shard was told last of how the device is kept, and of which moment that was. */
+  readonly told_posture: string;
+  readonly told_reported_at_ms: number;
 };
 
 const columns =
-  'device_id, serial_number, hardware_uuid, asked_serial_number, asked_hardware_uuid, round, missed, missed_at_ms, look_up_at_ms';
+  'device_id, serial_number, hardware_uuid, asked_serial_number, asked_hardware_uuid, round, missed, missed_at_ms, look_up_at_ms, told_posture, told_reported_at_ms';
+
+/** In `told_posture`: the shard got something else meanwhile, with a certificate. */
+const notTold = '?';
 
 /** Watches a device from now on. What is known of it already is kept, but for how often it was missed. */
 export function watchDevice(
@@ -39,13 +45,15 @@ export function watchDevice(
 ): void {
   const { serialNumber = '', hardwareUuid = '' } = normalizeIdentity(identity);
   sql.exec(
-    `INSERT INTO watched_devices (device_id, serial_number, hardware_uuid, asked_serial_number, asked_hardware_uuid, round)
-     VALUES (?, ?, ?, ?, ?, ?)
+    `INSERT INTO watched_devices (device_id, serial_number, hardware_uuid, asked_serial_number,
+       asked_hardware_uuid, round, told_posture)
+     VALUES (?, ?, ?, ?, ?, ?, '${notTold}')
      ON CONFLICT (device_id) DO UPDATE SET
        serial_number = excluded.serial_number, hardware_uuid = excluded.hardware_uuid,
        asked_serial_number = excluded.asked_serial_number,
        asked_hardware_uuid = excluded.asked_hardware_uuid,
-       round = max(round, excluded.round), missed = 0, missed_at_ms = 0, look_up_at_ms = NULL`,
+       round = max(round, excluded.round), missed = 0, missed_at_ms = 0, look_up_at_ms = NULL,
+       told_posture = excluded.told_posture`,
     deviceId,
     serialNumber,
     hardwareUuid,
@@ -90,9 +98,10 @@ export function findWatched(sql: SqlStorage, identity: DeviceIdentity): WatchedD
     .filter((watched) => isSameDevice(identityOf(watched), identity));
 }
 
-/** The management has this device: whatever was missed before is forgotten. */
-export function markMet(sql: SqlStorage, record: ManagedDevice, round: number): void {
-  for (const { device_id } of findWatched(sql, record)) {
+/** The management has these devices: whatever was missed before is forgotten. */
+export function markMet(sql: SqlStorage, record: ManagedDevice, round: number): WatchedDevice[] {
+  const watched = findWatched(sql, record);
+  for (const { device_id } of watched) {
     sql.exec(
       `UPDATE watched_devices SET round = ?, missed = 0, missed_at_ms = 0, look_up_at_ms = NULL,
          asked_serial_number = ?, asked_hardware_uuid = ? WHERE device_id = ?`,
@@ -102,6 +111,7 @@ export function markMet(sql: SqlStorage, record: ManagedDevice, round: number): 
       device_id,
     );
   }
+  return watched;
 }
 
 export function markMissed(

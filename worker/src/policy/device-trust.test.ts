@@ -23,7 +23,7 @@ const goodCertificate: CertificateFacts = {
   usableUntilMs: undefined,
   deviceBlocked: false,
   strength: 'one_time_token',
-  integration: { id: '', standing: 'active', trustsSharedSecret: false },
+  integration: { id: '', standing: 'active', trustsSharedSecret: false, maxReportAgeMs: 0 },
 };
 const unbound: CertificateFacts = {
   ...goodCertificate,
@@ -68,6 +68,7 @@ const integration = (standing: IntegrationStanding['standing']) => ({
   id: 'int_1',
   standing,
   trustsSharedSecret: false,
+  maxReportAgeMs: 0,
 });
 
 const certificateFaults: ReadonlyArray<readonly [DecisionReason, Partial<CertificateFacts>]> = [

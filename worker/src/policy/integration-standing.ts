@@ -1,9 +1,13 @@
+import { maxPostureReportAgeSeconds } from '@countersign/protocol/limits';
+
 /** Whether what an integration issued counts for a user now, apart from the certificate's own standing. */
 export type IntegrationStanding = {
   readonly id: string;
   readonly standing: 'active' | 'disabled' | 'not_for_user' | 'device_trust_disabled';
   /** Do certificates that were enrolled with the organization's secret count? */
   readonly trustsSharedSecret: boolean;
+  /** For how long it counts what its management has reported of a device's posture. */
+  readonly maxReportAgeMs: number;
 };
 
 /** What is asked of an integration's record. */
@@ -13,6 +17,7 @@ type Integration = {
     | { readonly mode: 'all_users' }
     | { readonly mode: 'test_groups'; readonly groups: readonly string[] };
   readonly trust_shared_secret: boolean;
+  readonly max_check_in_age_seconds: number;
 };
 
 type Integrations = {
@@ -24,7 +29,12 @@ type Integrations = {
 };
 
 /** Certificates of no integration, minted by an administrator's own token, are always of an active one. */
-const direct: IntegrationStanding = { id: '', standing: 'active', trustsSharedSecret: false };
+const direct: IntegrationStanding = {
+  id: '',
+  standing: 'active',
+  trustsSharedSecret: false,
+  maxReportAgeMs: 0,
+};
 
 function standingFor(
   { state }: Integration,
@@ -43,6 +53,12 @@ function standingFor(
   }
 }
 
+/** A management that has not heard of a device for longer is not believed that it manages it, either. */
+export const maxReportAgeMs = ({
+  max_check_in_age_seconds,
+}: Pick<Integration, 'max_check_in_age_seconds'>): number =>
+  Math.min(max_check_in_age_seconds, maxPostureReportAgeSeconds) * 1000;
+
 /** Of no integration (`id` empty) and of every one that there is, for one user. What is not in the list was deleted. */
 export function integrationStandings(
   { integrations, groups, deviceTrustEnabled }: Integrations,
@@ -54,6 +70,7 @@ export function integrationStandings(
       id,
       standing: standingFor(integration, groups, userId),
       trustsSharedSecret: integration.trust_shared_secret,
+      maxReportAgeMs: maxReportAgeMs(integration),
     })),
   ];
   return deviceTrustEnabled

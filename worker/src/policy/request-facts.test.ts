@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { requestFacts } from './request-facts.ts';
+import { requestFacts, withReport } from './request-facts.ts';
 
 const groups = new Set(['staff']);
 const asserted = { ip_address: '192.0.2.1', client_type: 'legacy', platform: 'ios' } as const;
@@ -49,3 +49,24 @@ it.each([
     expect(facts.posture.osVersion?.device).toBe(version);
   },
 );
+
+it('tells apart what the device says of itself and what its management reports', () => {
+  const posture = { platform: 'macos', os_version: '14.5', disk_encryption: true } as const;
+  const facts = requestFacts('ada', groups, {}, 'extension', {
+    key_protection: 'tpm',
+    posture: { ...posture, firewall: false, measured_at: 1 },
+  });
+  expect(facts.posture).toEqual({
+    osVersion: { device: '14.5' },
+    diskEncryption: { device: true },
+    firewall: { device: false },
+  });
+  const report = { disk_encryption: false, screen_lock: true, os_version: '14.4' };
+  expect(withReport(facts.posture, report)).toEqual({
+    osVersion: { device: '14.5', mdm: '14.4' },
+    diskEncryption: { device: true, mdm: false },
+    firewall: { device: false },
+    screenLock: { mdm: true },
+  });
+  expect(withReport(facts.posture, undefined)).toEqual(facts.posture);
+});

@@ -1,6 +1,13 @@
-import type { ClientType, EvidenceChannel, Platform, RequestFacts } from '@countersign/policy';
+import type {
+  ClientType,
+  EvidenceChannel,
+  Platform,
+  PostureFacts,
+  RequestFacts,
+} from '@countersign/policy';
 import type { Posture } from '@countersign/protocol/device-response';
 import type { KeyProtection } from '@countersign/protocol/key-protection';
+import type { PostureSwitches } from '@countersign/protocol/posture';
 
 /** What the sign-in server says of the person's connection; `undefined` where it does not. */
 export type AssertedByClient = {
@@ -27,6 +34,33 @@ function versionIn(text: string): string | undefined {
   return /(?:^|\s)(\d+(?:\.\d+)*)$/.exec(text)?.[1];
 }
 
+/** The facts of a policy, as they are written down. */
+type Reported = PostureSwitches & { readonly os_version?: string | undefined };
+
+const factNames = [
+  ['diskEncryption', 'disk_encryption'],
+  ['firewall', 'firewall'],
+  ['screenLock', 'screen_lock'],
+  ['osVersion', 'os_version'],
+] as const;
+
+/** Adds one reporter's word to what the other has said. */
+function withWord(
+  facts: PostureFacts,
+  by: 'device' | 'mdm',
+  said: Reported | undefined,
+): PostureFacts {
+  const told = factNames.flatMap(([fact, name]) => {
+    const value = said?.[name];
+    return value === undefined ? [] : [[fact, { ...facts[fact], [by]: value }]];
+  });
+  return { ...facts, ...Object.fromEntries(told) };
+}
+
+/** Adds what the device's management has reported. */
+export const withReport = (facts: PostureFacts, report: Reported | undefined): PostureFacts =>
+  withWord(facts, 'mdm', report);
+
 /**
  * What is known of a sign-in before the device's record is looked at.
  *
@@ -40,7 +74,7 @@ export function requestFacts(
   channel: EvidenceChannel | 'none',
   signed: SignedByDevice | undefined,
 ): RequestFacts {
-  const osVersion = signed === undefined ? undefined : versionIn(signed.posture.os_version);
+  const said = signed?.posture;
   return {
     user,
     groups,
@@ -50,6 +84,6 @@ export function requestFacts(
     signedPlatform: signed === undefined ? undefined : platformOf[signed.posture.platform],
     channel,
     keyProtection: signed?.key_protection ?? 'none',
-    posture: osVersion === undefined ? {} : { osVersion: { device: osVersion } },
+    posture: withWord({}, 'device', said && { ...said, os_version: versionIn(said.os_version) }),
   };
 }

@@ -6,6 +6,7 @@ import {
   standingAnswer,
 } from '@countersign/protocol/admin-devices';
 import { revocationReasons } from '@countersign/protocol/certificate-life';
+import { postureSwitchNames } from '@countersign/protocol/posture';
 import type * as z from 'zod/mini';
 import {
   type Command,
@@ -53,6 +54,35 @@ const listed = (devices: readonly Device[]): Section =>
     }),
   );
 
+type Posture = NonNullable<Device['posture']>;
+
+/** One line for each who says something. */
+function postureRows({ device, mdm }: Posture): ReadonlyArray<[string, string | undefined]> {
+  const told = (said: NonNullable<Posture['device'] | Posture['mdm']>, system?: string) =>
+    [
+      system ?? said.os_version,
+      ...postureSwitchNames
+        .filter((name) => said[name] !== undefined)
+        .map((name) => `${name}: ${said[name]}`),
+    ]
+      .filter((text) => text !== undefined && text !== '')
+      .join(', ');
+  return [
+    [
+      'posture: device',
+      device &&
+        `${told(device, `${device.platform} ${device.os_version}`)}; told ${device.told_at}${
+          device.measured_at === undefined ? '' : `, measured ${device.measured_at}`
+        }`,
+    ],
+    [
+      'posture: mdm',
+      mdm &&
+        `${told(mdm)}; reported ${mdm.reported_at}${mdm.counts ? '' : ', which does not count'}`,
+    ],
+  ];
+}
+
 function described(device: Device): Section[] {
   return [
     rows(
@@ -73,6 +103,7 @@ function described(device: Device): Section[] {
         device.management &&
           `${device.management.integration_id}, asked ${device.management.checked_at}`,
       ],
+      ...postureRows(device.posture ?? {}),
     ),
     table(
       ['status', 'user', 'until', 'strength', 'profile', 'integration', 'fingerprint'],
@@ -162,7 +193,7 @@ export const deviceCommands: readonly Command[] = [
   {
     words: ['devices', 'show'],
     parameters: ['DEVICE'],
-    help: 'Shows a device with its certificates.',
+    help: 'Shows a device with its posture, by who reports it, and its certificates.',
     routes: ['GET /v1/admin/devices/:id'],
     run: async (context, input) => {
       const device = await context.client().get(devicePath(input), deviceAnswer);

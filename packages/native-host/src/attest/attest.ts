@@ -6,7 +6,7 @@ import { hostVersion } from '../host-version.ts';
 import { isRefreshDue, refreshKeySet } from '../key-set/refresh-key-set.ts';
 import { readStoredKeySet } from '../key-set/stored-key-set.ts';
 import { openKeyStores } from '../keystore/open-keystores.ts';
-import { readPosture } from '../posture/read-posture.ts';
+import { currentPosture } from '../posture/current-posture.ts';
 import { fail, type Result, succeed } from '../result.ts';
 import { type AttestRequest, answerChallenge } from './answer-challenge.ts';
 
@@ -25,14 +25,17 @@ export async function attest(
   if (!enrollment.ok) return enrollment;
   const { stateDirectory, development } = configuration;
   const stored = readStoredKeySet(stateDirectory, enrollment.value);
-  const keyStores = await openKeyStores(configuration);
+  const [keyStores, posture] = await Promise.all([
+    openKeyStores(configuration),
+    currentPosture(stateDirectory, nowSeconds),
+  ]);
   return answerChallenge(
     request,
     {
       enrollment: enrollment.value,
       allowedOrigins: configuration.origins,
       keyStore: keyStores.open(enrollment.value.keyId),
-      facts: { hostVersion, development, posture: readPosture() },
+      facts: { hostVersion, development, posture },
       keys: stored?.claims.keys ?? [],
       async refreshKeys() {
         const refreshed = await refreshKeySet({

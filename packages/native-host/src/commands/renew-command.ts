@@ -1,5 +1,6 @@
 import { loadConfiguration } from '../configuration/load-configuration.ts';
 import { openKeyStores } from '../keystore/open-keystores.ts';
+import { measureAndKeepPosture } from '../posture/current-posture.ts';
 import { renew } from '../renewal/renew.ts';
 import { renewIfDue } from '../renewal/renew-if-due.ts';
 import { type ExitCode, exitCodes, type Output, printFailure, printRow } from './print.ts';
@@ -25,6 +26,10 @@ export async function renewCommand(input: RenewCommandInput, output: Output): Pr
         nowSeconds,
         rekey,
       });
+  // The task that renews comes at every login: the first sign-in after it waits for no measurement.
+  if (renewed.ok || renewed.reason !== 'not_enrolled') {
+    await measureAndKeepPosture(value.stateDirectory, nowSeconds);
+  }
   if (!renewed.ok) return printFailure(output, renewed);
   if (renewed.value === undefined) {
     output.out('It is not time yet; nothing was asked.\n');

@@ -40,7 +40,7 @@ export async function runCommand(invocation: Result<Invocation, 'usage_invalid'>
       output.out(`${hostVersion}\n`);
       return exitCodes.done;
     case 'status':
-      return statusCommand(value, output);
+      return statusCommand({ ...value, nowSeconds: Math.floor(Date.now() / 1000) }, output);
     case 'doctor':
       return doctorCommand({ ...value, nowSeconds: Math.floor(Date.now() / 1000) }, output);
     case 'schedule':

@@ -5,11 +5,17 @@ import { loadConfiguration } from '../configuration/load-configuration.ts';
 import { readEnrollment } from '../enrollment/enrollment-record.ts';
 import type { KeyStoreReason } from '../keystore/keystore.ts';
 import { openKeyStores } from '../keystore/open-keystores.ts';
+import { currentPosture } from '../posture/current-posture.ts';
+import { describePosture } from '../posture/describe-posture.ts';
 import { fail, type Result, succeed } from '../result.ts';
 import { readHostStatus } from '../status/read-host-status.ts';
 import { type ExitCode, exitCodes, type Output, printFailure, printRow } from './print.ts';
 
-export type StatusCommandInput = { readonly configurationPath: string; readonly json: boolean };
+export type StatusCommandInput = {
+  readonly configurationPath: string;
+  readonly json: boolean;
+  readonly nowSeconds: number;
+};
 
 /** `countersign status`: what the extension is told, and whether the key can be used. */
 export async function statusCommand(input: StatusCommandInput, output: Output): Promise<ExitCode> {
@@ -18,16 +24,22 @@ export async function statusCommand(input: StatusCommandInput, output: Output): 
   const status = await readHostStatus(configuration.value);
   if (!status.ok) return printFailure(output, status);
   const key = await checkKey(configuration.value);
+  const { stateDirectory } = configuration.value;
+  const posture = status.value.enrolled
+    ? await currentPosture(stateDirectory, input.nowSeconds)
+    : undefined;
   if (input.json) {
     const everything = {
       ...status.value,
       configuration: configuration.value.path,
-      state_directory: configuration.value.stateDirectory,
+      state_directory: stateDirectory,
+      ...(posture === undefined ? {} : { posture }),
       ...(key.ok ? {} : { key_problem: key.detail, key_problem_code: key.reason }),
     };
     output.out(`${JSON.stringify(everything, undefined, 2)}\n`);
   } else {
     printStatus(output, configuration.value, status.value, key);
+    if (posture !== undefined) printRow(output, 'posture', describePosture(posture));
   }
   return exitCodes.done;
 }

@@ -15,6 +15,7 @@ const stateFiles = [
   'enrollment.json',
   'key-set.json',
   'pending-enrollment.json',
+  'posture.json',
   'renewal-attempts.json',
 ] as const;
 

@@ -8,6 +8,9 @@ import { callBroker } from '../http/call-broker.ts';
 import { readStoredKeySet } from '../key-set/stored-key-set.ts';
 import { verifyKeySet } from '../key-set/verify-key-set.ts';
 import { openKeyStores } from '../keystore/open-keystores.ts';
+import { describePosture, switchedOff } from '../posture/describe-posture.ts';
+import { measurePosture } from '../posture/measure-posture.ts';
+import { readPosture } from '../posture/read-posture.ts';
 import { readAttempts } from '../renewal/renewal-attempts.ts';
 import { renewAfterSeconds } from '../renewal/renewal-due.ts';
 import { hasSchedule, type SchedulePlace } from '../schedule/keep-schedule.ts';
@@ -48,6 +51,7 @@ export async function checkDevice(input: DoctorInput): Promise<Finding[]> {
     await checkKey(configuration, enrollment.value),
     checkKeySet(configuration, enrollment.value),
     checkRenewal(configuration, enrollment.value, input),
+    await checkPosture(input),
     ...(await checkBroker(configuration, enrollment.value, input)),
   ];
 }
@@ -127,6 +131,19 @@ function checkRenewal(
   return hasSchedule(place) === false
     ? warning('renewal', `due ${due}; no task of yours renews`, 'run `countersign schedule`')
     : ok('renewal', `due ${due}`);
+}
+
+/** Measured now, and not kept: what a sign-in says until it is measured again, `countersign status` shows. */
+async function checkPosture({ nowSeconds }: DoctorInput): Promise<Finding> {
+  const posture = { ...readPosture(), ...(await measurePosture()), measured_at: nowSeconds };
+  const off = switchedOff(posture);
+  return off.length === 0
+    ? ok('posture', describePosture(posture))
+    : warning(
+        'posture',
+        describePosture(posture),
+        `where the organization asks for it, turn on: ${off.join(', ')}`,
+      );
 }
 
 async function checkBroker(

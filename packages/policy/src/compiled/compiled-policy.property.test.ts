@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { effectOf, findMatch, idOf } from '../evaluate.ts';
-import type { PolicyFacts } from '../facts.ts';
+import type { PolicyFacts, PostureFacts } from '../facts.ts';
 import { type PolicyDocument, policyDocument } from '../policy-document.ts';
 import { arbitraryFacts, arbitraryPolicy, strip, zones } from '../testing/arbitrary-policy.ts';
 import { CompiledPolicy } from './compiled-policy.ts';
@@ -72,6 +72,19 @@ describe('a compiled policy', () => {
   });
 });
 
+/** The device's word of the one, the management's of the other. */
+function told(device: PostureFacts, mdm: PostureFacts): PostureFacts {
+  const both = <Name extends keyof PostureFacts>(name: Name) => ({
+    [name]: { device: device[name]?.device, mdm: mdm[name]?.mdm },
+  });
+  return {
+    ...both('diskEncryption'),
+    ...both('firewall'),
+    ...both('screenLock'),
+    ...both('osVersion'),
+  };
+}
+
 describe('a policy for one request', () => {
   it.each([false, true])('decides as the whole one, without zones (unsaid facts: %s)', (unsaid) => {
     let longest = 0;
@@ -82,13 +95,26 @@ describe('a policy for one request', () => {
         arbitraryFacts(unsaid),
         (policy, facts, of) => {
           const compiled = new CompiledPolicy(policy, zones);
-          const asked = compiled.forRequest(facts);
+          // Before the record is looked at, a management has said nothing.
+          const asked = compiled.forRequest({ ...facts, posture: told(facts.posture, {}) });
           expect(policyDocument.parse(strip(asked))).toEqual(strip(asked));
           longest = Math.max(longest, asked.rules.length);
-          // Whatever the record of the device may have.
+          // Whatever the record of the device may have, the word of its management among it.
           const { deviceTrust, enrollmentStrength, certificateAgeSeconds, atMs } = of;
-          const recorded = { deviceTrust, enrollmentStrength, certificateAgeSeconds, atMs };
-          for (const whole of [facts, { ...facts, ...recorded }]) {
+          const posture = told(facts.posture, of.posture);
+          const recorded = {
+            deviceTrust,
+            enrollmentStrength,
+            certificateAgeSeconds,
+            atMs,
+            posture,
+          };
+          const unmanaged = told(facts.posture, {});
+          for (const whole of [
+            facts,
+            { ...facts, ...recorded },
+            { ...facts, ...recorded, posture: unmanaged },
+          ]) {
             const match = findMatch(asked, whole, []);
             const expected = findMatch(policy, whole, zones);
             expect([idOf(match.rule), match.isUncertain]).toEqual([

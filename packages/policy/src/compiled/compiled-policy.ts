@@ -111,7 +111,8 @@ export class CompiledPolicy {
   /**
    * The policy as it is for this request: the few rules that what is known of it speaks neither against nor puts out of
    * reach, each with the conditions that are left to look at. It decides as the whole one does, whatever the device's
-   * record has, and knows nothing of zones.
+   * record has, and knows nothing of zones. Conditions on posture are always left: what the device has said of itself
+   * counts only where it is trusted and its management says nothing, and only the record tells.
    */
   forRequest(facts: RequestFacts): PolicyDocument {
     const left = new CommonRules();

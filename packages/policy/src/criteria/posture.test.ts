@@ -73,29 +73,38 @@ describe('posture', () => {
     expect(isAtLeast(version, minimum)).toBe(isOne);
   });
 
-  it('takes no word of a device that is not trusted, and that of its management', () => {
-    const deviceTrust = { trusted: false, reason: 'certificate_revoked' } as const;
-    const check = (diskEncryption: PostureFacts['diskEncryption']) =>
-      posture.check(
-        postureCondition.parse(encrypted),
-        {
-          ...goodFacts,
-          deviceTrust,
-          posture: diskEncryption === undefined ? {} : { diskEncryption },
-        },
-        [],
-      );
-    expect(check(on)).toBe('unknown');
-    expect(check({ device: false, mdm: true })).toBe('met');
-  });
+  it.each(['any', 'device', 'mdm'])(
+    'takes nobody at their word about a device that is not trusted: %s',
+    (reported_by) => {
+      const deviceTrust = { trusted: false, reason: 'certificate_revoked' } as const;
+      const check = (value: boolean) =>
+        posture.check(
+          postureCondition.parse({ ...encrypted, reported_by }),
+          {
+            ...goodFacts,
+            deviceTrust,
+            posture: { diskEncryption: { device: value, mdm: value } },
+          },
+          [],
+        );
+      expect([check(true), check(false)]).toEqual(['unknown', 'unknown']);
+    },
+  );
 
   it('says what was wanted, by whom, and what was reported', () => {
     const condition = postureCondition.parse({ ...encrypted, ...macos, reported_by: 'mdm' });
     expect(posture.wanted(condition)).toBe(
       'disk_encryption: true, macos 14.5 or newer, reported by mdm',
     );
-    const facts = { ...goodFacts, posture: { diskEncryption: { mdm: false } } };
-    expect(posture.seen(facts, [], condition)).toBe('disk_encryption: false, macos not said');
+    const facts = { ...goodFacts, posture: { diskEncryption: { mdm: false, device: true } } };
+    expect(posture.seen(facts, [], condition)).toBe('disk_encryption: false (mdm), macos not said');
+    const others = {
+      diskEncryption: { device: true },
+      osVersion: { mdm: '14.5', device: '15' },
+    } as const;
+    expect(
+      posture.seen({ ...goodFacts, posture: others }, [], { ...condition, reported_by: 'any' }),
+    ).toBe('disk_encryption: true (device), macos 14.5 (mdm)');
     expect(posture.wanted(postureCondition.parse({ firewall: true }))).toBe('firewall: true');
   });
 

@@ -5,17 +5,28 @@ import { type Condition, type Criterion, notSaid, type Verdict, verdictOf } from
 type Posture = Condition<'posture'>;
 type Reporter = Posture['reported_by'];
 
-/** What counts of what was reported. Where anybody may report and both did, the management's word counts: a device's is its own. */
-function reportedBy<Value>(
+type Word<Value> = { readonly value: Value; readonly by: keyof Reported<Value> };
+
+/**
+ * What counts of what was reported, and whose word it is. Where anybody may report and both did, the management's counts:
+ * a device's is its own.
+ */
+function wordOn<Value>(
   reported: Reported<Value> | undefined,
-  by: Reporter,
+  wanted: Reporter,
   { deviceTrust }: PolicyFacts,
-): Value | undefined {
-  // What is not known to be a device of ours says nothing of one.
-  const device = deviceTrust.trusted ? reported?.device : undefined;
-  if (by === 'device') return device;
-  return by === 'mdm' ? reported?.mdm : (reported?.mdm ?? device);
+): Word<Value> | undefined {
+  // What is not known to be a device of ours says nothing of one, and what is known of that one says nothing of this.
+  if (!deviceTrust.trusted) return undefined;
+  for (const by of wanted === 'any' ? (['mdm', 'device'] as const) : [wanted]) {
+    const value = reported?.[by];
+    if (value !== undefined) return { value, by };
+  }
+  return undefined;
 }
+
+const told = (word: Word<unknown> | undefined): string =>
+  word === undefined ? notSaid : `${word.value} (${word.by})`;
 
 /** Compares part by part; what is left out is 0. */
 export function isAtLeast(version: string, minimum: string): boolean {
@@ -36,7 +47,7 @@ function checkVersion({ minimum_os_version, reported_by }: Posture, facts: Polic
   if (platform === undefined) return 'unknown';
   const minimum = minimum_os_version[platform];
   if (minimum === undefined) return 'not_met';
-  const version = reportedBy(facts.posture.osVersion, reported_by, facts);
+  const version = wordOn(facts.posture.osVersion, reported_by, facts)?.value;
   if (version === undefined || !isVersion(version)) return 'unknown';
   return verdictOf(isAtLeast(version, minimum));
 }
@@ -53,8 +64,8 @@ export const posture: Criterion<'posture'> = {
     const verdicts = switches
       .filter(([wanted]) => condition[wanted] === true)
       .map(([, fact]): Verdict => {
-        const value = reportedBy(facts.posture[fact], condition.reported_by, facts);
-        return value === undefined ? 'unknown' : verdictOf(value);
+        const word = wordOn(facts.posture[fact], condition.reported_by, facts);
+        return word === undefined ? 'unknown' : verdictOf(word.value);
       });
     verdicts.push(checkVersion(condition, facts));
     if (verdicts.includes('not_met')) return 'not_met';
@@ -64,11 +75,9 @@ export const posture: Criterion<'posture'> = {
     const by = condition.reported_by;
     const parts = switches
       .filter(([wanted]) => condition[wanted] === true)
-      .map(
-        ([wanted, fact]) => `${wanted}: ${reportedBy(facts.posture[fact], by, facts) ?? notSaid}`,
-      );
+      .map(([wanted, fact]) => `${wanted}: ${told(wordOn(facts.posture[fact], by, facts))}`);
     if (condition.minimum_os_version !== undefined) {
-      const version = reportedBy(facts.posture.osVersion, by, facts) ?? notSaid;
+      const version = told(wordOn(facts.posture.osVersion, by, facts));
       parts.push(`${platformOf(facts) ?? 'platform not said'} ${version}`);
     }
     return parts.join(', ');

@@ -4,7 +4,7 @@ import { findMatch } from '../evaluate.ts';
 import { applicationPolicy, type PolicyDocument, policyDocument } from '../policy-document.ts';
 import { policyTemplates } from '../templates.ts';
 import { arbitraryFacts, arbitraryPolicy, zones } from '../testing/arbitrary-policy.ts';
-import { lintBoth, lintPolicy } from './lint-policy.ts';
+import { lintBoth, lintPolicy, type ReportedPosture } from './lint-policy.ts';
 
 const policy = (rules: readonly object[], more: object = {}): PolicyDocument =>
   policyDocument.parse({
@@ -65,13 +65,16 @@ describe('lintPolicy', () => {
     ],
     ['a factor that is none', [{ effect: 'step_up', factor: empty }], ['r0 factor_missing']],
     [
-      'posture that nobody reports',
-      [{ when: { posture: { firewall: true } } }],
-      ['r0 posture_not_reported'],
+      'posture that a management reports, where nobody knows which there are',
+      [{ when: { posture: { firewall: true, reported_by: 'mdm' } } }],
+      [],
     ],
     [
-      'a version, which devices report',
-      [{ when: { posture: { minimum_os_version: { macos: '14' } } } }],
+      'a device let in for its posture, which is known of trusted ones alone',
+      [
+        { when: { ...trusted, platforms: ['macos'] } },
+        { when: { platforms: ['macos'], posture: { firewall: true } } },
+      ],
       [],
     ],
     ['what comes after everything', [{ effect: 'deny' }, { when: trusted }], ['r1 unreachable']],
@@ -209,5 +212,24 @@ describe('the templates', () => {
   it.each(Object.entries(policyTemplates))('%s is a policy without mistakes', (_, template) => {
     const document = applicationPolicy.parse({ version: 1, ...template.policy });
     expect(lintPolicy(document)).toEqual([]);
+  });
+
+  const mdm = { firewall: true, disk_encryption: true, minimum_os_version: { macos: '14' } };
+  it.each<[string, string[], object, string | undefined]>([
+    [
+      'no integration',
+      [],
+      { ...mdm, reported_by: 'mdm' },
+      'disk_encryption, firewall, minimum_os_version',
+    ],
+    ['one that knows the disk', ['disk_encryption'], { ...mdm, reported_by: 'mdm' }, 'firewall'],
+    ['all that is asked for', Object.keys(mdm), { ...mdm, reported_by: 'mdm' }, undefined],
+    ['none, where devices may say it', [], { ...mdm, reported_by: 'any' }, undefined],
+    ['none, where devices are to say it', [], { ...mdm, reported_by: 'device' }, undefined],
+  ])('knows what managements report: %s', (_, reported, posture, missing) => {
+    const reportedByManagement = new Set(reported as ReportedPosture[]);
+    const findings = lintPolicy(policy([{ when: { posture } }]), { reportedByManagement });
+    expect(findings.map(({ code }) => code)).toEqual(missing ? ['posture_not_reported'] : []);
+    if (missing !== undefined) expect(findings[0]?.detail).toContain(missing);
   });
 });

@@ -98,18 +98,31 @@ function checkFactor(rule: PolicyRule): PolicyFinding[] {
     : [finding('factor_missing', 'wants a factor and names none, so nobody could show it', rule)];
 }
 
-function checkPosture(rule: PolicyRule): PolicyFinding[] {
+const ofPosture = ['disk_encryption', 'firewall', 'screen_lock', 'minimum_os_version'] as const;
+
+/** A condition on posture that somebody reports of devices. */
+export type ReportedPosture = (typeof ofPosture)[number];
+
+/** What the surroundings of a policy are; where they are not known, nothing is found that they would tell. */
+export type Surroundings = {
+  /** What some management of the organization reports. */
+  readonly reportedByManagement?: ReadonlySet<ReportedPosture>;
+};
+
+/** Devices report of all that they know; managements of each kind report some of it. */
+function checkPosture(
+  rule: PolicyRule,
+  { reportedByManagement: reported }: Surroundings,
+): PolicyFinding[] {
   const { posture } = rule.when;
-  if (posture === undefined) return [];
-  const unreported = (['disk_encryption', 'firewall', 'screen_lock'] as const).filter(
-    (name) => posture[name] === true,
-  );
+  if (posture?.reported_by !== 'mdm' || reported === undefined) return [];
+  const unreported = ofPosture.filter((name) => posture[name] !== undefined && !reported.has(name));
   return unreported.length === 0
     ? []
     : [
         finding(
           'posture_not_reported',
-          `wants ${unreported.join(', ')}, which neither devices nor managements report yet: it is unknown of everybody`,
+          `wants ${unreported.join(', ')} reported by mdm, which no integration in use reports: it is unknown of everybody`,
           rule,
         ),
       ];
@@ -179,14 +192,20 @@ function checkUntrusted(rules: readonly PolicyRule[]): PolicyFinding[] {
   });
 }
 
+/** Of a device that is not trusted no posture is known. */
 const isForTrusted = (when: Conditions) =>
-  when.device_trust === 'trusted' || ofTrusted.some((name) => when[name] !== undefined);
+  when.device_trust === 'trusted' ||
+  when.posture !== undefined ||
+  ofTrusted.some((name) => when[name] !== undefined);
 
 /**
  * What is wrong with a policy, and what may not be meant. Rules that are switched off say nothing. Of an application's
  * own policy only what can be seen without the global one: `lintBoth` sees both.
  */
-export function lintPolicy({ rules: all, otherwise }: Linted): PolicyFinding[] {
+export function lintPolicy(
+  { rules: all, otherwise }: Linted,
+  surroundings: Surroundings = {},
+): PolicyFinding[] {
   const rules = all.filter(({ enabled }) => enabled !== false);
   const deniesAll = rules.some(
     ({ when, effect }) => effect === 'deny' && Object.keys(when).length === 0,
@@ -196,7 +215,7 @@ export function lintPolicy({ rules: all, otherwise }: Linted): PolicyFinding[] {
       ...checkTrustIsPossible(rule),
       ...checkCanMatch(rule),
       ...checkFactor(rule),
-      ...checkPosture(rule),
+      ...checkPosture(rule, surroundings),
     ]),
     ...checkReach(rules),
     ...checkUntrusted(rules),
@@ -213,8 +232,12 @@ export function lintPolicy({ rules: all, otherwise }: Linted): PolicyFinding[] {
 }
 
 /** An application's policy with the global one behind it: what its own rules say alone, and what only both together do. */
-export function lintBoth(own: ApplicationPolicy, global: PolicyDocument): PolicyFinding[] {
-  const alone = lintPolicy(own);
+export function lintBoth(
+  own: ApplicationPolicy,
+  global: PolicyDocument,
+  surroundings: Surroundings = {},
+): PolicyFinding[] {
+  const alone = lintPolicy(own, surroundings);
   const effective = effectivePolicy(own, global);
   const knownOfGlobal = new Set(
     checkUntrusted(effective.rules.filter(({ id }) => isGlobalRuleId(id))).map(({ rule }) => rule),

@@ -76,6 +76,7 @@ const when = fc.record({
     fc.record({
       disk_encryption: fc.constant(true),
       firewall: maybe(fc.constant(true)),
+      screen_lock: maybe(fc.constant(true)),
       minimum_os_version: maybe(fc.constant({ macos: '14.5', windows: '10.0.19045' })),
       reported_by: fc.constantFrom('any', 'device', 'mdm'),
     }),

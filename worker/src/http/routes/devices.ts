@@ -7,12 +7,13 @@ import {
   deviceSearchFields,
   type StandingAnswer,
 } from '@countersign/protocol/admin-devices';
-import { describeDevice } from '../../admin/describe-device.ts';
+import { describeDevice, describePosture } from '../../admin/describe-device.ts';
 import { currentTimeMs } from '../../clock.ts';
 import type { DeviceObject } from '../../device/device-object.ts';
 import { shardOfId } from '../../device/placement.ts';
 import type { StandingAnswer as ShardAnswer } from '../../device/revoke-certificates.ts';
 import { identifyDevice } from '../../enrollment/identify-device.ts';
+import { integrationStandings } from '../../policy/integration-standing.ts';
 import type { StorageUnavailable } from '../../storage/durable-store.ts';
 import { askObject, type Broker, deviceShard } from '../broker.ts';
 import { type AdminContext, forAdmin } from '../for-admin.ts';
@@ -82,8 +83,29 @@ export const getDevice = forAdmin('devices.read', async (broker, context) => {
   if (device === undefined) return context.refuse({ code: 'device_not_found', field: 'id' });
   const described = await askObject(() => device.ask().describeDevice(device.deviceId));
   if (!described.ok) return context.refuse({ code: described.code });
-  return Response.json(describeDevice(described.device, described.certificates, currentTimeMs()));
+  const answer = await describeWhole(broker, context, described);
+  return answer === undefined
+    ? context.refuse({ code: 'snapshot_unavailable' })
+    : Response.json(answer);
 });
+
+type Described = Extract<Awaited<ReturnType<DeviceObject['describeDevice']>>, { ok: true }>;
+
+/** A device with what is known of how it is kept; `undefined` where nobody can say which integrations there are. */
+async function describeWhole(
+  broker: Broker,
+  context: AdminContext,
+  { device, certificates, lastResponse }: Described,
+): Promise<DeviceList['devices'][number] | undefined> {
+  const nowMs = currentTimeMs();
+  const read = await broker.snapshots.read(nowMs, context.waitUntil);
+  if (!read.ok) return undefined;
+  const standings = integrationStandings(read.snapshot, '');
+  return {
+    ...describeDevice(device, certificates, nowMs),
+    ...describePosture(device, lastResponse, standings, nowMs),
+  };
+}
 
 const mostListed = 200;
 
@@ -139,10 +161,11 @@ async function findDevice(
   if (!described.ok && described.code !== 'device_not_found') {
     return context.refuse({ code: described.code });
   }
-  const devices = described.ok
-    ? [describeDevice(described.device, described.certificates, currentTimeMs())]
-    : [];
-  return Response.json({ devices } satisfies DeviceList);
+  if (!described.ok) return Response.json({ devices: [] } satisfies DeviceList);
+  const found = await describeWhole(broker, context, described);
+  return found === undefined
+    ? context.refuse({ code: 'snapshot_unavailable' })
+    : Response.json({ devices: [found] } satisfies DeviceList);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { globalPolicyChange, lintBoth, lintPolicy } from '@countersign/policy';
-import { answerChange } from '../answer-change.ts';
+import { reportedPosture } from '../../integrations/posture-report.ts';
+import { answerChange, currentSnapshot } from '../answer-change.ts';
 import { askObject } from '../broker.ts';
 import { effectivePolicies } from '../effective-policies.ts';
 import { findTrustedTooEarly } from '../find-trusted-too-early.ts';
@@ -49,7 +50,10 @@ export const putGlobalPolicy = forAdmin(
     );
     if (!body.ok) return context.refuse(body.problem);
     const { policy } = body.value;
-    const alone = lintPolicy(policy);
+    const snapshot = await currentSnapshot(broker);
+    if (snapshot === undefined) return context.refuse({ code: 'snapshot_unavailable' });
+    const reportedByManagement = reportedPosture(snapshot.integrations.values());
+    const alone = lintPolicy(policy, { reportedByManagement });
     const refused = refuseMistake(context, policy.rules, alone);
     if (refused !== undefined) return refused;
     const read = await askObject(() => broker.organization().ownPolicies());

@@ -1,4 +1,5 @@
 import { effectivePolicy, lintBoth, policyChange } from '@countersign/policy';
+import { reportedPosture } from '../../integrations/posture-report.ts';
 import { answerChange, currentSnapshot } from '../answer-change.ts';
 import { askObject } from '../broker.ts';
 import { findTrustedTooEarly } from '../find-trusted-too-early.ts';
@@ -80,7 +81,8 @@ export const putPolicy = forAdmin(
     const snapshot = await currentSnapshot(broker);
     if (snapshot === undefined) return context.refuse({ code: 'snapshot_unavailable' });
     const own = { version: snapshot.version, ...policy };
-    const lint = lintBoth(own, snapshot.globalPolicy);
+    const reportedByManagement = reportedPosture(snapshot.integrations.values());
+    const lint = lintBoth(own, snapshot.globalPolicy, { reportedByManagement });
     const refused = refuseMistake(context, policy.rules, lint);
     if (refused !== undefined) return refused;
     const changed = await askObject(() =>

@@ -6,7 +6,7 @@ import { askMdmFor, type MdmResult, mdmFailure } from '../mdm-request.ts';
 import { type EntraClient, obtainEntraToken } from './entra-token.ts';
 
 const fields =
-  'id,serialNumber,udid,managementState,lastSyncDateTime,osVersion,userPrincipalName,complianceState';
+  'id,serialNumber,udid,managementState,lastSyncDateTime,osVersion,userPrincipalName,complianceState,isEncrypted';
 const pageSize = 200;
 
 /** What `managementState` says of a device that its administrators have neither given up nor begun to. */
@@ -22,6 +22,7 @@ const device = z.object({
   osVersion: text,
   userPrincipalName: text,
   complianceState: text,
+  isEncrypted: z.optional(z.nullable(z.boolean())),
 });
 const devicePage = z.object({
   value: z.array(device),
@@ -38,6 +39,8 @@ function deviceOf(record: z.infer<typeof device>): ManagedDevice {
     osVersion: record.osVersion,
     user: record.userPrincipalName,
     compliant: record.complianceState == null ? undefined : record.complianceState === 'compliant',
+    posture: { disk_encryption: record.isEncrypted },
+    postureAtMs: readTime(record.lastSyncDateTime),
   });
 }
 

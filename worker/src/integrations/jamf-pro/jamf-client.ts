@@ -31,16 +31,48 @@ const computer = z.object({
       // From Jamf Pro 11.23 on.
       lastContact: text,
       lastCheckIn: text,
+      /** When the computer last sent its inventory. */
+      reportDate: text,
     }),
   ),
   hardware: z.optional(z.nullable(z.object({ serialNumber: text }))),
   operatingSystem: z.optional(z.nullable(z.object({ version: text }))),
+  security: z.optional(
+    z.nullable(z.object({ firewallEnabled: z.optional(z.nullable(z.boolean())) })),
+  ),
+  diskEncryption: z.optional(
+    z.nullable(
+      z.object({
+        bootPartitionEncryptionDetails: z.optional(
+          z.nullable(z.object({ partitionFileVault2State: text })),
+        ),
+      }),
+    ),
+  ),
   userAndLocation: z.optional(z.nullable(z.object({ username: text }))),
 });
 const inventory = z.object({ totalCount: z.int(), results: z.array(computer) });
 
+/** Of the boot partition. Half encrypted is not encrypted; states that are not of these say neither. */
+const isEncryptedIn: Readonly<Record<string, boolean>> = {
+  ENCRYPTED: true,
+  UNENCRYPTED: false,
+  DECRYPTED: false,
+  INELIGIBLE: false,
+  ENCRYPTING: false,
+  ENCRYPTING_PAUSED: false,
+  DECRYPTING: false,
+  DECRYPTING_PAUSED: false,
+  RESTART_NEEDED: false,
+};
+
+function isEncrypted({ diskEncryption }: z.infer<typeof computer>): boolean | undefined {
+  const state = diskEncryption?.bootPartitionEncryptionDetails?.partitionFileVault2State ?? '';
+  return Object.hasOwn(isEncryptedIn, state) ? isEncryptedIn[state] : undefined;
+}
+
 function deviceOf(record: z.infer<typeof computer>): ManagedDevice {
-  const { id, udid, general, hardware, operatingSystem, userAndLocation } = record;
+  const { id, udid, general, hardware, operatingSystem, userAndLocation, security } = record;
   return managedDevice({
     mdmId: id,
     managed: general?.remoteManagement?.managed === true,
@@ -51,6 +83,8 @@ function deviceOf(record: z.infer<typeof computer>): ManagedDevice {
     ),
     osVersion: operatingSystem?.version,
     user: userAndLocation?.username,
+    posture: { disk_encryption: isEncrypted(record), firewall: security?.firewallEnabled },
+    postureAtMs: readTime(general?.reportDate),
   });
 }
 
@@ -133,7 +167,14 @@ export function jamfClient(authentication: JamfAuthentication, context: MdmConte
     }
   };
   const inventoryPage = (page: number, filter?: string) => {
-    const sections = ['GENERAL', 'HARDWARE', 'OPERATING_SYSTEM', 'USER_AND_LOCATION'];
+    const sections = [
+      'GENERAL',
+      'HARDWARE',
+      'OPERATING_SYSTEM',
+      'USER_AND_LOCATION',
+      'SECURITY',
+      'DISK_ENCRYPTION',
+    ];
     const query = new URLSearchParams([
       ...sections.map((section): [string, string] => ['section', section]),
       ['page', String(page)],

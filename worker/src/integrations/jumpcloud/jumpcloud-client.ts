@@ -11,6 +11,7 @@ const system = z.object({
   serialNumber: text,
   lastContact: text,
   version: text,
+  fde: z.optional(z.nullable(z.object({ active: z.optional(z.nullable(z.boolean())) }))),
 });
 const systems = z.object({ totalCount: z.int(), results: z.array(system) });
 
@@ -22,6 +23,8 @@ function deviceOf(record: z.infer<typeof system>): ManagedDevice {
     serialNumber: record.serialNumber,
     lastCheckInMs: readTime(record.lastContact),
     osVersion: record.version,
+    posture: { disk_encryption: record.fde?.active },
+    postureAtMs: readTime(record.lastContact),
   });
 }
 

@@ -26,6 +26,8 @@ function deviceOf(record: z.infer<typeof device>): ManagedDevice {
     serialNumber: record.serial_number,
     lastCheckInMs: readTime(record.last_check_in),
     osVersion: record.os_version,
+    // The list says nothing of FileVault, firewall or screen lock.
+    postureAtMs: readTime(record.last_check_in),
     user: typeof user === 'object' ? user?.email : undefined,
   });
 }
