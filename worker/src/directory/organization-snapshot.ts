@@ -1,4 +1,9 @@
-import { policyDocument, type Zones } from '@countersign/policy';
+import {
+  type AccessDocument,
+  accessDocument,
+  policyDocument,
+  type Zones,
+} from '@countersign/policy';
 import { clientInput } from '@countersign/protocol/admin';
 import * as z from 'zod/mini';
 import { type IntegrationRecord, openTrialGroups } from './integration-records.ts';
@@ -43,19 +48,24 @@ export type OrganizationSnapshot = {
   readonly deviceTrustEnabled: boolean;
   /** Named networks, as policies name them. */
   readonly zones: Zones;
+  /** What may be done inside of applications, by application; most have nothing of it. */
+  readonly access: ReadonlyMap<string, AccessDocument>;
 };
 
 /** A snapshot as the organization's one object gives it. Texts cost it a tenth of what a set of as many ids would. */
-export type StoredSnapshot = Omit<OrganizationSnapshot, 'inactiveUsers' | 'groups'> & {
+export type StoredSnapshot = Omit<OrganizationSnapshot, 'inactiveUsers' | 'groups' | 'access'> & {
   /** JSON list of ids. */
   readonly inactiveUsersJson: string;
   /** JSON object: by group a list of ids. */
   readonly groupsJson: string;
+  /** By application its document, JSON. */
+  readonly accessJson: ReadonlyMap<string, string>;
 };
 
 export function openSnapshot({
   inactiveUsersJson,
   groupsJson,
+  accessJson,
   ...same
 }: StoredSnapshot): OrganizationSnapshot {
   const inactiveUsers = z.array(z.string()).parse(JSON.parse(inactiveUsersJson));
@@ -63,6 +73,9 @@ export function openSnapshot({
     ...same,
     inactiveUsers: new Set(inactiveUsers),
     groups: openTrialGroups(groupsJson),
+    access: new Map(
+      [...accessJson].map(([id, document]) => [id, accessDocument.parse(JSON.parse(document))]),
+    ),
   };
 }
 
@@ -75,6 +88,7 @@ export const unsetAdministration = {
   directory: { requireKnownUsers: false },
   deviceTrustEnabled: true,
   zones: [],
+  access: new Map<string, AccessDocument>(),
 } as const;
 
 /** A snapshot with the moment, by the reader's clock, at which its reading began. */
