@@ -259,7 +259,10 @@ describe('a decision token', () => {
     for (const decision_token of [undefined, '', 'x.y.z', forged, `${token}.`]) {
       expect((await write(user('eve'), { decision_token })).decision).toBe(false);
     }
-    expect((await write(user('guest'), { decision_token: token })).decision).toBe(false);
+    const another = await broker.client.signIn(client, await enrollDevice(broker), 'guest');
+    expectTrusted(another);
+    const ofAnother = { decision_token: another.context.decision_token };
+    expect((await write(user('eve'), ofAnother)).decision).toBe(false);
     expect((await write(user('eve'), { decision_token: token }, other)).decision).toBe(false);
     const body = { subject: user('eve'), action: { name: 'write' }, resource: document('plan') };
     const wrong = await world.send(client, 'evaluation', {
