@@ -121,4 +121,25 @@ describe('#68 whatever is sent', () => {
     );
     expect(permits).toBeGreaterThan(50);
   });
+
+  it('is no server error and no permit where it is anything at all', async () => {
+    const by = await world.newClient({ subject_search: true });
+    const anything = fc.oneof(
+      fc.json({ maxDepth: 4 }),
+      fc.string({ unit: 'binary' }),
+      fc.jsonValue({ maxDepth: 3 }).map((value) => JSON.stringify({ evaluations: value })),
+      fc
+        .tuple(fc.jsonValue(), fc.jsonValue(), fc.jsonValue())
+        .map(([subject, action, resource]) => JSON.stringify({ subject, action, resource })),
+    );
+    await fc.assert(
+      fc.asyncProperty(path, anything, async (where, sent) => {
+        const response = await world.send(by, where, sent);
+        const text = await response.text();
+        expect([200, 400], text).toContain(response.status);
+        expect(text).not.toContain('"decision":true');
+      }),
+      { numRuns: 200, seed: 68 },
+    );
+  });
 });
