@@ -339,7 +339,8 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
     person: askSupport,
   },
   subject_type_unknown: {
-    administrator: 'Whoever signs in to an application must be a subject of type "user".',
+    administrator:
+      'Who signs in is a subject of type "user", and what to is a resource of type "application".',
     person: askSupport,
   },
   subject_not_authenticated: {
