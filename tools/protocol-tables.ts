@@ -77,7 +77,7 @@ const problemAt: Readonly<Record<ProblemCode, string>> = {
   content_type_unsupported: 'any request with a body',
   not_found: 'any',
   method_not_allowed: 'any',
-  client_authentication_failed: 'evaluation, completions',
+  client_authentication_failed: 'evaluation, completions, searches',
   admin_authentication_failed: 'admin',
   client_unknown: 'challenges, mTLS evidence',
   origin_not_registered: 'challenges, mTLS evidence',
@@ -159,8 +159,8 @@ const problemAt: Readonly<Record<ProblemCode, string>> = {
   integration_in_use: 'admin integrations',
   device_trust_in_use: 'admin device trust',
   application_has_rules: 'admin applications',
-  policy_not_found: 'admin policies',
-  policy_version_conflict: 'admin policies',
+  policy_not_found: 'admin policies, access',
+  policy_version_conflict: 'admin policies, access',
   zone_not_found: 'admin zones',
   zone_in_use: 'admin zones',
   zone_limit_reached: 'admin zones',
@@ -196,6 +196,7 @@ const problemAt: Readonly<Record<ProblemCode, string>> = {
   integration_credentials_invalid: 'enrollments, renewals, SCEP',
   integration_answer_malformed: 'enrollments, renewals, SCEP',
   webhook_authentication_failed: 'webhooks of device managements',
+  subject_search_not_allowed: 'subject search',
 };
 
 type Text = { readonly administrator: string; readonly person: string };

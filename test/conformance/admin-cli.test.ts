@@ -181,6 +181,41 @@ it('keeps groups of users', async () => {
   await desk.done('groups', 'delete', 'pilot');
 });
 
+it('keeps what may be done inside of an application as a file, too', async () => {
+  const application = desk.write('docs.json', { name: 'Docs', enforcement: 'enforce' });
+  await desk.done('applications', 'set', 'docs', application);
+  const rule = { id: 'readers', when: { people: { users: ['ada'] } }, effect: 'allow' };
+  const resource_types = [{ type: 'page', actions: ['read'] }];
+  const access = { resource_types, rules: [rule] };
+  const file = desk.write('access.json', { access, comment: 'Pages' });
+  expect(await desk.done('access', 'lint', file)).toContain('Nothing to say.');
+  expect(await desk.done('access', 'push', 'docs', file)).toContain('yes');
+  expect(await desk.done('access', 'pull', 'docs', file)).toMatch(/^rules +1$/m);
+  const pulled = JSON.parse(desk.read('access.json'));
+  await desk.done(
+    'access',
+    'push',
+    'docs',
+    desk.write('empty.json', { access: { ...access, rules: [] } }),
+  );
+  expect(await desk.run('access', 'push', 'docs', file)).toMatchObject({
+    code: 1,
+    errors: expect.stringMatching(/policy_version_conflict[\s\S]+Pull it again/),
+  });
+  const older = String(pulled.expected_version);
+  await desk.done('access', 'pull', 'docs', file, '--version', older);
+  await desk.done('access', 'push', 'docs', file);
+  expect(await desk.done('access', 'versions', 'docs')).toMatch(/adm_\S+ +1 +Pages$/m);
+  const burn = { ...access, rules: [{ ...rule, when: { actions: ['burn'] } }] };
+  for (const command of [['lint'], ['push', 'docs']]) {
+    const unknown = desk.write('burn.json', { access: burn });
+    expect(await desk.run('access', ...command, unknown)).toMatchObject({
+      code: 1,
+      errors: expect.stringContaining('access.rules.0.when.actions'),
+    });
+  }
+});
+
 it('keeps networks, and policies as files that nobody overwrites by accident', async () => {
   const office = { name: 'Office', on_network: true, blocks: ['192.0.2.0/24'] };
   await desk.done('zones', 'set', 'office', desk.write('office.json', office));
@@ -200,7 +235,7 @@ it('keeps networks, and policies as files that nobody overwrites by accident', a
   expect(await desk.done('policy', 'push', 'wiki', changed)).toContain('yes');
   expect(await desk.run('policy', 'push', 'wiki', changed)).toMatchObject({
     code: 1,
-    errors: expect.stringMatching(/policy_version_conflict[\s\S]+Pull the policy again/),
+    errors: expect.stringMatching(/policy_version_conflict[\s\S]+Pull it again/),
   });
   expect(await desk.done('policy', 'versions', 'wiki')).toMatch(/rules +2 +The office is open$/m);
   await desk.done('policy', 'pull', 'wiki', file, '--version', String(pulled.expected_version));

@@ -1,5 +1,6 @@
-// AuthZEN Authorization API 1.0: what the standard and its certification scenario ask of an evaluation and its metadata.
-import { authzenMetadata } from '@countersign/protocol/evaluation';
+// AuthZEN Authorization API 1.0: what the standard asks of an evaluation and its metadata, for sign-ins. Access inside of
+// applications is in authzen-access.test.ts, the certification scenario in authzen-certification.test.ts.
+import { accessAnswer, authzenMetadata } from '@countersign/protocol/authzen';
 import { randomText, type TestClient } from '@countersign/testkit/broker-client';
 import type { FakeDevice } from '@countersign/testkit/fake-device';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -34,30 +35,15 @@ const send = (body: unknown, headers: Readonly<Record<string, string>> = {}) =>
   });
 
 describe('metadata', () => {
-  it('names the decision point and its endpoint, under the URL it was asked at', async () => {
+  it('names only endpoints that are there, and may be kept by whoever asked', async () => {
     const response = await broker.client.request('/.well-known/authzen-configuration');
-    expect(response.status).toBe(200);
-    expect(response.headers.get('Content-Type')).toMatch(/^application\/json/);
-    expect(authzenMetadata.parse(await response.json())).toEqual({
-      policy_decision_point: broker.url,
-      access_evaluation_endpoint: `${broker.url}/access/v1/evaluation`,
-    });
-  });
-
-  it('names only endpoints that are there', async () => {
-    const response = await broker.client.request('/.well-known/authzen-configuration');
-    const metadata: Record<string, unknown> = await response.json();
-    for (const [name, url] of Object.entries(metadata)) {
-      if (!name.endsWith('_endpoint')) continue;
-      const answer = await fetch(String(url), { method: 'POST', body: '{}' });
+    expect(response.headers.get('Cache-Control')).toBe('private, max-age=600');
+    const metadata = Object.entries(authzenMetadata.parse(await response.json()));
+    const endpoints = metadata.filter(([name]) => name.endsWith('_endpoint'));
+    expect(endpoints).toHaveLength(5);
+    for (const [name, url] of endpoints) {
+      const answer = await fetch(url, { method: 'POST', body: '{}' });
       expect([name, answer.status]).toEqual([name, 401]);
-    }
-    for (const path of ['/access/v1/evaluations', '/access/v1/search/subject']) {
-      await expectProblem(
-        await send({}, {}).then(() => broker.client.post(path, {})),
-        404,
-        'not_found',
-      );
     }
   });
 });
@@ -140,12 +126,16 @@ describe('a request', () => {
     const decide = async (change: object) =>
       await readDecision(await send({ ...minimal(), ...change }));
     expectDenied(await decide({ subject: { type: 'robot', id: 'r2' } }), 'subject_type_unknown');
-    expectDenied(await decide({ resource: { type: 'record', id: 'r1' } }), 'subject_type_unknown');
     expectDenied(await decide({ action: { name: 'read' } }), 'action_unknown');
     expectDenied(
       await decide({ resource: { type: 'application', id: 'nothing' } }),
       'application_unknown',
     );
+    const response = await send({ ...minimal(), resource: { type: 'record', id: 'r1' } });
+    expect(accessAnswer.parse(await response.json())).toMatchObject({
+      decision: false,
+      context: { reason_code: 'resource_type_unknown', policy: { version: 0, rule: 'none' } },
+    });
   });
 });
 

@@ -106,7 +106,7 @@ describe('the first binding', () => {
     [
       'a resource that is no application',
       { resource: { type: 'file', id: 'x' } },
-      'subject_type_unknown',
+      'resource_type_unknown',
     ],
   ])('is not made for %s', async (_what, change, reason) => {
     const device = await enrolled();

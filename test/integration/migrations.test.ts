@@ -257,6 +257,9 @@ describe('the schema on disk', () => {
   it('of the organization is frozen', async () => {
     expect(await schemaOf(organizationObject())).toEqual(
       statements(`
+        CREATE TABLE access_versions ( application_id TEXT NOT NULL, version INTEGER NOT NULL,
+          document TEXT NOT NULL, author TEXT NOT NULL, comment TEXT NOT NULL,
+          created_at_ms INTEGER NOT NULL, PRIMARY KEY (application_id, version) ) WITHOUT ROWID;
         CREATE TABLE admins ( admin_id TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL,
           token_sha256 BLOB NOT NULL, created_at_ms INTEGER NOT NULL,
           expires_at_ms INTEGER NOT NULL, revoked_at_ms INTEGER ) WITHOUT ROWID;

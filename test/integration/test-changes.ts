@@ -195,6 +195,13 @@ export const changes: Readonly<Record<string, () => Promise<Response>>> = {
     const policy = { enforcement: 'enforce', rules: [], otherwise: 'deny' };
     return await put(`/v1/admin/applications/${id}/policy`, { policy });
   },
+  'PUT /v1/admin/applications/:id/access': async () => {
+    const id = someId();
+    await put(`/v1/admin/applications/${id}`, application);
+    return await put(`/v1/admin/applications/${id}/access`, {
+      access: { resource_types: [{ type: 'record', actions: ['read'] }], rules: [] },
+    });
+  },
   'PUT /v1/admin/zones/:id': () =>
     put(`/v1/admin/zones/${someId()}`, { name: 'Office', blocks: ['192.0.2.0/24'] }),
   'DELETE /v1/admin/zones/:id': async () => {

@@ -78,6 +78,9 @@ function toBeSignedOf(certificate: Uint8Array): Uint8Array {
 export async function fillBroker(broker: TestBroker, hostCount: number): Promise<BackupWorld> {
   const { client: admin } = broker;
   const client = await admin.registerClient();
+  await admin.admin('PUT', `/v1/admin/applications/${client.application}/access`, {
+    access: { resource_types: [{ type: 'record', actions: ['read'] }], rules: [] },
+  });
   await admin.registerClient({ enforcement: 'monitor' });
 
   const bound = await FakeDevice.create();

@@ -6,6 +6,7 @@ import * as devices from '@countersign/protocol/admin-devices';
 import * as integrations from '@countersign/protocol/admin-integrations';
 import * as users from '@countersign/protocol/admin-users';
 import * as attestation from '@countersign/protocol/attestation';
+import * as authzen from '@countersign/protocol/authzen';
 import * as challenge from '@countersign/protocol/challenge';
 import * as enrollment from '@countersign/protocol/enrollment';
 import * as evaluation from '@countersign/protocol/evaluation';
@@ -15,12 +16,13 @@ import * as mtls from '@countersign/protocol/mtls-evidence';
 import * as problem from '@countersign/protocol/problem';
 import * as state from '@countersign/protocol/state';
 import * as log from '@countersign/protocol/system-log';
+import { authzenOperations } from './authzen-operations.ts';
 import type { Operation } from './operation.ts';
 import { policyOperations } from './policy-operations.ts';
 
 export const schemaModules: readonly object[] = [
   policy,
-  ...[admin, access, attestation, challenge, devices, deviceTrust, enrollment, evaluation],
+  ...[admin, access, attestation, authzen, challenge, devices, deviceTrust, enrollment, evaluation],
   ...[integrations, keySet, log, management, mtls, problem, state, users],
 ];
 
@@ -74,19 +76,11 @@ export const operations: Readonly<Record<string, Operation>> = {
     body: management.managementWebhook,
     answer: management.managementWebhookAnswer,
   },
-  'POST /access/v1/evaluation': {
-    summary: 'Decide a sign-in (AuthZEN Authorization API 1.0)',
-    body: evaluation.evaluationRequest,
-    answer: evaluation.evaluationAnswer,
-  },
+  ...authzenOperations,
   'POST /v1/completions': {
     summary: 'Finish a pending decision',
     body: evaluation.completionRequest,
     answer: evaluation.evaluationAnswer,
-  },
-  'GET /.well-known/authzen-configuration': {
-    summary: 'Metadata (AuthZEN)',
-    answer: evaluation.authzenMetadata,
   },
   'GET /.well-known/jwks.json': {
     summary: 'Keys that decision tokens and checkpoints verify with (RFC 7517)',

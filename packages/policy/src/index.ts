@@ -1,3 +1,4 @@
+export * from './access/index.ts';
 export * from './administration.ts';
 export { CompiledPolicy } from './compiled/compiled-policy.ts';
 export {

@@ -59,6 +59,21 @@ export type ApplicationInput = z.infer<typeof applicationInput>;
 /** What a request may leave out. */
 export type ApplicationRequest = z.input<typeof applicationInput>;
 
+/** A property of subjects, resources or actions, of which a client's word counts. */
+export const propertySource = z
+  .strictObject({
+    entity: z.enum(['subject', 'resource', 'action']),
+    name: z.string().check(z.regex(/^[A-Za-z][A-Za-z0-9_.:-]{0,63}$/)),
+    /** Before what is stored; left out, only where nothing is. */
+    overrides_stored: z.optional(z.boolean()),
+  })
+  .check(
+    z.refine(({ entity, overrides_stored }) => entity !== 'action' || overrides_stored !== true, {
+      path: ['overrides_stored'],
+      error: 'must not be true of actions, of which nothing is stored',
+    }),
+  );
+
 /** `PUT /v1/admin/clients/{id}`. The secret itself never reaches the broker: 32 random bytes, SHA-256 of their base64url text. */
 export const clientInput = z.strictObject({
   name: z.string().check(z.minLength(1), z.maxLength(128)),
@@ -79,6 +94,19 @@ export const clientInput = z.strictObject({
         .check(z.minLength(1), z.maxLength(8)),
     }),
   ]),
+  /** What evaluations and searches of this client may say of others; left out, nothing. */
+  property_sources: z.optional(
+    z.array(propertySource).check(
+      z.maxLength(64),
+      z.refine(
+        (sources) =>
+          new Set(sources.map(({ entity, name }) => `${entity} ${name}`)).size === sources.length,
+        { error: 'must name each property once' },
+      ),
+    ),
+  ),
+  /** Whether it may ask who is allowed something, and so learn the ids of users; left out, it may not. */
+  subject_search: z.optional(z.boolean()),
 });
 export type ClientInput = z.infer<typeof clientInput>;
 

@@ -70,6 +70,11 @@ export const administrationTexts = {
       'Live certificates depend on this issuer, or it is the one that issues. The detail says how many; an override retires it all the same.',
     person: askSupport,
   },
+  subject_search_not_allowed: {
+    administrator:
+      'The client is not registered to ask who is allowed something. Set subject_search in its registration if it may know who the users are.',
+    person: askSupport,
+  },
   idempotency_key_reused: {
     administrator: 'This Idempotency-Key came with another request before. Use a new one.',
     person: askSupport,

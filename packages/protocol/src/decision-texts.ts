@@ -19,6 +19,10 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
     administrator: 'A rule of the policy allows this sign-in without a trusted device.',
     person: 'You are signed in.',
   },
+  access_allowed: {
+    administrator: 'A rule of the application allows this action.',
+    person: 'You may do this.',
+  },
   step_up_completed: {
     administrator:
       'A rule of the policy asks for a further factor, and the sign-in server says that it was given.',
@@ -330,11 +334,13 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
     person: askSupport,
   },
   action_unknown: {
-    administrator: 'The only action that is decided here is "sign_in".',
+    administrator:
+      'No such action is decided for this type of resource. Of an application the only one is "sign_in".',
     person: askSupport,
   },
   subject_type_unknown: {
-    administrator: 'Subjects must be of type "user" and resources of type "application".',
+    administrator:
+      'Who signs in is a subject of type "user", and what to is a resource of type "application".',
     person: askSupport,
   },
   subject_not_authenticated: {
@@ -369,6 +375,15 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
   policy_denied: {
     administrator: 'A rule of the policy denies this sign-in.',
     person: 'Your company does not allow this sign-in. Ask your IT support.',
+  },
+  access_denied: {
+    administrator: 'A rule of the application denies this action, or none allows it.',
+    person: 'You may not do this. Ask your IT support if you need to.',
+  },
+  resource_type_unknown: {
+    administrator:
+      'None of the applications that the client is registered for has resources of this type.',
+    person: askSupport,
   },
   revoked: {
     administrator:

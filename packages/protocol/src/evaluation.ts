@@ -3,7 +3,8 @@ import { maxEvidenceBytes } from './limits.ts';
 import { base64urlBetween, factor } from './schemas.ts';
 
 /**
- * `POST /access/v1/evaluation` (AuthZEN Authorization API 1.0). Unknown members are ignored, as the standard asks.
+ * `POST /access/v1/evaluation` (AuthZEN Authorization API 1.0) about a sign-in; what else may be asked there is in
+ * `authzen.ts`. Unknown members are ignored, as the standard asks, and so are `properties`, which say nothing of a sign-in.
  * The sign-in server authenticates as a client: HTTP Basic with its secret, or `Authorization: Bearer` with a JWT
  * assertion (RFC 7523 section 3: `iss` and `sub` the client id, `aud` the broker's URL, `exp` at most five minutes away).
  */
@@ -112,8 +113,3 @@ export const completionRequest = z.extend(evaluationRequest, {
   ),
 });
 export type CompletionRequest = z.infer<typeof completionRequest>;
-
-export const authzenMetadata = z.object({
-  policy_decision_point: z.url(),
-  access_evaluation_endpoint: z.url(),
-});

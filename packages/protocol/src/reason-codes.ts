@@ -99,6 +99,8 @@ export const policyDenialCodes = [
   'integration_not_for_user',
   'integration_deleted',
   'enrollment_strength_insufficient',
+  'access_denied',
+  'resource_type_unknown',
 ] as const;
 export type PolicyDenialCode = (typeof policyDenialCodes)[number];
 
@@ -108,6 +110,7 @@ export const allowCodes = [
   'monitor_only',
   'policy_allowed',
   'step_up_completed',
+  'access_allowed',
 ] as const;
 export type AllowCode = (typeof allowCodes)[number];
 
@@ -241,6 +244,7 @@ export const problemCodes = [
   'integration_credentials_invalid',
   'integration_answer_malformed',
   'webhook_authentication_failed',
+  'subject_search_not_allowed',
 ] as const;
 export type ProblemCode = (typeof problemCodes)[number];
 

@@ -59,6 +59,7 @@ export const stateSections = {
     'group_members',
     'zones',
     'policy_versions',
+    'access_versions',
     'admins',
     'idempotency_keys',
     // The organization's own log: its rows have the form of decisions.

@@ -1,14 +1,17 @@
 import { encodeBase64url } from '@countersign/protocol';
 import type { LogEvent, LogResult } from '@countersign/protocol/system-log';
+import { type AccessRecord, accessRecord } from '../device/access-record.ts';
 import { type DecisionRecord, decisionRecord } from '../device/decision-record.ts';
 import {
+  accessDisplayMessage,
+  accessEventType,
   authenticationDisplayMessage,
   authenticationEventType,
   type SystemLogRecord,
   systemLogRecord,
 } from './system-log-event.ts';
 
-/** Rows of the chains as the system log shows them: decisions and events alike. */
+/** Rows of the chains as the system log shows them: sign-ins, access and events alike. */
 
 /** A row as it is stored in its chain. */
 export type ChainRow = {
@@ -20,6 +23,7 @@ export type ChainRow = {
 
 type RowRecord =
   | { readonly kind: 'decision'; readonly decision: DecisionRecord }
+  | { readonly kind: 'access'; readonly access: AccessRecord }
   | { readonly kind: 'event'; readonly event: SystemLogRecord }
   /** A row that this version cannot read, or that somebody has changed: it is shown, not hidden. */
   | { readonly kind: 'unreadable' };
@@ -31,6 +35,8 @@ function parseRecord(record: string): RowRecord {
     if (event.success) return { kind: 'event', event: event.data };
     const decision = decisionRecord.safeParse(json);
     if (decision.success) return { kind: 'decision', decision: decision.data };
+    const access = accessRecord.safeParse(json);
+    if (access.success) return { kind: 'access', access: access.data };
   } catch {
     // Not JSON either.
   }
@@ -114,6 +120,55 @@ function showDecision(record: DecisionRecord, serialNumber: string | undefined):
   };
 }
 
+/** How many evaluations of a row are told one by one; the row itself has them all. */
+const mostTold = 16;
+
+/** The value that all have, where they have one. */
+const common = <Value>([first, ...others]: readonly Value[]): Value | undefined =>
+  others.every((other) => other === first) ? first : undefined;
+
+function showAccess({
+  recorded_at_ms,
+  client_id,
+  evaluations,
+  ...record
+}: AccessRecord): EventBody {
+  const denied = evaluations.filter(({ decision }) => !decision);
+  const result = denied.length === 0 ? 'SUCCESS' : 'FAILURE';
+  const reason = common((denied.length === 0 ? evaluations : denied).map((one) => one.reason));
+  const subject = common(evaluations.map((one) => one.subject));
+  const subjectType = common(evaluations.map((one) => one.subject_type));
+  const application = common(evaluations.map((one) => one.application));
+  const told = evaluations.slice(0, mostTold).map((one, place) => {
+    const word = one.decision ? 'allowed' : 'denied';
+    const asked = `${one.subject_type} ${one.subject}, ${one.action}, ${one.resource_type} ${one.resource}`;
+    return [`evaluation_${place}`, `${asked}: ${word}, ${one.reason}, rule ${one.rule}`];
+  });
+  return {
+    published: timeOf(recorded_at_ms),
+    eventType: accessEventType,
+    displayMessage: accessDisplayMessage,
+    severity: result === 'FAILURE' ? 'WARN' : 'INFO',
+    outcome: { result, ...(reason === undefined ? {} : { reason }) },
+    actor: {
+      type: subjectType ?? 'several',
+      ...(subject === undefined ? {} : { id: subject }),
+    },
+    ...(subject === undefined || subjectType !== 'user' ? {} : { user: subject }),
+    ...(application === undefined ? {} : { application }),
+    debugContext: {
+      debugData: textsOf({
+        client_id,
+        decision_id: record.id,
+        organization_version: record.organization_version,
+        evaluations: evaluations.length,
+        denied: denied.length,
+        ...Object.fromEntries(told),
+      }),
+    },
+  };
+}
+
 function showEvent(record: SystemLogRecord): EventBody {
   const { certificate, reason, user, integration_id, strength, actor } = record;
   const { application } = record.debug_data;
@@ -172,6 +227,7 @@ export function showRow(
   const parsed = parseRecord(row.record);
   let body: EventBody;
   if (parsed.kind === 'event') body = showEvent(parsed.event);
+  else if (parsed.kind === 'access') body = showAccess(parsed.access);
   else if (parsed.kind === 'decision') {
     const { certificate_sha256: fingerprint } = parsed.decision;
     body = showDecision(

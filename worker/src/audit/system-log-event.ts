@@ -28,6 +28,10 @@ export const displayMessages = {
 export const authenticationEventType = 'user.authentication.authenticate';
 export const authenticationDisplayMessage = 'Authentication of device via certificate';
 
+/** What rows of access inside of applications show as, mapped likewise. */
+export const accessEventType = 'user.access.evaluate';
+export const accessDisplayMessage = 'Evaluation of access inside of an application';
+
 /** A change by an administrator: `admin.<noun>.<verb>`, as in `admin.integration.create`. */
 export type AdminEventType = `admin.${string}.${string}`;
 export type SystemLogEventType = keyof typeof displayMessages | AdminEventType;

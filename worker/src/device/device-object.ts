@@ -12,6 +12,7 @@ import { IssuingObject } from './issuing-object.ts';
 import { type ManagementNote, noteManagement } from './note-management.ts';
 import { OutboxDelivery } from './outbox-delivery.ts';
 import { pkiDestinations } from './pki-destinations.ts';
+import { type AccessEntry, type RecordAccessResult, recordAccess } from './record-access.ts';
 import { RefusalLimit } from './refusal-limit.ts';
 import {
   endManagement,
@@ -58,6 +59,18 @@ export class DeviceObject extends IssuingObject {
     return await this.shard.write((block) => {
       const context = Object.assign(block, { shard, refusals: this.#refusals });
       const result = decide(context, signIn);
+      this.shard.alarm.ringBy(block.nowMs + drainLogAfterMs);
+      return result;
+    });
+  }
+
+  /** Records what one request was answered about access inside of applications; see `record-access.ts`. */
+  async recordAccess(
+    shard: number,
+    entry: AccessEntry,
+  ): Promise<RecordAccessResult | StorageUnavailable> {
+    return await this.shard.write((block) => {
+      const result = recordAccess(Object.assign(block, { shard }), entry);
       this.shard.alarm.ringBy(block.nowMs + drainLogAfterMs);
       return result;
     });

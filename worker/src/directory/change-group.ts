@@ -1,5 +1,6 @@
 import type { GroupInput } from '@countersign/protocol/admin-integrations';
 import { groupsIn } from '../policy/compiled-policies.ts';
+import { readAccessGroups } from './access-records.ts';
 import { readIntegrations } from './integration-records.ts';
 import { readApplications } from './organization-records.ts';
 import { readGlobalPolicy } from './policy-records.ts';
@@ -13,7 +14,7 @@ export type Group = {
   readonly members: readonly string[];
   /** Ids of integrations that are on trial with it. */
   readonly integrations: readonly string[];
-  /** Ids of applications whose own policies name it. */
+  /** Ids of applications whose own policies, or rules of access, name it. */
   readonly applications: readonly string[];
   /** Whether the global policy does. */
   readonly inGlobalPolicy: boolean;
@@ -43,13 +44,17 @@ export function findGroup(sql: SqlStorage, groupId: string): Group | undefined {
     .exec<{ name: string }>('SELECT name FROM user_groups WHERE group_id = ?', groupId)
     .toArray();
   if (row === undefined) return undefined;
+  const inAccess = readAccessGroups(sql);
   return {
     groupId,
     name: row.name,
     members: membersOf(sql, groupId),
     integrations: integrationsOnTrial(sql, groupId),
     applications: [...readApplications(sql).values()]
-      .filter(({ policy }) => groupsIn(policy).has(groupId))
+      .filter(
+        ({ application_id, policy }) =>
+          groupsIn(policy).has(groupId) || inAccess.get(application_id)?.has(groupId) === true,
+      )
       .map(({ application_id }) => application_id),
     inGlobalPolicy: groupsIn(readGlobalPolicy(sql).policy).has(groupId),
   };

@@ -72,6 +72,7 @@ export function beginImport(sql: SqlStorage, beginning: ImportBeginning, nowMs: 
       'decisions',
       'zones',
       'policy_versions',
+      'access_versions',
     ],
   ].find((table) => sql.exec(`SELECT 1 FROM ${table} LIMIT 1`).toArray().length > 0);
   if (taken !== undefined || readVersion(sql) !== 1) {

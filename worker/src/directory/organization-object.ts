@@ -1,4 +1,9 @@
-import { type ApplicationPolicy, effectivePolicy, leavesToGlobal } from '@countersign/policy';
+import {
+  type AccessChange,
+  type ApplicationPolicy,
+  effectivePolicy,
+  leavesToGlobal,
+} from '@countersign/policy';
 import type { ImportBeginning, StateRow, StateSection } from '@countersign/protocol/state';
 import { currentTimeMs } from '../clock.ts';
 import type { ImportedDevices } from '../device/transfer-devices.ts';
@@ -7,7 +12,9 @@ import type { StorageUnavailable } from '../storage/durable-store.ts';
 import { exportTable, type PageRange } from '../storage/export-tables.ts';
 import { importBlock } from '../storage/import-block.ts';
 import { markIn } from '../storage/state-marks.ts';
+import { findAccessVersion, listAccessVersions } from './access-records.ts';
 import { AdministeredObject, newJobId } from './administered-object.ts';
+import { putAccess } from './change-access.ts';
 import { groupsOfUser, readMembers } from './change-group.ts';
 import { findUnknown } from './change-policy.ts';
 import { deactivateUser, reactivateUser, revokeUser } from './change-user.ts';
@@ -37,7 +44,12 @@ import {
 } from './policy-records.ts';
 import { type ReservationAnswer, reserveBinding } from './reserve-binding.ts';
 import { findTombstoneJob, runningTombstoneJobs } from './tombstone-job.ts';
-import { countReservedShards, findUser, readUserStanding } from './user-records.ts';
+import {
+  countReservedShards,
+  findUser,
+  listActiveUsers,
+  readUserStanding,
+} from './user-records.ts';
 
 /**
  * The organization: applications and their policies, clients, integrations, users, groups, administrators, binding
@@ -212,6 +224,38 @@ export class OrganizationObject extends AdministeredObject {
         isActive: findUser(sql, userId)?.active !== 0,
       };
     });
+  }
+
+  async putAccess(adminId: string, applicationId: string, change: AccessChange) {
+    return await this.change(adminId, (sql, nowMs) =>
+      putAccess(sql, applicationId, change, { adminId, nowMs }),
+    );
+  }
+
+  /** A version of what may be done inside of an application, or the one in force. */
+  async findAccess(applicationId: string, version: number | undefined) {
+    return this.store.read((sql) => {
+      const found = findAccessVersion(sql, applicationId, version);
+      return found === undefined
+        ? ({ ok: false, code: 'policy_not_found' } as const)
+        : ({ ok: true, found } as const);
+    });
+  }
+
+  async listAccessVersions(applicationId: string) {
+    return this.store.read((sql) => {
+      const versions = listAccessVersions(sql, applicationId);
+      return versions.length === 0
+        ? ({ ok: false, code: 'policy_not_found' } as const)
+        : ({ ok: true, versions } as const);
+    });
+  }
+
+  /** Ids of active users on record after this one, in the order of their bytes. */
+  async listActiveUsers(after: string, limit: number) {
+    return this.store.read(
+      (sql) => ({ ok: true, users: listActiveUsers(sql, after, limit) }) as const,
+    );
   }
 
   /** A user with what is being done about them. */

@@ -1,6 +1,7 @@
 import { applicationPolicy } from '@countersign/policy';
 import * as z from 'zod/mini';
 import { groupsIn } from '../policy/compiled-policies.ts';
+import { readAccessGroups, readAccessJson } from './access-records.ts';
 import { readIntegrations, readNamedGroupsJson } from './integration-records.ts';
 import {
   readDeviceTrustEnabled,
@@ -66,15 +67,15 @@ export function readSnapshot(sql: SqlStorage, version: number): StoredSnapshot {
     clients: readClients(sql),
     inactiveUsersJson: readInactiveUsersJson(sql),
     integrations,
-    groupsJson: readNamedGroupsJson(
-      sql,
-      integrations.values(),
-      policies.flatMap((policy) => [...groupsIn(policy)]),
-    ),
+    groupsJson: readNamedGroupsJson(sql, integrations.values(), [
+      ...policies.flatMap((policy) => [...groupsIn(policy)]),
+      ...[...readAccessGroups(sql).values()].flatMap((groups) => [...groups]),
+    ]),
     readOnly: readReadOnly(sql),
     issuers: readIssuers(sql),
     directory: readDirectory(sql),
     deviceTrustEnabled: readDeviceTrustEnabled(sql),
     zones: readZones(sql),
+    accessJson: readAccessJson(sql),
   };
 }

@@ -175,4 +175,18 @@ export const organizationMigrations: readonly Migration[] = [
         FROM applications;
     `,
   },
+  {
+    id: '007_access_versions',
+    sql: `
+      CREATE TABLE access_versions (
+        application_id TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        document TEXT NOT NULL,
+        author TEXT NOT NULL,
+        comment TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        PRIMARY KEY (application_id, version)
+      ) WITHOUT ROWID;
+    `,
+  },
 ];

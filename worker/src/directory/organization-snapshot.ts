@@ -1,5 +1,7 @@
 import {
+  type AccessDocument,
   type ApplicationPolicy,
+  accessDocument,
   effectivePolicy,
   type PolicyDocument,
   type Zones,
@@ -55,18 +57,22 @@ export type OrganizationSnapshot = {
   readonly deviceTrustEnabled: boolean;
   /** Named networks, as policies name them. */
   readonly zones: Zones;
+  /** What may be done inside of applications, by application; most have nothing of it. */
+  readonly access: ReadonlyMap<string, AccessDocument>;
 };
 
 /** A snapshot as the organization's one object gives it. Texts cost it a tenth of what a set of as many ids would. */
 export type StoredSnapshot = Omit<
   OrganizationSnapshot,
-  'inactiveUsers' | 'groups' | 'applications'
+  'inactiveUsers' | 'groups' | 'applications' | 'access'
 > & {
   readonly applications: ReadonlyMap<string, StoredApplication>;
   /** JSON list of ids. */
   readonly inactiveUsersJson: string;
   /** JSON object: by group a list of ids. */
   readonly groupsJson: string;
+  /** By application its document, JSON. */
+  readonly accessJson: ReadonlyMap<string, string>;
 };
 
 /** A hundred applications that follow the global policy in everything have one policy, which is compiled once. */
@@ -91,6 +97,7 @@ export function openSnapshot({
   inactiveUsersJson,
   groupsJson,
   applications,
+  accessJson,
   ...same
 }: StoredSnapshot): OrganizationSnapshot {
   const inactiveUsers = z.array(z.string()).parse(JSON.parse(inactiveUsersJson));
@@ -105,6 +112,9 @@ export function openSnapshot({
     ),
     inactiveUsers: new Set(inactiveUsers),
     groups: openTrialGroups(groupsJson),
+    access: new Map(
+      [...accessJson].map(([id, document]) => [id, accessDocument.parse(JSON.parse(document))]),
+    ),
   };
 }
 
@@ -118,6 +128,7 @@ export const unsetAdministration = {
   deviceTrustEnabled: true,
   zones: [],
   globalPolicy: builtInGlobalPolicy,
+  access: new Map<string, AccessDocument>(),
 } as const;
 
 /** A snapshot with the moment, by the reader's clock, at which its reading began. */

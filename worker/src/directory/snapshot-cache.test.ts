@@ -5,10 +5,11 @@ import { SnapshotCache } from './snapshot-cache.ts';
 
 const start = 1_800_000_000_000;
 const deployment: Deployment = { shardCount: 8, deviceIdKeyFingerprint: 'fingerprint' };
-const { groups: _, ...unset } = unsetAdministration;
+const { groups: _, access: __, ...unset } = unsetAdministration;
 const snapshotOf = (version: number): StoredSnapshot => ({
   ...unset,
   groupsJson: '{"pilot":["ada"]}',
+  accessJson: new Map(),
   version,
   applications: new Map(),
   clients: new Map(),

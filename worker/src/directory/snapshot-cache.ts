@@ -36,8 +36,14 @@ function keepUnchanged(
       return [id, isSame ? { ...application, policy } : application] as const;
     }),
   );
+  const access = new Map(
+    [...newer.access].map(([id, document]) => {
+      const known = older.access.get(id);
+      return [id, known?.version === document.version ? known : document] as const;
+    }),
+  );
   const isSame = JSON.stringify(newer.zones) === JSON.stringify(older.zones);
-  return { ...newer, applications, zones: isSame ? older.zones : newer.zones };
+  return { ...newer, applications, access, zones: isSame ? older.zones : newer.zones };
 }
 
 /**

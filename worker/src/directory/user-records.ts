@@ -53,6 +53,18 @@ export function readUserStanding(sql: SqlStorage, userId: string): UserStanding 
   return user?.provisioned === 1 ? 'active' : 'unknown';
 }
 
+/** A page of the ids of active users, in the order of their bytes. */
+export function listActiveUsers(sql: SqlStorage, after: string, limit: number): string[] {
+  return sql
+    .exec<{ user_id: string }>(
+      'SELECT user_id FROM users WHERE active = 1 AND user_id > ? ORDER BY user_id LIMIT ?',
+      after,
+      limit,
+    )
+    .toArray()
+    .map(({ user_id }) => user_id);
+}
+
 /** The ids of all inactive users: a JSON list, made by the database. */
 export function readInactiveUsersJson(sql: SqlStorage): string {
   return sql

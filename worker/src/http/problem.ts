@@ -150,6 +150,7 @@ const statusOf: Readonly<Record<ProblemCode, Status>> = {
   integration_credentials_invalid: 503,
   integration_answer_malformed: 503,
   webhook_authentication_failed: 401,
+  subject_search_not_allowed: 403,
 };
 
 const retryAfterByCode: Partial<Record<ProblemCode, number>> = {
@@ -171,6 +172,13 @@ const authenticationChallenges: Partial<Record<ProblemCode, string>> = {
   admin_authentication_failed: 'Bearer',
   webhook_authentication_failed: 'Basic realm="countersign", Bearer',
 };
+
+/** What an answer says that has the problem inside of it: of one evaluation among several. */
+export function describeProblem({ code, detail, field }: Problem) {
+  const said = [field, detail].filter((part) => part !== undefined).join(' ');
+  const message = said === '' ? answerTexts[code].administrator : said;
+  return { status: statusOf[code], message, code, ...(field === undefined ? {} : { field }) };
+}
 
 /** RFC 9457 problem document. The text for administrators is the title: it is written to be read in a log. */
 export function problemResponse(problem: Problem): Response {

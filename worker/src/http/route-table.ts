@@ -1,5 +1,6 @@
 import type { Broker } from './broker.ts';
 import type { RouteContext } from './route-context.ts';
+import { getAccess, getAccessVersions, putAccess } from './routes/access.ts';
 import { getDecisions, postEnrollmentToken, putApplication, putClient } from './routes/admin.ts';
 import {
   deleteAdmin,
@@ -24,7 +25,8 @@ import {
   postUnblock,
 } from './routes/devices.ts';
 import { postEnrollment } from './routes/enrollments.ts';
-import { postCompletion, postEvaluation } from './routes/evaluation.ts';
+import { postCompletion } from './routes/evaluation.ts';
+import { postEvaluation, postEvaluations } from './routes/evaluations.ts';
 import {
   getGlobalPolicy,
   getGlobalPolicyVersions,
@@ -64,6 +66,7 @@ import { postPolicyWhatIf } from './routes/policy-what-if.ts';
 import { postRenewal } from './routes/renewals.ts';
 import { getCrl, getIssuerCertificate, getOcsp, postOcsp } from './routes/revocation.ts';
 import { getScep, postScep } from './routes/scep.ts';
+import { postActionSearch, postResourceSearch, postSubjectSearch } from './routes/searches.ts';
 import {
   getArchivedChains,
   getArchivedDecisions,
@@ -100,6 +103,10 @@ export const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['POST', '/v1/integrations/:id/jamf-webhook', postJamfWebhook],
   ['POST', '/v1/integrations/:id/webhook', postManagementWebhook],
   ['POST', '/access/v1/evaluation', postEvaluation],
+  ['POST', '/access/v1/evaluations', postEvaluations],
+  ['POST', '/access/v1/search/subject', postSubjectSearch],
+  ['POST', '/access/v1/search/resource', postResourceSearch],
+  ['POST', '/access/v1/search/action', postActionSearch],
   ['POST', '/v1/completions', postCompletion],
   ['GET', '/.well-known/authzen-configuration', getAuthzenConfiguration],
   ['GET', '/.well-known/jwks.json', getJwks],
@@ -125,6 +132,9 @@ export const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['PUT', '/v1/admin/global-policy', putGlobalPolicy],
   ['GET', '/v1/admin/global-policy/versions', getGlobalPolicyVersions],
   ['POST', '/v1/admin/global-policy/simulate', postGlobalPolicySimulation],
+  ['GET', '/v1/admin/applications/:id/access', getAccess],
+  ['PUT', '/v1/admin/applications/:id/access', putAccess],
+  ['GET', '/v1/admin/applications/:id/access/versions', getAccessVersions],
   ['PUT', '/v1/admin/clients/:id', putClient],
   ['GET', '/v1/admin/zones', getZones],
   ['PUT', '/v1/admin/zones/:id', putZone],

@@ -18,14 +18,16 @@ const advice: Readonly<Record<string, string>> = {
   integration_not_found: 'Look for the integration: integrations list.',
   application_has_rules:
     'Look at it: policy pull. To give it up, add "replace_policy": true to the file.',
-  policy_version_conflict: 'Pull the policy again, and make the change in that.',
+  policy_version_conflict: 'Pull it again, and make the change in that.',
   application_not_found: 'Look for the application: applications list.',
-  policy_not_found: 'Look for the version: policy versions, global-policy versions.',
+  policy_not_found:
+    'Look for the version: policy versions, global-policy versions, access versions.',
   zone_limit_reached: 'Leave some blocks out, or put neighbours together: zones list.',
   zone_not_found: 'Look for the zone: zones list.',
   zone_in_use: 'Change the policy first: policy pull, policy push.',
   group_not_found: 'Look for the group: groups list.',
-  group_in_use: 'Change what names it first: integrations state, or the policy of the application.',
+  group_in_use:
+    'Change what names it first: integrations state, or policy or access of the application.',
   admin_not_found: 'Look for the administrator: admins list.',
   issuer_not_found: 'Look for the issuer: issuers list.',
   issuer_in_use: 'Wait until its devices have renewed: issuers list counts them.',

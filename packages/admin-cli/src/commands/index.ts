@@ -1,4 +1,5 @@
 import type { Command } from '../command-line/command.ts';
+import { accessCommands } from './access.ts';
 import { adminCommands } from './admins.ts';
 import { auditCommands } from './audit.ts';
 import { caCommands } from './ca.ts';
@@ -28,6 +29,7 @@ export const commands: readonly Command[] = [
   ...policyCommands,
   ...whatIfCommands,
   ...zoneCommands,
+  ...accessCommands,
   ...adminCommands,
   ...modeCommands,
   ...logCommands,

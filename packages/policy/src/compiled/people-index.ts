@@ -1,5 +1,5 @@
 import type { RequestFacts } from '../facts.ts';
-import type { PolicyRule } from '../policy-document.ts';
+import type { Conditions } from '../policy-document.ts';
 import { type CommonRules, RuleSet, setFor } from './rule-set.ts';
 
 /** Which rules are for a person: by name, by group, less the exceptions. Costs what the person's groups cost, whatever rules there are. */
@@ -10,7 +10,7 @@ export class PeopleIndex {
   readonly #exceptUser = new Map<string, RuleSet>();
   readonly #exceptGroup = new Map<string, RuleSet>();
 
-  constructor(rules: readonly PolicyRule[]) {
+  constructor(rules: ReadonlyArray<{ readonly when: Pick<Conditions, 'people'> }>) {
     const { length } = rules;
     this.#everybody = new RuleSet(length);
     for (const [place, { when }] of rules.entries()) {
@@ -28,7 +28,10 @@ export class PeopleIndex {
   }
 
   /** Adds the sets of rules that are for the person, and those of which the person is excepted. */
-  find({ user, groups }: RequestFacts, { included, excepted }: CommonRules): void {
+  find(
+    { user, groups }: Pick<RequestFacts, 'user' | 'groups'>,
+    { included, excepted }: CommonRules,
+  ): void {
     included.push(this.#everybody);
     add(included, this.#byUser.get(user));
     add(excepted, this.#exceptUser.get(user));

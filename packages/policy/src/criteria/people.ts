@@ -1,7 +1,13 @@
-import { type Criterion, oneOf, verdictOf } from './criterion.ts';
+import type { RequestFacts } from '../facts.ts';
+import { type Condition, type Criterion, oneOf, type Verdict, verdictOf } from './criterion.ts';
 
-/** Who signs in. The directory knows groups; whoever is in none is a member of nothing. */
-export const people: Criterion<'people'> = {
+type Person = Pick<RequestFacts, 'user' | 'groups'>;
+
+/** Who it is. The directory knows groups; whoever is in none is a member of nothing. */
+export const people: Criterion<'people'> & {
+  readonly check: (condition: Condition<'people'>, person: Person) => Verdict;
+  readonly seen: (person: Person) => string;
+} = {
   check: ({ users, groups, except_users, except_groups }, facts) => {
     const isIn = (names: readonly string[] | undefined) =>
       names?.some((name) => facts.groups.has(name)) === true;

@@ -1,23 +1,17 @@
-import { type AssertedFactor, type CheckedCriterion, readAddress } from '@countersign/policy';
+import type { CheckedCriterion } from '@countersign/policy';
 import { answerTexts } from '@countersign/protocol/answer-texts';
 import { isDecisionReason } from '@countersign/protocol/decision-reasons';
-import {
-  completionRequest,
-  type EvaluationAnswer,
-  type EvaluationRequest,
-  evaluationRequest,
-} from '@countersign/protocol/evaluation';
-import type * as z from 'zod/mini';
+import { completionRequest, type EvaluationAnswer } from '@countersign/protocol/evaluation';
+import { findWrongAddress } from '../../access/read-evaluation.ts';
 import { type EvaluateContext, evaluateSignIn } from '../../challenge/evaluate-sign-in.ts';
 import { currentTimeMs } from '../../clock.ts';
 import type { DecisionRecord } from '../../device/decision-record.ts';
-import type { ReadSnapshot, RegisteredClient } from '../../directory/organization-snapshot.ts';
-import { authenticateClient } from '../authenticate-client.ts';
+import { authenticateRequest } from '../authenticate-request.ts';
 import { askObject, type Broker, deviceShard } from '../broker.ts';
 import { readBody } from '../read-body.ts';
 import { logEvent, type RouteContext } from '../route-context.ts';
 
-function evaluateContext(broker: Broker): EvaluateContext {
+export function evaluateContext(broker: Broker): EvaluateContext {
   return {
     brokerUrl: broker.brokerUrl,
     organizationId: broker.organizationId,
@@ -39,38 +33,6 @@ function evaluateContext(broker: Broker): EvaluateContext {
   };
 }
 
-type Authenticated =
-  | { readonly ok: true; readonly client: RegisteredClient; readonly read: ReadSnapshot }
-  | { readonly ok: false; readonly response: Response };
-
-async function authenticate(broker: Broker, context: RouteContext): Promise<Authenticated> {
-  const nowMs = currentTimeMs();
-  const read = await broker.snapshots.read(nowMs, context.waitUntil);
-  if (!read.ok) {
-    return { ok: false, response: context.refuse({ code: read.code, logDetail: read.detail }) };
-  }
-  const authentication = await authenticateClient(
-    context.request.headers.get('Authorization'),
-    read.snapshot,
-    broker.brokerUrl,
-    nowMs,
-  );
-  if (authentication.ok) {
-    return {
-      ok: true,
-      client: authentication.client,
-      read: { snapshot: read.snapshot, readAtMs: read.readAtMs },
-    };
-  }
-  return {
-    ok: false,
-    response: context.refuse({
-      code: 'client_authentication_failed',
-      logDetail: authentication.detail,
-    }),
-  };
-}
-
 function stepUpOf(pending: NonNullable<DecisionRecord['pending']>) {
   const { acr_values = [], amr_values = [] } = pending.factor ?? {};
   return {
@@ -81,7 +43,7 @@ function stepUpOf(pending: NonNullable<DecisionRecord['pending']>) {
   };
 }
 
-function answerOf(
+export function answerOf(
   record: DecisionRecord,
   decisionToken: string | undefined,
   criteria: readonly CheckedCriterion[] | undefined,
@@ -115,39 +77,8 @@ function answerOf(
   };
 }
 
-/** Has a sign-in decided and says so, once more to whoever reads the log where it was denied. */
-async function answerSignIn<Request extends EvaluationRequest>(
-  broker: Broker,
-  context: RouteContext,
-  schema: z.ZodMiniType<Request>,
-  completionOf: (request: Request) => AssertedFactor | undefined,
-): Promise<Response> {
-  const authenticated = await authenticate(broker, context);
-  if (!authenticated.ok) return authenticated.response;
-  const body = await readBody(context.request, schema);
-  if (!body.ok) return context.refuse(body.problem);
-  const { ip_address: address } = body.value.context;
-  if (address !== undefined && readAddress(address) === undefined) {
-    const detail = 'must be an IPv4 or IPv6 address';
-    return context.refuse({ code: 'field_invalid', field: 'context.ip_address', detail });
-  }
-
-  const { client, read } = authenticated;
-  const evaluated = await evaluateSignIn(
-    evaluateContext(broker),
-    client,
-    body.value,
-    read,
-    completionOf(body.value),
-  );
-  if (!evaluated.ok) return context.refuse({ code: evaluated.code });
-  const { record, decisionToken, criteria } = evaluated;
-  logDecision(record, context.requestId);
-  return Response.json(answerOf(record, decisionToken, criteria));
-}
-
 /** Every decision is on record; the log is for those who look for a denial, or for an attack, now. */
-function logDecision(record: DecisionRecord, requestId: string): void {
+export function logDecision(record: DecisionRecord, requestId: string): void {
   const facts = {
     request_id: requestId,
     decision_id: `${record.shard}.${record.sequence}`,
@@ -161,12 +92,24 @@ function logDecision(record: DecisionRecord, requestId: string): void {
   logEvent(record.pending === undefined ? 'denied' : 'pending', facts);
 }
 
-/** `POST /access/v1/evaluation` (AuthZEN Authorization API 1.0). */
-export async function postEvaluation(broker: Broker, context: RouteContext): Promise<Response> {
-  return await answerSignIn(broker, context, evaluationRequest, () => undefined);
-}
-
 /** `POST /v1/completions`: finishes a pending decision with what the sign-in server asserts. */
 export async function postCompletion(broker: Broker, context: RouteContext): Promise<Response> {
-  return await answerSignIn(broker, context, completionRequest, ({ acr, amr }) => ({ acr, amr }));
+  const authenticated = await authenticateRequest(broker, context);
+  if (!authenticated.ok) return authenticated.response;
+  const body = await readBody(context.request, completionRequest);
+  if (!body.ok) return context.refuse(body.problem);
+  const wrong = findWrongAddress(body.value);
+  if (wrong !== undefined) return context.refuse({ code: 'field_invalid', ...wrong });
+  const { acr, amr } = body.value;
+  const evaluated = await evaluateSignIn(
+    evaluateContext(broker),
+    authenticated.client,
+    body.value,
+    authenticated.read,
+    { acr, amr },
+  );
+  if (!evaluated.ok) return context.refuse({ code: evaluated.code });
+  const { record, decisionToken, criteria } = evaluated;
+  logDecision(record, context.requestId);
+  return Response.json(answerOf(record, decisionToken, criteria));
 }

@@ -1,4 +1,6 @@
+import { authzenMetadataTyp, type SignedMetadataClaims } from '@countersign/protocol/authzen';
 import { currentTimeMs } from '../../clock.ts';
+import { encodeHeader, signCompactJws } from '../../token/compact-jws.ts';
 import type { Broker } from '../broker.ts';
 import type { RouteContext } from '../route-context.ts';
 
@@ -17,12 +19,41 @@ export function getJwks(broker: Broker): Response {
   });
 }
 
+/** By broker, with its key: it is signed once for each. */
+const signedMetadata = new WeakMap<Broker, string>();
+
+async function signMetadata(
+  broker: Broker,
+  metadata: Omit<SignedMetadataClaims, 'iss' | 'iat'>,
+): Promise<string> {
+  const known = signedMetadata.get(broker);
+  if (known !== undefined) return known;
+  // The keys of decisions sign nothing but decisions.
+  const { active } = broker.auditKeys;
+  const header = encodeHeader(authzenMetadataTyp, active.kid);
+  const iat = Math.floor(currentTimeMs() / 1000);
+  const claims: SignedMetadataClaims = { iss: broker.brokerUrl, iat, ...metadata };
+  const signed = await signCompactJws(header, claims, active.privateKey);
+  signedMetadata.set(broker, signed);
+  return signed;
+}
+
 /** `GET /.well-known/authzen-configuration` (AuthZEN Authorization API 1.0, metadata). */
-export function getAuthzenConfiguration(broker: Broker): Response {
-  return Response.json({
-    policy_decision_point: broker.brokerUrl,
-    access_evaluation_endpoint: `${broker.brokerUrl}/access/v1/evaluation`,
-  });
+export async function getAuthzenConfiguration(broker: Broker): Promise<Response> {
+  const { brokerUrl } = broker;
+  const metadata = {
+    policy_decision_point: brokerUrl,
+    access_evaluation_endpoint: `${brokerUrl}/access/v1/evaluation`,
+    access_evaluations_endpoint: `${brokerUrl}/access/v1/evaluations`,
+    search_subject_endpoint: `${brokerUrl}/access/v1/search/subject`,
+    search_resource_endpoint: `${brokerUrl}/access/v1/search/resource`,
+    search_action_endpoint: `${brokerUrl}/access/v1/search/action`,
+  };
+  // Less than a key is shown after it was exchanged. Each answer has the id of its request, so nobody between keeps it.
+  return Response.json(
+    { ...metadata, signed_metadata: await signMetadata(broker, metadata) },
+    { headers: { 'Cache-Control': 'private, max-age=600' } },
+  );
 }
 
 /**

@@ -1,0 +1,75 @@
+import {
+  evaluatePolicy,
+  type PolicyDocument,
+  type PolicyFacts,
+  type Zones,
+} from '@countersign/policy';
+import { compiledPolicy, groupsIn } from './compiled-policies.ts';
+import { type AssertedByClient, requestFacts } from './request-facts.ts';
+
+/** What a policy would say of a sign-in that nobody asks for. Pure: nothing is spent, bound or recorded. */
+
+type Organization = {
+  readonly applications: ReadonlyMap<string, { readonly policy: PolicyDocument }>;
+  readonly groups: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly inactiveUsers: ReadonlySet<string>;
+  readonly zones: Zones;
+  readonly deviceTrustEnabled: boolean;
+};
+
+export type HypotheticalSignIn = {
+  readonly user: string;
+  readonly application: string;
+  readonly asserted: AssertedByClient;
+  /** Of a sign-in of this user's that was just allowed; without one the device is one that has shown nothing. */
+  readonly recorded: PolicyFacts | undefined;
+  readonly nowMs: number;
+};
+
+const withoutEvidence = {
+  deviceTrust: { trusted: false, reason: 'evidence_missing' },
+  enrollmentStrength: 'none',
+  certificateAgeSeconds: 'none',
+} as const;
+
+/** What the client says now counts before what it said then. */
+function factsOf(
+  { deviceTrustEnabled }: Organization,
+  { enrollment_strengths }: PolicyDocument,
+  groups: ReadonlySet<string>,
+  { user, asserted, recorded, nowMs }: HypotheticalSignIn,
+): PolicyFacts {
+  if (recorded === undefined) {
+    return {
+      ...requestFacts(user, groups, asserted, 'none', undefined),
+      ...withoutEvidence,
+      atMs: nowMs,
+    };
+  }
+  const isTooWeak =
+    enrollment_strengths?.some((strength) => strength === recorded.enrollmentStrength) === false;
+  const lost = deviceTrustEnabled ? 'enrollment_strength_insufficient' : 'device_trust_disabled';
+  const isLost = recorded.deviceTrust.trusted && (isTooWeak || !deviceTrustEnabled);
+  return {
+    ...recorded,
+    groups,
+    ipAddress: asserted.ip_address ?? recorded.ipAddress,
+    clientType: asserted.client_type ?? recorded.clientType,
+    platform: asserted.platform ?? recorded.platform,
+    ...(isLost ? { deviceTrust: { trusted: false, reason: lost } } : {}),
+    atMs: nowMs,
+  };
+}
+
+/** Whether the policy would let the user in without asking for anything more. */
+export function wouldSignIn(organization: Organization, signIn: HypotheticalSignIn): boolean {
+  const { user, application } = signIn;
+  const policy = organization.applications.get(application)?.policy;
+  if (policy === undefined || organization.inactiveUsers.has(user)) return false;
+  const groups = [...groupsIn(policy)].filter(
+    (group) => organization.groups.get(group)?.has(user) === true,
+  );
+  const compiled = compiledPolicy(policy, organization.zones);
+  const facts = factsOf(organization, policy, new Set(groups), signIn);
+  return evaluatePolicy(policy, (asked) => compiled.findMatch(asked), facts).effect === 'allow';
+}
