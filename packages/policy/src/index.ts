@@ -18,6 +18,8 @@ export {
   type PolicyOutcome,
 } from './outcome.ts';
 export * from './policy-document.ts';
+export { type RecordedSignIn, recordedFacts } from './recorded-facts.ts';
+export { type AssertedByClient, requestFacts, type SignedByDevice } from './request-facts.ts';
 export {
   addSimulation,
   changeOf,

@@ -1,6 +1,6 @@
 import { encodeBase64url } from '@countersign/protocol';
+import { type DecisionRecord, decisionRecord } from '@countersign/protocol/decision-record';
 import type { LogEvent, LogResult } from '@countersign/protocol/system-log';
-import { type DecisionRecord, decisionRecord } from '../device/decision-record.ts';
 import {
   authenticationDisplayMessage,
   authenticationEventType,

@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto';
-import { type AssertedFactor, type CheckedCriterion, explainConditions } from '@countersign/policy';
+import {
+  type AssertedFactor,
+  type CheckedCriterion,
+  explainConditions,
+  recordedFacts,
+  requestFacts,
+} from '@countersign/policy';
 import type { DecisionReason } from '@countersign/protocol';
+import type { DecisionRecord } from '@countersign/protocol/decision-record';
 import { decisionTokenTyp } from '@countersign/protocol/decision-token';
 import {
   actionSignIn,
@@ -9,9 +16,7 @@ import {
   subjectTypeUser,
 } from '@countersign/protocol/evaluation';
 import canonicalize from 'canonicalize';
-import type { DecisionRecord } from '../device/decision-record.ts';
 import { shardOfBytes, shardOfId } from '../device/placement.ts';
-import { recordedFacts } from '../device/recorded-facts.ts';
 import type { DecideResult, Evidence, SignIn } from '../device/sign-in.ts';
 import { type ConfiguredIssuer, trustedIssuers } from '../directory/issuer-choice.ts';
 import type {
@@ -21,7 +26,6 @@ import type {
 } from '../directory/organization-snapshot.ts';
 import { compiledPolicy, groupsIn } from '../policy/compiled-policies.ts';
 import { integrationStandings } from '../policy/integration-standing.ts';
-import { requestFacts } from '../policy/request-facts.ts';
 import type { StorageUnavailable } from '../storage/durable-store.ts';
 import { encodeHeader, signCompactJws } from '../token/compact-jws.ts';
 import type { SigningKeys, TokenKey } from '../token/token-key.ts';

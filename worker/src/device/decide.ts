@@ -8,6 +8,7 @@ import {
   type PolicyOutcome,
 } from '@countersign/policy';
 import type { DecisionReason } from '@countersign/protocol';
+import type { DecisionRecord } from '@countersign/protocol/decision-record';
 import {
   decisionTokenTtlSeconds,
   maxSnapshotAgeMs,
@@ -19,7 +20,7 @@ import { buryUser } from './bury-user.ts';
 import type { CertificateStandingRow } from './certificate-records.ts';
 import type { DecideContext } from './decide-context.ts';
 import { certificateAgeSeconds, requestFields } from './decision-fields.ts';
-import { appendDecision, type DecisionRecord, findDecision } from './decision-record.ts';
+import { appendDecision, findDecision } from './decision-record.ts';
 import { findTombstone } from './device-records.ts';
 import { examineCompletion } from './examine-completion.ts';
 import {

@@ -1,6 +1,7 @@
 import { type AssertedFactor, type CheckedCriterion, readAddress } from '@countersign/policy';
 import type { DecisionReason } from '@countersign/protocol';
 import { answerTexts } from '@countersign/protocol/answer-texts';
+import type { DecisionRecord } from '@countersign/protocol/decision-record';
 import {
   completionRequest,
   type EvaluationAnswer,
@@ -10,7 +11,6 @@ import {
 import type * as z from 'zod/mini';
 import { type EvaluateContext, evaluateSignIn } from '../../challenge/evaluate-sign-in.ts';
 import { currentTimeMs } from '../../clock.ts';
-import type { DecisionRecord } from '../../device/decision-record.ts';
 import type { ReadSnapshot, RegisteredClient } from '../../directory/organization-snapshot.ts';
 import { authenticateClient } from '../authenticate-client.ts';
 import { askObject, type Broker, deviceShard } from '../broker.ts';
