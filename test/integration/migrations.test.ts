@@ -303,6 +303,8 @@ describe('the schema on disk', () => {
           epoch INTEGER NOT NULL , epoch_since_ms INTEGER NOT NULL DEFAULT 0,
           provisioned INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
         CREATE INDEX users_inactive ON users (user_id) WHERE active = 0;
+        CREATE TABLE zone_versions ( zone_id TEXT NOT NULL, version INTEGER NOT NULL,
+          document TEXT, PRIMARY KEY (zone_id, version) ) WITHOUT ROWID;
         CREATE TABLE zones ( zone_id TEXT PRIMARY KEY, document TEXT NOT NULL ) WITHOUT ROWID`),
     );
     expect(await triggersOf(organizationObject())).toEqual(

@@ -2,7 +2,7 @@ import * as policy from '@countersign/policy';
 import * as admin from '@countersign/protocol/admin';
 import type { Operation } from './operation.ts';
 
-/** Policies, and the networks that they name. */
+/** Policies, the networks that they name, and receipts of what they decided. */
 export const policyOperations: Readonly<Record<string, Operation>> = {
   'GET /v1/admin/applications/:id/policy': {
     summary: "An application's policy, or an older version of it",
@@ -22,6 +22,10 @@ export const policyOperations: Readonly<Record<string, Operation>> = {
     summary: 'What a draft would have made of recorded sign-ins',
     body: policy.simulationRequest,
     answer: policy.simulationAnswer,
+  },
+  'GET /v1/admin/decisions/:id/receipt': {
+    summary: 'A signed receipt of a decision, to be verified without the broker',
+    answer: policy.decisionReceipt,
   },
   'GET /v1/admin/zones': { summary: 'Named networks', answer: policy.zoneList },
   'PUT /v1/admin/zones/:id': {

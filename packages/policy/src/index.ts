@@ -18,7 +18,16 @@ export {
   type PolicyOutcome,
 } from './outcome.ts';
 export * from './policy-document.ts';
+export * from './receipt.ts';
 export { type RecordedSignIn, recordedFacts } from './recorded-facts.ts';
+export {
+  explainRecord,
+  type Replay,
+  type ReplayedOutcome,
+  replayDecision,
+  wasDecidedByPolicy,
+  zonesOf,
+} from './replay.ts';
 export { type AssertedByClient, requestFacts, type SignedByDevice } from './request-facts.ts';
 export {
   addSimulation,

@@ -52,6 +52,10 @@ export const administrationTexts = {
     administrator: 'All zones together have as many blocks as there may be: 10,000.',
     person: askSupport,
   },
+  decision_not_found: {
+    administrator: 'No decision is on record under this id.',
+    person: askSupport,
+  },
   group_not_found: {
     administrator: 'No group of users has this id.',
     person: askSupport,

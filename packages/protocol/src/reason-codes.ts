@@ -241,6 +241,7 @@ export const problemCodes = [
   'integration_credentials_invalid',
   'integration_answer_malformed',
   'webhook_authentication_failed',
+  'decision_not_found',
 ] as const;
 export type ProblemCode = (typeof problemCodes)[number];
 

@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import {
   type AssertedFactor,
   type CheckedCriterion,
-  explainConditions,
-  recordedFacts,
+  explainRecord,
   requestFacts,
 } from '@countersign/policy';
 import type { DecisionReason } from '@countersign/protocol';
@@ -220,25 +219,19 @@ export async function evaluateSignIn(
     ok: true,
     record: answer.record,
     decisionToken: await signDecision(context, answer.record),
-    criteria: explainRecord(answer.record, answer.snapshot),
+    criteria: explainAnswer(answer.record, answer.snapshot),
   };
 }
 
 /** A retry may be answered by an organization that is no more; then nothing is told of its rules. */
-function explainRecord(
+function explainAnswer(
   record: DecisionRecord,
   { applications, zones, version }: OrganizationSnapshot,
 ): readonly CheckedCriterion[] | undefined {
-  if (record.organization_version !== version) return undefined;
-  const rule = applications
-    .get(record.application)
-    ?.policy.rules.find(({ id }) => id === record.rule);
-  if (rule === undefined) return undefined;
-  const facts = recordedFacts(record);
-  // What it waits for is what the rule wants of a trusted device.
-  const isAwaited = record.reason === 'authentication_required';
-  const asked = isAwaited ? { ...facts, deviceTrust: { trusted: true } as const } : facts;
-  return explainConditions(rule.when, asked, zones);
+  const policy = applications.get(record.application)?.policy;
+  return record.organization_version === version && policy !== undefined
+    ? explainRecord(record, policy, zones)
+    : undefined;
 }
 
 /** The application's policy as it is for this request, with what the request is known by. */

@@ -1,7 +1,7 @@
 import type { ZoneInput } from '@countersign/policy';
-import { readApplications } from './organization-records.ts';
+import { readApplications, readVersion } from './organization-records.ts';
 import type { Outcome } from './record-change.ts';
-import { readZones } from './zone-records.ts';
+import { keepZoneVersion, readZones } from './zone-records.ts';
 
 /** Named networks, as policies name them. Within blocks of the organization. */
 
@@ -23,6 +23,7 @@ export function putZone(
   if (before !== undefined && JSON.stringify(before) === document) {
     return { ok: true, value: undefined, event: undefined };
   }
+  keepZoneVersion(sql, readVersion(sql) + 1, zoneId, before && JSON.stringify(before), document);
   sql.exec(
     `INSERT INTO zones (zone_id, document) VALUES (?, ?)
      ON CONFLICT (zone_id) DO UPDATE SET document = excluded.document`,
@@ -51,15 +52,15 @@ export function removeZone(
   | Outcome<undefined>
   | { readonly ok: false; readonly code: 'zone_not_found' }
   | { readonly ok: false; readonly code: 'zone_in_use'; readonly application: string } {
-  if (!readZones(sql).some(({ zone_id }) => zone_id === zoneId)) {
-    return { ok: false, code: 'zone_not_found' };
-  }
+  const zone = readZones(sql).find(({ zone_id }) => zone_id === zoneId);
+  if (zone === undefined) return { ok: false, code: 'zone_not_found' };
   for (const { application_id, policy } of readApplications(sql).values()) {
     const isNamed = policy.rules.some(({ when: { network } }) =>
       [...(network?.zones ?? []), ...(network?.except_zones ?? [])].includes(zoneId),
     );
     if (isNamed) return { ok: false, code: 'zone_in_use', application: application_id };
   }
+  keepZoneVersion(sql, readVersion(sql) + 1, zoneId, JSON.stringify(zone), null);
   sql.exec('DELETE FROM zones WHERE zone_id = ?', zoneId);
   return {
     ok: true,

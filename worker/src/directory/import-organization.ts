@@ -71,6 +71,7 @@ export function beginImport(sql: SqlStorage, beginning: ImportBeginning, nowMs: 
       'idempotency_keys',
       'decisions',
       'zones',
+      'zone_versions',
       'policy_versions',
     ],
   ].find((table) => sql.exec(`SELECT 1 FROM ${table} LIMIT 1`).toArray().length > 0);

@@ -16,9 +16,11 @@ import type {
   UserDescription,
 } from './organization-answers.ts';
 import { readSnapshot, readVersion } from './organization-records.ts';
+import { findPolicyVersion } from './policy-records.ts';
 import { type ReservationAnswer, reserveBinding } from './reserve-binding.ts';
 import { findTombstoneJob, runningTombstoneJobs } from './tombstone-job.ts';
 import { countReservedShards, findUser, readUserStanding } from './user-records.ts';
+import { readZonesAt } from './zone-records.ts';
 
 /**
  * The organization: applications and their policies, clients, integrations, users, groups, administrators, binding
@@ -99,6 +101,15 @@ export class OrganizationObject extends AdministeredObject {
     return this.store.read((sql): JobDescription => {
       const job = findTombstoneJob(sql, jobId);
       return job === undefined ? { ok: false, code: 'job_not_found' } : { ok: true, job };
+    });
+  }
+
+  /** What a decision rested on, by the versions that its record names. */
+  async decisionBasis(applicationId: string, policyVersion: number, organizationVersion: number) {
+    return this.store.read((sql) => {
+      const policy = findPolicyVersion(sql, applicationId, policyVersion);
+      const zones = readZonesAt(sql, organizationVersion);
+      return { ok: true, policy, zones } as const;
     });
   }
 

@@ -175,4 +175,15 @@ export const organizationMigrations: readonly Migration[] = [
         FROM applications;
     `,
   },
+  {
+    id: '009_zone_versions',
+    sql: `
+      CREATE TABLE zone_versions (
+        zone_id TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        document TEXT,
+        PRIMARY KEY (zone_id, version)
+      ) WITHOUT ROWID;
+    `,
+  },
 ];

@@ -150,6 +150,7 @@ const statusOf: Readonly<Record<ProblemCode, Status>> = {
   integration_credentials_invalid: 503,
   integration_answer_malformed: 503,
   webhook_authentication_failed: 401,
+  decision_not_found: 404,
 };
 
 const retryAfterByCode: Partial<Record<ProblemCode, number>> = {

@@ -11,6 +11,7 @@ import {
 } from './routes/admins.ts';
 import { postAttestation } from './routes/attestations.ts';
 import { postChallenge, preflightChallenge } from './routes/challenges.ts';
+import { getDecisionReceipt } from './routes/decision-receipts.ts';
 import { getDeviceTrust, putDeviceTrust } from './routes/device-trust.ts';
 import {
   getApprovals,
@@ -128,6 +129,7 @@ export const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['GET', '/v1/admin/enrollment-approvals', getApprovals],
   ['POST', '/v1/admin/devices/:id/enrollment-approvals/:sha256', postApproval],
   ['GET', '/v1/admin/shards/:shard/decisions', getDecisions],
+  ['GET', '/v1/admin/decisions/:id/receipt', getDecisionReceipt],
   ['POST', '/v1/admin/integrations/:id/test-credentials', postCredentialsTest],
   ['PUT', '/v1/admin/integrations/:id/inventory', putInventory],
   ['GET', '/v1/admin/users/:id', getUser],

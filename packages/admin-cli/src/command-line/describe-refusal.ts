@@ -21,6 +21,8 @@ const advice: Readonly<Record<string, string>> = {
   policy_version_conflict: 'Pull the policy again, and make the change in that.',
   zone_not_found: 'Look for the zone: zones list.',
   zone_in_use: 'Change the policy first: policy pull, policy push.',
+  decision_not_found:
+    'Look for the decision: log search; its id is chain and sequence of the record.',
   group_not_found: 'Look for the group: groups list.',
   group_in_use: 'Change what names it first: integrations state, or the policy of the application.',
   admin_not_found: 'Look for the administrator: admins list.',

@@ -11,6 +11,7 @@ import { logCommands } from './log.ts';
 import { logStreamCommands } from './log-streams.ts';
 import { modeCommands } from './mode.ts';
 import { policyCommands } from './policies.ts';
+import { receiptCommands } from './receipts.ts';
 import { signInServiceCommands } from './sign-in-services.ts';
 import { transferCommands } from './transfer.ts';
 import { userCommands } from './users.ts';
@@ -29,6 +30,7 @@ export const commands: readonly Command[] = [
   ...logCommands,
   ...logStreamCommands,
   ...auditCommands,
+  ...receiptCommands,
   ...issuerCommands,
   ...caCommands,
   ...transferCommands,
