@@ -9,6 +9,7 @@ import * as attestation from '@countersign/protocol/attestation';
 import * as challenge from '@countersign/protocol/challenge';
 import * as enrollment from '@countersign/protocol/enrollment';
 import * as evaluation from '@countersign/protocol/evaluation';
+import * as failOpen from '@countersign/protocol/fail-open';
 import * as keySet from '@countersign/protocol/key-set';
 import * as management from '@countersign/protocol/management-webhooks';
 import * as mtls from '@countersign/protocol/mtls-evidence';
@@ -21,6 +22,7 @@ import { policyOperations } from './policy-operations.ts';
 export const schemaModules: readonly object[] = [
   policy,
   ...[admin, access, attestation, challenge, devices, deviceTrust, enrollment, evaluation],
+  failOpen,
   ...[integrations, keySet, log, management, mtls, problem, state, users],
 ];
 

@@ -43,6 +43,8 @@ export const policyAnswer = z.object({
   application_id: z.string(),
   policy: policyDocument,
   ...versionFacts,
+  /** Where people are let in while the broker is away: for so long after a sign-in server last heard from it. */
+  fail_open: z.optional(z.object({ max_age_seconds: z.int() })),
 });
 
 /** `GET /v1/admin/applications/{id}/policy/versions`, newest first. */

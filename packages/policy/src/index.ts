@@ -7,7 +7,13 @@ export {
 } from './criteria/index.ts';
 export { effectOf, findMatch, idOf, type Match } from './evaluate.ts';
 export type { DeviceTrust, PolicyFacts, PostureFacts, Reported, RequestFacts } from './facts.ts';
-export { findingCodes, lintPolicy, type PolicyFinding, policyFinding } from './lint/lint-policy.ts';
+export {
+  failOpenFinding,
+  findingCodes,
+  lintPolicy,
+  type PolicyFinding,
+  policyFinding,
+} from './lint/lint-policy.ts';
 export {
   type AssertedFactor,
   type Demand,

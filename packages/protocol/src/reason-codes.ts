@@ -242,6 +242,7 @@ export const problemCodes = [
   'integration_answer_malformed',
   'webhook_authentication_failed',
   'decision_not_found',
+  'fail_open_off',
 ] as const;
 export type ProblemCode = (typeof problemCodes)[number];
 

@@ -114,6 +114,10 @@ function showDecision(record: DecisionRecord, serialNumber: string | undefined):
   };
 }
 
+/** A failure, and what was let in without a decision. */
+const isWorthALook = ({ outcome, event_type }: SystemLogRecord) =>
+  outcome === 'FAILURE' || event_type === 'user.authentication.fail_open';
+
 function showEvent(record: SystemLogRecord): EventBody {
   const { certificate, reason, user, integration_id, strength, actor } = record;
   const { application } = record.debug_data;
@@ -121,7 +125,7 @@ function showEvent(record: SystemLogRecord): EventBody {
     published: timeOf(record.recorded_at_ms),
     eventType: record.event_type,
     displayMessage: record.display_message,
-    severity: record.outcome === 'FAILURE' ? 'WARN' : 'INFO',
+    severity: isWorthALook(record) ? 'WARN' : 'INFO',
     outcome: { result: record.outcome, ...(reason === undefined ? {} : { reason }) },
     actor,
     ...(user === undefined ? {} : { user }),

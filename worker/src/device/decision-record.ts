@@ -47,6 +47,10 @@ export function findDecision(
   return row === undefined ? undefined : decisionRecord.parse(JSON.parse(row.record));
 }
 
+/** Whether any row has this id: of a challenge, or of an event that is known again by it. */
+export const isRecorded = (sql: SqlStorage, id: string): boolean =>
+  sql.exec('SELECT 1 FROM decisions WHERE challenge_id = ? LIMIT 1', id).toArray().length > 0;
+
 /** The newest row's sequence number and hash; of an empty chain, what it begins with. */
 export function readChainHead(sql: SqlStorage): ChainHead {
   const [row] = sql

@@ -1,3 +1,4 @@
+import type { FailOpenInput } from '@countersign/protocol/fail-open';
 import type { ImportBeginning, StateRow, StateSection } from '@countersign/protocol/state';
 import { currentTimeMs } from '../clock.ts';
 import type { ImportedDevices } from '../device/transfer-devices.ts';
@@ -6,6 +7,7 @@ import { exportTable, type PageRange } from '../storage/export-tables.ts';
 import { importBlock } from '../storage/import-block.ts';
 import { markIn } from '../storage/state-marks.ts';
 import { AdministeredObject, newJobId } from './administered-object.ts';
+import { setFailOpen } from './change-fail-open.ts';
 import { deactivateUser, reactivateUser, revokeUser } from './change-user.ts';
 import { checkDeployment } from './check-deployment.ts';
 import * as imports from './import-organization.ts';
@@ -61,6 +63,11 @@ export class OrganizationObject extends AdministeredObject {
     shard: number,
   ): Promise<ReservationAnswer | StorageUnavailable> {
     return await this.store.write((sql) => reserveBinding(sql, userId, shard));
+  }
+
+  /** Whether people may be let in to an application while the broker is away; see `change-fail-open.ts`. */
+  async setFailOpen(adminId: string, applicationId: string, input: FailOpenInput) {
+    return await this.change(adminId, (sql) => setFailOpen(sql, applicationId, input));
   }
 
   /** Deactivates or reactivates a user; see `change-user.ts`. */

@@ -11,6 +11,7 @@ import {
 } from './organization-settings.ts';
 import {
   type Application,
+  failOpen,
   type RegisteredClient,
   registeredClient,
   type StoredSnapshot,
@@ -33,14 +34,18 @@ export function raiseVersion(sql: SqlStorage): number {
 
 export function readApplications(sql: SqlStorage): Map<string, Application> {
   const rows = sql
-    .exec<{ application_id: string; name: string; policy: string }>(
-      'SELECT application_id, name, policy FROM applications',
+    .exec<{ application_id: string; name: string; policy: string; fail_open: string | null }>(
+      'SELECT application_id, name, policy, fail_open FROM applications',
     )
     .toArray();
   return new Map(
-    rows.map((row) => [
+    rows.map(({ fail_open, ...row }) => [
       row.application_id,
-      { ...row, policy: policyDocument.parse(JSON.parse(row.policy)) },
+      {
+        ...row,
+        policy: policyDocument.parse(JSON.parse(row.policy)),
+        ...(fail_open === null ? {} : { fail_open: failOpen.parse(JSON.parse(fail_open)) }),
+      },
     ]),
   );
 }

@@ -186,4 +186,8 @@ export const organizationMigrations: readonly Migration[] = [
       ) WITHOUT ROWID;
     `,
   },
+  {
+    id: '009_fail_open',
+    sql: 'ALTER TABLE applications ADD COLUMN fail_open TEXT;',
+  },
 ];

@@ -7,10 +7,16 @@ import { type IntegrationRecord, openTrialGroups } from './integration-records.t
 export const registeredClient = z.extend(clientInput, { client_id: z.string() });
 export type RegisteredClient = z.infer<typeof registeredClient>;
 
+/** Sign-in servers may let people in while the broker is away, for so long after they last heard from it. */
+export const failOpen = z.object({ max_age_seconds: z.int() });
+export type FailOpen = z.infer<typeof failOpen>;
+
 export const application = z.object({
   application_id: z.string(),
   name: z.string(),
   policy: policyDocument,
+  /** While it is on. */
+  fail_open: z.optional(failOpen),
 });
 export type Application = z.infer<typeof application>;
 

@@ -26,6 +26,12 @@ import {
 } from './routes/devices.ts';
 import { postEnrollment } from './routes/enrollments.ts';
 import { postCompletion, postEvaluation } from './routes/evaluation.ts';
+import {
+  getFailOpen,
+  postFailOpenReports,
+  postFailOpenStatement,
+  putFailOpen,
+} from './routes/fail-open.ts';
 import { deleteGroup, getGroup, getGroups, putGroup } from './routes/groups.ts';
 import {
   deleteIntegration,
@@ -96,6 +102,8 @@ export const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['POST', '/v1/integrations/:id/webhook', postManagementWebhook],
   ['POST', '/access/v1/evaluation', postEvaluation],
   ['POST', '/v1/completions', postCompletion],
+  ['POST', '/v1/fail-open-statements', postFailOpenStatement],
+  ['POST', '/v1/fail-open-reports', postFailOpenReports],
   ['GET', '/.well-known/authzen-configuration', getAuthzenConfiguration],
   ['GET', '/.well-known/jwks.json', getJwks],
   ['GET', '/healthz', getHealth],
@@ -110,6 +118,8 @@ export const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['GET', '/scep/:integration/pkiclient.exe', getScep],
   ['POST', '/scep/:integration/pkiclient.exe', postScep],
   ['PUT', '/v1/admin/applications/:id', putApplication],
+  ['GET', '/v1/admin/applications/:id/fail-open', getFailOpen],
+  ['PUT', '/v1/admin/applications/:id/fail-open', putFailOpen],
   ['GET', '/v1/admin/applications/:id/policy', getPolicy],
   ['PUT', '/v1/admin/applications/:id/policy', putPolicy],
   ['GET', '/v1/admin/applications/:id/policy/versions', getPolicyVersions],

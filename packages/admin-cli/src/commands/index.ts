@@ -4,6 +4,7 @@ import { auditCommands } from './audit.ts';
 import { caCommands } from './ca.ts';
 import { deviceTrustCommands } from './device-trust.ts';
 import { deviceCommands } from './devices.ts';
+import { failOpenCommands } from './fail-open.ts';
 import { groupCommands } from './groups.ts';
 import { integrationCommands } from './integrations.ts';
 import { issuerCommands } from './issuers.ts';
@@ -25,6 +26,7 @@ export const commands: readonly Command[] = [
   ...groupCommands,
   ...signInServiceCommands,
   ...policyCommands,
+  ...failOpenCommands,
   ...adminCommands,
   ...modeCommands,
   ...logCommands,

@@ -98,6 +98,7 @@ export const policyCommands: readonly Command[] = [
             ['author', found.author],
             ['comment', found.comment],
             ['rules', String(policy.rules.length)],
+            ['fail-open', found.fail_open && `up to ${found.fail_open.max_age_seconds} s`],
           ),
         ],
       };

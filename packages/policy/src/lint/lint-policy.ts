@@ -18,6 +18,7 @@ export const findingCodes = {
   network_differs: 'warning',
   untrusted_let_in: 'warning',
   posture_not_reported: 'warning',
+  fail_open: 'warning',
 } as const satisfies Record<string, 'error' | 'warning'>;
 export type FindingCode = keyof typeof findingCodes;
 
@@ -39,6 +40,13 @@ const finding = (code: FindingCode, detail: string, rule?: PolicyRule): PolicyFi
   ...(rule === undefined ? {} : { rule: rule.id }),
   detail,
 });
+
+/** Not of the policy, and stronger than all of it while the broker is away: told whenever somebody looks at the policy. */
+export const failOpenFinding = (maxAgeSeconds: number): PolicyFinding =>
+  finding(
+    'fail_open',
+    `none of this holds while the broker cannot be reached: sign-in servers then let in everybody with a password, for up to ${maxAgeSeconds} s`,
+  );
 
 /** What only a trusted device has. */
 const ofTrusted = [

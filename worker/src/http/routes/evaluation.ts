@@ -43,7 +43,8 @@ type Authenticated =
   | { readonly ok: true; readonly client: RegisteredClient; readonly read: ReadSnapshot }
   | { readonly ok: false; readonly response: Response };
 
-async function authenticate(broker: Broker, context: RouteContext): Promise<Authenticated> {
+/** Which client asks, and the organization that it is known by. */
+export async function authenticate(broker: Broker, context: RouteContext): Promise<Authenticated> {
   const nowMs = currentTimeMs();
   const read = await broker.snapshots.read(nowMs, context.waitUntil);
   if (!read.ok) {

@@ -1,7 +1,7 @@
-import { lintPolicy, policyChange } from '@countersign/policy';
+import { failOpenFinding, lintPolicy, policyChange } from '@countersign/policy';
 import type { PolicyVersion } from '../../directory/policy-records.ts';
-import { answerChange } from '../answer-change.ts';
-import { askObject } from '../broker.ts';
+import { answerChange, currentSnapshot } from '../answer-change.ts';
+import { askObject, type Broker } from '../broker.ts';
 import { forAdmin } from '../for-admin.ts';
 import { readBody } from '../read-body.ts';
 import { readWhole } from '../read-whole.ts';
@@ -20,6 +20,9 @@ const factsOf = ({ source, author, comment, created_at_ms }: Made) => ({
   created_at: new Date(created_at_ms).toISOString(),
 });
 
+const failOpenOf = async (broker: Broker, applicationId: string) =>
+  (await currentSnapshot(broker))?.applications.get(applicationId)?.fail_open;
+
 /** `GET /v1/admin/applications/{id}/policy?version=…`: the one in force, or an older one. */
 export const getPolicy = forAdmin('applications.read', async (broker, context) => {
   const application_id = context.parameter('id');
@@ -31,7 +34,13 @@ export const getPolicy = forAdmin('applications.read', async (broker, context) =
   }
   const found = await askObject(() => broker.organization().findPolicy(application_id, version));
   if (!found.ok) return context.refuse({ code: found.code });
-  return Response.json({ application_id, policy: found.found.policy, ...factsOf(found.found) });
+  const failOpen = await failOpenOf(broker, application_id);
+  return Response.json({
+    application_id,
+    policy: found.found.policy,
+    ...factsOf(found.found),
+    ...(failOpen === undefined ? {} : { fail_open: failOpen }),
+  });
 });
 
 /** `GET /v1/admin/applications/{id}/policy/versions`. */
@@ -78,6 +87,8 @@ export const putPolicy = forAdmin(
         ? context.refuse({ code: changed.code, detail: `it is at version ${changed.version}` })
         : context.refuse({ code: changed.code });
     }
-    return await answerChange(broker, context, id, changed, { findings });
+    const failOpen = await failOpenOf(broker, id);
+    const told = failOpen === undefined ? [] : [failOpenFinding(failOpen.max_age_seconds)];
+    return await answerChange(broker, context, id, changed, { findings: [...findings, ...told] });
   },
 );
