@@ -63,6 +63,8 @@ const expected: Readonly<Record<string, string>> = {
   'POST /v1/admin/integrations/:id/test-credentials': 'o a m',
   'PUT /v1/admin/integrations/:id/inventory': 'o a m',
   'GET /v1/admin/applications/:id/policy': everybody,
+  'GET /v1/admin/applications/:id/fail-open': everybody,
+  'PUT /v1/admin/applications/:id/fail-open': 'o a m',
   'PUT /v1/admin/applications/:id/policy': 'o a m',
   'GET /v1/admin/applications/:id/policy/versions': everybody,
   'POST /v1/admin/applications/:id/policy/simulate': everybody,

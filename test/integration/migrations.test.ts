@@ -262,7 +262,7 @@ describe('the schema on disk', () => {
           expires_at_ms INTEGER NOT NULL, revoked_at_ms INTEGER ) WITHOUT ROWID;
         CREATE UNIQUE INDEX admins_by_token ON admins (token_sha256);
         CREATE TABLE applications ( application_id TEXT PRIMARY KEY, name TEXT NOT NULL,
-          policy TEXT NOT NULL ) WITHOUT ROWID;
+          policy TEXT NOT NULL , fail_open TEXT) WITHOUT ROWID;
         CREATE TABLE binding_reservations ( user_id TEXT NOT NULL, shard INTEGER NOT NULL,
           epoch INTEGER NOT NULL, PRIMARY KEY (user_id, shard) ) WITHOUT ROWID;
         CREATE TABLE changes (id INTEGER PRIMARY KEY, count INTEGER NOT NULL);

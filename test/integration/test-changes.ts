@@ -184,6 +184,12 @@ export const changes: Readonly<Record<string, () => Promise<Response>>> = {
       },
       body: 'serial_number,hardware_uuid,user\nC02ABC123,,\n',
     }),
+  'PUT /v1/admin/applications/:id/fail-open': async () => {
+    const id = someId();
+    await put(`/v1/admin/applications/${id}`, application);
+    const path = `/v1/admin/applications/${id}/fail-open`;
+    return await put(path, { enabled: true, accept_untrusted_devices: true });
+  },
   'PUT /v1/admin/applications/:id/policy': async () => {
     const id = someId();
     await put(`/v1/admin/applications/${id}`, application);
