@@ -69,6 +69,8 @@ const expected: Readonly<Record<string, string>> = {
   'GET /v1/admin/applications/:id/policy/versions': everybody,
   'POST /v1/admin/applications/:id/policy/simulate': everybody,
   'GET /v1/admin/decisions/:id/receipt': everybody,
+  'GET /v1/admin/learn-more': everybody,
+  'PUT /v1/admin/learn-more': 'o a',
   'GET /v1/admin/zones': everybody,
   'PUT /v1/admin/zones/:id': 'o a m',
   'DELETE /v1/admin/zones/:id': 'o a m',

@@ -184,6 +184,8 @@ export const changes: Readonly<Record<string, () => Promise<Response>>> = {
       },
       body: 'serial_number,hardware_uuid,user\nC02ABC123,,\n',
     }),
+  'PUT /v1/admin/learn-more': () =>
+    put('/v1/admin/learn-more', { learn_more_url: `https://it.example.com/${someId()}` }),
   'PUT /v1/admin/applications/:id/fail-open': async () => {
     const id = someId();
     await put(`/v1/admin/applications/${id}`, application);

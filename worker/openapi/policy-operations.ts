@@ -1,6 +1,7 @@
 import * as policy from '@countersign/policy';
 import * as admin from '@countersign/protocol/admin';
 import * as failOpen from '@countersign/protocol/fail-open';
+import * as learnMore from '@countersign/protocol/learn-more';
 import type { Operation } from './operation.ts';
 
 /** Policies, the networks that they name, receipts of what they decided, and what happens where nothing is decided. */
@@ -42,6 +43,15 @@ export const policyOperations: Readonly<Record<string, Operation>> = {
     summary: 'Report sign-ins that were let in so; may be sent again',
     body: failOpen.failOpenReports,
     answer: failOpen.failOpenReportsAnswer,
+  },
+  'GET /v1/admin/learn-more': {
+    summary: 'The link that people get who were not signed in',
+    answer: learnMore.learnMoreAnswer,
+  },
+  'PUT /v1/admin/learn-more': {
+    summary: 'Set or take away that link',
+    body: learnMore.learnMoreInput,
+    answer: learnMore.learnMoreChangeAnswer,
   },
   'GET /v1/admin/decisions/:id/receipt': {
     summary: 'A signed receipt of a decision, to be verified without the broker',

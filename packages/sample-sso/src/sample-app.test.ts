@@ -79,6 +79,23 @@ test('an untrusted device that is allowed is shown as what it is', async () => {
   expect(text).toContain('You are signed in as <strong data-testid="user">ada</strong>');
 });
 
+test('a refusal has the link of the organization, and none where there is none', async () => {
+  const { reasonUser, reasonAdmin, decisionId, policy, requestId, deviceTrusted } = monitored;
+  const facts = { reasonUser, reasonAdmin, decisionId, policy, requestId, deviceTrusted };
+  const denied: Decision = { ...facts, decision: false, reasonCode: 'policy_denied' };
+  const pageOf = async (learnMoreUrl?: string) => {
+    const decision = learnMoreUrl === undefined ? denied : { ...denied, learnMoreUrl };
+    const app = await createApp({ countersign: countersignThat(async () => decision) });
+    const form = await app.request('https://sso.example.com/');
+    const result = await signIn(app, form.headers.getSetCookie()[0]?.split(';')[0] ?? '');
+    return await result.text();
+  };
+  expect(await pageOf('https://it.example.com/?a=1&b=2')).toContain(
+    '<a href="https://it.example.com/?a=1&amp;b=2" rel="noopener noreferrer"',
+  );
+  expect(await pageOf()).not.toContain('learn-more');
+});
+
 test('somebody who was let in although nobody decided is shown that', async () => {
   const lines: string[] = [];
   const letIn: FailOpenDecision = {

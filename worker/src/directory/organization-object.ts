@@ -8,6 +8,7 @@ import { importBlock } from '../storage/import-block.ts';
 import { markIn } from '../storage/state-marks.ts';
 import { AdministeredObject, newJobId } from './administered-object.ts';
 import { setFailOpen } from './change-fail-open.ts';
+import { setLearnMore } from './change-mode.ts';
 import { deactivateUser, reactivateUser, revokeUser } from './change-user.ts';
 import { checkDeployment } from './check-deployment.ts';
 import * as imports from './import-organization.ts';
@@ -68,6 +69,10 @@ export class OrganizationObject extends AdministeredObject {
   /** Whether people may be let in to an application while the broker is away; see `change-fail-open.ts`. */
   async setFailOpen(adminId: string, applicationId: string, input: FailOpenInput) {
     return await this.change(adminId, (sql) => setFailOpen(sql, applicationId, input));
+  }
+
+  async setLearnMore(adminId: string, url: string) {
+    return await this.change(adminId, (sql) => setLearnMore(sql, url));
   }
 
   /** Deactivates or reactivates a user; see `change-user.ts`. */

@@ -6,6 +6,7 @@ import {
   readDeviceTrustEnabled,
   readDirectory,
   readIssuers,
+  readLearnMoreUrl,
   readReadOnly,
   readSetting,
 } from './organization-settings.ts';
@@ -73,5 +74,6 @@ export function readSnapshot(sql: SqlStorage, version: number): StoredSnapshot {
     directory: readDirectory(sql),
     deviceTrustEnabled: readDeviceTrustEnabled(sql),
     zones: readZones(sql),
+    learnMoreUrl: readLearnMoreUrl(sql),
   };
 }

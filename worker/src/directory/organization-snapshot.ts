@@ -49,6 +49,8 @@ export type OrganizationSnapshot = {
   readonly deviceTrustEnabled: boolean;
   /** Named networks, as policies name them. */
   readonly zones: Zones;
+  /** Where people read on who were not signed in; `undefined`: nowhere. */
+  readonly learnMoreUrl: string | undefined;
 };
 
 /** A snapshot as the organization's one object gives it. Texts cost it a tenth of what a set of as many ids would. */
@@ -81,6 +83,7 @@ export const unsetAdministration = {
   directory: { requireKnownUsers: false },
   deviceTrustEnabled: true,
   zones: [],
+  learnMoreUrl: undefined,
 } as const;
 
 /** A snapshot with the moment, by the reader's clock, at which its reading began. */

@@ -49,6 +49,7 @@ import {
   putIntegration,
 } from './routes/integrations.ts';
 import { getIssuers, postIssuerActivation, postIssuerRetirement } from './routes/issuers.ts';
+import { getLearnMore, putLearnMore } from './routes/learn-more.ts';
 import {
   deleteLogStream,
   getLogStreams,
@@ -167,6 +168,8 @@ export const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['PUT', '/v1/admin/mode', putMode],
   ['GET', '/v1/admin/device-trust', getDeviceTrust],
   ['PUT', '/v1/admin/device-trust', putDeviceTrust],
+  ['GET', '/v1/admin/learn-more', getLearnMore],
+  ['PUT', '/v1/admin/learn-more', putLearnMore],
   ['GET', '/v1/admin/integrations', getIntegrations],
   ['POST', '/v1/admin/integrations', postIntegration],
   ['GET', '/v1/admin/integrations/:id', getIntegration],

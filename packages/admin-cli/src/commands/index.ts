@@ -8,6 +8,7 @@ import { failOpenCommands } from './fail-open.ts';
 import { groupCommands } from './groups.ts';
 import { integrationCommands } from './integrations.ts';
 import { issuerCommands } from './issuers.ts';
+import { learnMoreCommands } from './learn-more.ts';
 import { logCommands } from './log.ts';
 import { logStreamCommands } from './log-streams.ts';
 import { modeCommands } from './mode.ts';
@@ -29,6 +30,7 @@ export const commands: readonly Command[] = [
   ...failOpenCommands,
   ...adminCommands,
   ...modeCommands,
+  ...learnMoreCommands,
   ...logCommands,
   ...logStreamCommands,
   ...auditCommands,

@@ -1,6 +1,6 @@
 import type { Decision, FailOpenDecision } from '@countersign/sso-sdk/server';
 import { html } from 'hono/html';
-import { type Html, layout } from './layout.ts';
+import { type Html, layout, learnMore } from './layout.ts';
 
 /** What the person sees of a decision: straight after the sign-in, and again as long as the session lives. */
 export function resultPage(page: {
@@ -27,6 +27,7 @@ ${
 ${offersPasskey ? html`<p><a href="/passkey" data-testid="add-passkey">Add a passkey</a></p>` : ''}
 <form method="post" action="/sign-out"><button type="submit" class="quiet">Sign out</button></form>`
     : html`<p>Your password is right, but you are not signed in.</p>
+${learnMore(decision.learnMoreUrl)}
 <p><a class="button" href="/">Try again</a></p>`
 }
 <dl>

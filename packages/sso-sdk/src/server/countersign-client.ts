@@ -4,6 +4,7 @@ import {
   type EvaluationAnswer,
   evaluationAnswer,
 } from '@countersign/protocol/evaluation';
+import { httpsLink } from '@countersign/protocol/learn-more';
 import { parseFields } from '@countersign/protocol/schemas';
 import { createRemoteJWKSet, customFetch } from 'jose';
 import { callBroker, readCapped } from './call-broker.ts';
@@ -145,6 +146,7 @@ export function createCountersignClient(
         decisionId: context.decision_id,
         deviceTrusted: context.device_trusted,
         ...facts,
+        ...linkOf(context.learn_more_url),
         ...(context.step_up === undefined ? {} : { stepUp: stepUpOf(context.step_up) }),
       };
     }
@@ -204,6 +206,11 @@ export function createCountersignClient(
     verifyDecisionToken: verify,
     close: async () => failOpen?.close(),
   };
+}
+
+/** A link ends up in the page's HTML: one that is not plain https is left out, whoever sent it. */
+function linkOf(url: string | undefined): { readonly learnMoreUrl?: string } {
+  return url !== undefined && parseFields(httpsLink, url).ok ? { learnMoreUrl: url } : {};
 }
 
 function stepUpOf(asked: NonNullable<EvaluationAnswer['context']['step_up']>): StepUp {

@@ -46,12 +46,15 @@ export type FailOpenDecision = {
 export type PendingDecision = DecisionFacts & {
   readonly decision: false;
   readonly stepUp: StepUp;
+  readonly learnMoreUrl?: string;
   readonly failOpen?: undefined;
 };
 
-/** Do not let the person in; show `reasonUser`. */
+/** Do not let the person in; show `reasonUser`, and the link. */
 export type DeniedDecision = DecisionFacts & {
   readonly decision: false;
+  /** Where the person can read on: always https. Absent where administrators have set none. */
+  readonly learnMoreUrl?: string;
   readonly stepUp?: undefined;
   readonly failOpen?: undefined;
 };

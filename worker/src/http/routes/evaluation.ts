@@ -90,6 +90,7 @@ function answerOf(
   record: DecisionRecord,
   decisionToken: string | undefined,
   criteria: readonly CheckedCriterion[] | undefined,
+  learnMoreUrl: string | undefined,
 ): EvaluationAnswer {
   // A record written by a newer version may carry a reason without texts here; it still denies or allows as recorded.
   const texts = isDecisionReason(record.reason)
@@ -115,6 +116,8 @@ function answerOf(
         ? {}
         : { reauthenticate_after_seconds: record.reauthenticate_after_seconds }),
       ...(record.pending === undefined ? {} : { step_up: stepUpOf(record.pending) }),
+      // Not of the decision: a retry gets the link of today.
+      ...(record.decision || learnMoreUrl === undefined ? {} : { learn_more_url: learnMoreUrl }),
       ...(decisionToken === undefined ? {} : { decision_token: decisionToken }),
     },
   };
@@ -148,7 +151,7 @@ async function answerSignIn<Request extends EvaluationRequest>(
   if (!evaluated.ok) return context.refuse({ code: evaluated.code });
   const { record, decisionToken, criteria } = evaluated;
   logDecision(record, context.requestId);
-  return Response.json(answerOf(record, decisionToken, criteria));
+  return Response.json(answerOf(record, decisionToken, criteria, read.snapshot.learnMoreUrl));
 }
 
 /** Every decision is on record; the log is for those who look for a denial, or for an attack, now. */
