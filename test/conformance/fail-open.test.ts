@@ -277,7 +277,7 @@ describe('a report', () => {
 
   it.each([
     ['no report', { reports: [] }, 'reports'],
-    ['too many', { reports: Array.from({ length: 101 }, report) }, 'reports'],
+    ['too many', { reports: Array.from({ length: 26 }, report) }, 'reports'],
     ['an id that is too short', { reports: [{ report_id: 'AAAA' }] }, 'reports.0.report_id'],
     ['a cause that there is not', { cause: 'weather' }, 'reports.0.cause'],
     ['a time that is none', { occurred_at: 'yesterday' }, 'reports.0.occurred_at'],

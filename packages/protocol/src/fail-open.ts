@@ -94,7 +94,8 @@ export const failOpenReport = z.strictObject({
 });
 export type FailOpenReport = z.infer<typeof failOpenReport>;
 
-export const maxFailOpenReports = 100;
+/** The longest names, each character escaped, stay below the limit of a body. */
+export const maxFailOpenReports = 25;
 
 /** `POST /v1/fail-open-reports`: what happened meanwhile. May be sent again. */
 export const failOpenReports = z.strictObject({

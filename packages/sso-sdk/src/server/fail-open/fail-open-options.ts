@@ -1,6 +1,9 @@
 import type { FailOpenReport } from '@countersign/protocol/fail-open';
 
-/** Keeps one text across restarts, which is when it is needed: the server is started again, and the broker is still away. */
+/**
+ * Keeps one text across restarts, which is when it is needed: the server is started again, and the broker is still away. Of
+ * one process alone.
+ */
 export type FailOpenStore = {
   /** What was saved last; `undefined` at first. */
   load(): Promise<string | undefined>;

@@ -356,13 +356,18 @@ describe('what happened meanwhile', () => {
 
   it('that the broker never takes is given to the log, and does not hold up the rest', async () => {
     const client = await duringOutage();
-    await client.evaluate(input());
+    for (const subject of ['ada', 'b\ud800b', 'carol']) await client.evaluate(input({ subject }));
     await client.close();
     world.isAway = false;
-    world.answers.set('/v1/fail-open-reports', () => problem(400, 'field_invalid'));
+    world.answers.set('/v1/fail-open-reports', () => {
+      const { body } = world.asked.at(-1) ?? { body: '' };
+      return body.includes('ud800') ? problem(400, 'json_malformed') : undefined;
+    });
     world.client();
     await until('report_refused');
-    expect(world.has('report_refused')).toMatchObject([{ reports: [{ subject: 'ada' }] }]);
+    await until('reported', 2);
+    expect(world.has('report_refused')).toMatchObject([{ reports: [{ subject: 'b\ud800b' }] }]);
+    expect(keptState.parse(JSON.parse(world.stored ?? '')).reports).toEqual([]);
   });
 });
 

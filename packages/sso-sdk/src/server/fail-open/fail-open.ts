@@ -9,12 +9,12 @@ import {
 import { p256PublicJwk, parseFields } from '@countersign/protocol/schemas';
 import { type CryptoKey, errors, exportJWK, importJWK } from 'jose';
 import { type BrokerConnection, callBroker } from '../call-broker.ts';
-import { CountersignError } from '../countersign-error.ts';
+import { CountersignError, type CountersignErrorCode } from '../countersign-error.ts';
 import type { FailOpenDecision } from '../decision.ts';
 import type { EvaluateInput } from '../decision-request.ts';
 import type { FindDecisionKey } from '../verify-decision-token.ts';
 import type { FailOpenEvent, FailOpenOptions } from './fail-open-options.ts';
-import { type KeptState, noState, parseState } from './kept-state.ts';
+import { StateKeeper } from './kept-state.ts';
 import { kidOf, type StatementResult, verifyStatement } from './verify-statement.ts';
 
 export type FailOpenContext = {
@@ -35,6 +35,13 @@ export const mostUnreported = 10_000;
 const firstRetryMs = 5_000;
 const longestRetryMs = 60_000;
 
+/** The broker will never take what it says this of; whatever else it says may be otherwise later. */
+const neverTaken: readonly (CountersignErrorCode | undefined)[] = [
+  'field_invalid',
+  'json_malformed',
+  'body_too_large',
+];
+
 /** For the one question whether the broker answers anybody. */
 const healthTimeoutMs = 1_000;
 
@@ -50,23 +57,21 @@ const causeOf = (error: CountersignError): FailOpenReport['cause'] | undefined =
 export class FailOpen {
   readonly #options: FailOpenOptions;
   readonly #context: FailOpenContext;
-  #state: KeptState = noState;
   /** Renewals and deliveries come one after another. */
   #round: Promise<void> = Promise.resolve();
-  #saving: Promise<void> = Promise.resolve();
-  /** A write that has not begun: it will have whatever the state is by then. */
-  #nextSave: Promise<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #retryMs = firstRetryMs;
   #isClosed = false;
   /** Applications that the log has been told of. */
   readonly #allowed = new Set<string>();
-  readonly #loaded: Promise<void>;
+  readonly #kept: StateKeeper;
 
   constructor(options: FailOpenOptions, context: FailOpenContext) {
     this.#options = options;
     this.#context = context;
-    this.#loaded = this.#load();
+    this.#kept = new StateKeeper(options.store, (detail) =>
+      this.#tell({ type: 'store_failed', detail }),
+    );
     this.#schedule(0);
   }
 
@@ -75,7 +80,7 @@ export class FailOpen {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     await this.#round;
-    await this.#saving;
+    await this.#kept.settled();
   }
 
   /**
@@ -91,12 +96,13 @@ export class FailOpen {
     const cause = causeOf(error);
     // Without a decision the password is all there is: where it was not given, nothing is.
     if (cause === undefined || input.subjectAuthenticated !== true) return undefined;
+    await this.#kept.loaded;
+    const { application, subject } = input;
+    if (!Object.hasOwn(this.#kept.state.statements, application)) return undefined;
     // One that answers others fails at this request alone, and so would it for whoever can make it do that.
     if (!(await this.#isAway())) return undefined;
-    await this.#loaded;
-    const { application, subject } = input;
     const verified = await this.#verifyKept(application);
-    if (!verified.ok || this.#state.reports.length >= mostUnreported) return undefined;
+    if (!verified.ok || this.#kept.state.reports.length >= mostUnreported) return undefined;
     const { jti: statementId, exp } = verified.claims;
     const report: FailOpenReport = {
       report_id: encodeBase64url(crypto.getRandomValues(new Uint8Array(16))),
@@ -109,8 +115,8 @@ export class FailOpen {
     const expiresAt = new Date(exp * 1000);
     const { requestId } = error;
     const facts = { subject, application, cause, reportId: report.report_id, statementId };
-    this.#state = { ...this.#state, reports: [...this.#state.reports, report] };
-    if (!(await this.#save())) {
+    this.#kept.change({ reports: [...this.#kept.state.reports, report] });
+    if (!(await this.#kept.save())) {
       this.#drop([report]);
       return undefined;
     }
@@ -118,7 +124,7 @@ export class FailOpen {
       this.#options.log({ type: 'let_in', ...facts, expiresAt, requestId });
     } catch {
       this.#drop([report]);
-      await this.#save();
+      await this.#kept.save();
       return undefined;
     }
     return {
@@ -135,8 +141,8 @@ export class FailOpen {
 
   #drop(reports: readonly FailOpenReport[]): void {
     const dropped = new Set(reports.map(({ report_id }) => report_id));
-    const left = this.#state.reports.filter(({ report_id }) => !dropped.has(report_id));
-    this.#state = { ...this.#state, reports: left };
+    const left = this.#kept.state.reports.filter(({ report_id }) => !dropped.has(report_id));
+    this.#kept.change({ reports: left });
   }
 
   async #isAway(): Promise<boolean> {
@@ -153,7 +159,7 @@ export class FailOpen {
   }
 
   async #verifyKept(application: string): Promise<StatementResult> {
-    const { statements } = this.#state;
+    const { statements } = this.#kept.state;
     const kept = Object.hasOwn(statements, application) ? statements[application] : undefined;
     if (kept === undefined) return { ok: false, detail: 'there is none' };
     const key = await importPublicKey(kept.key);
@@ -179,7 +185,7 @@ export class FailOpen {
   }
 
   async #runRound(): Promise<void> {
-    await this.#loaded;
+    await this.#kept.loaded;
     const pauses = await Promise.all(
       this.#options.applications.map((application) => this.#renew(application)),
     );
@@ -209,9 +215,9 @@ export class FailOpen {
       await this.#forget(application, 'the broker gave a statement that does not verify');
       return failOpenRenewalSeconds;
     }
-    const statements = { ...this.#state.statements, [application]: kept.stored };
-    this.#state = { ...this.#state, statements };
-    await this.#save();
+    const statements = { ...this.#kept.state.statements, [application]: kept.stored };
+    this.#kept.change({ statements });
+    await this.#kept.save();
     if (!this.#allowed.has(application)) {
       this.#allowed.add(application);
       this.#tell({ type: 'allowed', application, expiresAt: kept.expiresAt });
@@ -240,26 +246,30 @@ export class FailOpen {
   }
 
   async #forget(application: string, detail: string): Promise<void> {
-    if (!Object.hasOwn(this.#state.statements, application)) return;
+    if (!Object.hasOwn(this.#kept.state.statements, application)) return;
     this.#allowed.delete(application);
-    const { [application]: _, ...statements } = this.#state.statements;
-    this.#state = { ...this.#state, statements };
-    await this.#save();
+    const { [application]: _, ...statements } = this.#kept.state.statements;
+    this.#kept.change({ statements });
+    await this.#kept.save();
     this.#tell({ type: 'not_allowed', application, detail });
   }
 
   /** @returns false where the broker did not take them, and they are to be brought again */
   async #deliver(): Promise<boolean> {
-    for (;;) {
-      const reports = this.#state.reports.slice(0, maxFailOpenReports);
+    for (let atOnce = maxFailOpenReports; ; ) {
+      const reports = this.#kept.state.reports.slice(0, atOnce);
       if (reports.length === 0) return true;
       const asked = await this.#ask('/v1/fail-open-reports', { reports });
       const refusal = asked.ok ? undefined : asked.error.code;
       const isTaken = asked.ok && parseFields(failOpenReportsAnswer, asked.json).ok;
-      // The broker will never take what it calls malformed; whatever else it says may be otherwise later.
-      if (!isTaken && refusal !== 'field_invalid') return false;
+      if (!isTaken && !neverTaken.includes(refusal)) return false;
+      if (!isTaken && reports.length > 1) {
+        // It is one of them: the others are taken when they come alone.
+        atOnce = 1;
+        continue;
+      }
       this.#drop(reports);
-      await this.#save();
+      await this.#kept.save();
       if (refusal === undefined) this.#tell({ type: 'reported', reports: reports.length });
       else this.#tell({ type: 'report_refused', reports, code: refusal });
     }
@@ -284,40 +294,6 @@ export class FailOpen {
           ? cause
           : new CountersignError('broker_unreachable', { cause });
       return { ok: false, isAway: causeOf(error) !== undefined, error };
-    }
-  }
-
-  async #load(): Promise<void> {
-    try {
-      const text = await this.#options.store?.load();
-      if (text === undefined) return;
-      const state = parseState(text);
-      if (state === undefined)
-        this.#tell({ type: 'store_failed', detail: 'it holds something else' });
-      else this.#state = state;
-    } catch (error) {
-      this.#tell({ type: 'store_failed', detail: String(error) });
-    }
-  }
-
-  /** The newest state, one write after another; who waits for the same one shares it. False where it is not kept. */
-  async #save(): Promise<boolean> {
-    const { store } = this.#options;
-    if (store === undefined) return true;
-    if (this.#nextSave === undefined) {
-      const next = this.#saving.then(() => {
-        this.#nextSave = undefined;
-        return store.save(JSON.stringify(this.#state));
-      });
-      this.#nextSave = next;
-      this.#saving = next.catch(() => undefined);
-    }
-    try {
-      await this.#nextSave;
-      return true;
-    } catch (error) {
-      this.#tell({ type: 'store_failed', detail: String(error) });
-      return false;
     }
   }
 

@@ -21,7 +21,7 @@ export class World {
   key: TestKey = makeTestKey();
   isAway = false;
   /** By path, in place of what an honest broker says. */
-  readonly answers = new Map<string, () => Answer | Promise<Answer>>();
+  readonly answers = new Map<string, () => Answer | undefined | Promise<Answer | undefined>>();
   readonly asked: { readonly path: string; readonly body: string }[] = [];
   readonly events: FailOpenEvent[] = [];
   readonly clients: { close(): Promise<void> }[] = [];
