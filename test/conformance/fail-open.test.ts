@@ -2,16 +2,19 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { failOpenChangeAnswer, failOpenStatementAnswer } from '@countersign/protocol/fail-open';
+import { startSampleSite } from '@countersign/sample-sso';
 import {
   createCountersignClient,
   createTransaction,
   type FailOpenEvent,
 } from '@countersign/sso-sdk/server';
 import { randomText, type TestClient } from '@countersign/testkit/broker-client';
+import { openFakeBrowser } from '@countersign/testkit/fake-browser';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AdminDesk } from '../support/admin-command.ts';
 import { exportChains, hurryDrain, searchLog, untilDrained } from '../support/exported-log.ts';
+import { findFreePort } from '../support/free-port.ts';
 import { TestBroker } from '../support/test-broker.ts';
 
 let broker: TestBroker;
@@ -209,7 +212,32 @@ describe('an outage', () => {
       reasonCode: 'evidence_missing',
     });
 
+    const lines: string[] = [];
+    const { clientId, clientSecret, application } = client;
+    const startSite = async () =>
+      await startSampleSite({
+        port: await findFreePort(),
+        ...{ brokerUrl: broker.url, clientId, clientSecret, application },
+        failOpenFile: desk.file('sample.json'),
+        log: (line) => void lines.push(line),
+      });
+    const site = await startSite();
+    await expect
+      .poll(() => lines, { timeout: 10_000 })
+      .toContain(`fail-open allowed ${application}`);
+
     await broker.stop();
+    const browser = openFakeBrowser(site);
+    await browser.get('/');
+    const form = { username: 'grace', password: 'countersign-demo', evidence: '' };
+    expect(await browser.post('/sign-in', form)).toMatchObject({
+      status: 200,
+      outcome: 'not-trusted',
+      reasonCode: 'fail_open',
+    });
+    expect(await browser.post('/sign-in', { ...form, password: 'wrong' })).not.toMatchObject({
+      reasonCode: 'fail_open',
+    });
     expect(await before.signIn('ada')).toMatchObject({
       decision: true,
       deviceTrusted: false,
@@ -225,6 +253,11 @@ describe('an outage', () => {
 
     await broker.startAgain();
     await after.until('reported');
+    // Once a minute, or when it starts again.
+    await site.stop();
+    const restarted = await startSite();
+    await expect.poll(() => lines, { timeout: 10_000 }).toContain('fail-open reported 1');
+    await restarted.stop();
     expect(await after.signIn('ada')).toMatchObject({ decision: false });
     await after.server.close();
     await hurryDrain(broker.client);
@@ -232,9 +265,9 @@ describe('an outage', () => {
     const events = await searchLog(broker.client, {
       event_type: 'user.authentication.fail_open',
     });
-    expect(events.map(({ user }) => user).toSorted()).toEqual(['ada', 'bob']);
+    expect(events.map(({ user }) => user).toSorted()).toEqual(['ada', 'bob', 'grace']);
     expect(events).toMatchObject(
-      ['x', 'x'].map(() => ({
+      events.map(() => ({
         severity: 'WARN',
         outcome: { result: 'SUCCESS', reason: 'broker_unreachable' },
         actor: { type: 'client', id: client.clientId },
