@@ -371,6 +371,18 @@ describe('what happened meanwhile', () => {
   });
 });
 
+it('outlives a key that nobody can use, and lets nobody in by it', async () => {
+  world.answers.set('/.well-known/jwks.json', () =>
+    Response.json({ keys: [{ kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', kid: world.key.kid }] }),
+  );
+  const client = world.client();
+  await expect
+    .poll(() => world.asked.some(({ path }) => path === '/.well-known/jwks.json'))
+    .toBe(true);
+  world.isAway = true;
+  await expect(client.evaluate(input())).rejects.toMatchObject(unreachable);
+});
+
 it('names an option that is wrong', () => {
   const make = (failOpen: object) => () =>
     createCountersignClient({

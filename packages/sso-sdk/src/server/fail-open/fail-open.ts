@@ -148,11 +148,12 @@ export class FailOpen {
   async #isAway(): Promise<boolean> {
     const { connection } = this.#context;
     try {
-      const { status } = await connection.fetch(`${connection.url}/healthz`, {
+      const response = await connection.fetch(`${connection.url}/healthz`, {
         redirect: 'manual',
         signal: AbortSignal.timeout(healthTimeoutMs),
       });
-      return status >= 500;
+      await response.body?.cancel();
+      return response.status >= 500;
     } catch {
       return true;
     }
@@ -178,7 +179,8 @@ export class FailOpen {
   #schedule(inMs: number): void {
     if (this.#isClosed) return;
     this.#timer = setTimeout(() => {
-      this.#round = this.#runRound();
+      // A defect here must not end the sign-in server: it is tried again, and the statement ends by itself.
+      this.#round = this.#runRound().catch(() => this.#schedule(longestRetryMs));
     }, inMs);
     // A server that has nothing else to do may end.
     if (typeof this.#timer === 'object') this.#timer.unref?.();
