@@ -1,5 +1,5 @@
-import { createHash, type KeyObject, sign } from 'node:crypto';
-import type { DecisionReceiptClaims, NetworkZone, PolicyDocument } from '@countersign/policy';
+import { createHash, createHmac, type KeyObject, sign } from 'node:crypto';
+import type { DecisionReceiptClaims } from '@countersign/policy';
 import type { DecisionRecord } from '@countersign/protocol/decision-record';
 import { makeTestKey } from '@countersign/testkit/fake-authorities';
 import { FakeOrganization } from '@countersign/testkit/fake-organization';
@@ -7,9 +7,9 @@ import { encodePem } from '@countersign/x509';
 import canonicalize from 'canonicalize';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { receiptFailures } from './receipt-failure.ts';
+import { common, nowMs, office, pending, policy } from './testing/recorded-decisions.ts';
 import { verifyReceipt } from './verify-receipt.ts';
 
-const nowMs = Date.UTC(2026, 10, 22, 9);
 const yearMs = 365 * 86_400_000;
 const auditKey = makeTestKey();
 
@@ -29,72 +29,6 @@ const sha256 = (...parts: (Buffer | string)[]) => {
   const hash = createHash('sha256');
   for (const part of parts) hash.update(part);
   return hash.digest('base64url');
-};
-
-const office: NetworkZone = {
-  zone_id: 'office',
-  name: 'Office',
-  on_network: true,
-  blocks: ['192.0.2.0/24'],
-};
-const policy: PolicyDocument = {
-  version: 7,
-  enforcement: 'enforce',
-  rules: [
-    { id: 'managed', when: { device_trust: 'trusted' }, effect: 'allow' },
-    {
-      id: 'office',
-      when: { network: { location: 'on_network' } },
-      effect: 'step_up',
-      factor: { acr_values: ['phr'], amr_values: [] },
-      reauthenticate_after_seconds: 3600,
-    },
-  ],
-  otherwise: 'deny',
-};
-
-const common: DecisionRecord = {
-  v: 1,
-  shard: 3,
-  sequence: 2,
-  recorded_at_ms: nowMs - 60_000,
-  id: 'Vz8SKhXOV2s5Z3LtJJjVCg',
-  opened: true,
-  stage: 0,
-  client_id: 'sso',
-  subject_type: 'user',
-  subject: 'ada',
-  resource_type: 'application',
-  application: 'payroll',
-  action: 'sign_in',
-  subject_authenticated: true,
-  transaction_hash: 'T'.repeat(43),
-  request_hash: 'R'.repeat(43),
-  organization_version: 9,
-  policy_version: 7,
-  decision: true,
-  reason: 'trusted_device',
-  rule: 'managed',
-  device_trusted: true,
-  device_id: 'fwM-x584-tb4qkV8jpJj3w',
-  bound_now: false,
-};
-const pending: DecisionRecord = {
-  ...common,
-  decision: false,
-  reason: 'step_up_required',
-  rule: 'office',
-  device_trusted: false,
-  untrusted_reason: 'extension_not_installed',
-  device_id: '',
-  facts: { ip_address: '192.0.2.9' },
-  reauthenticate_after_seconds: 3600,
-  pending: {
-    factor: { acr_values: ['phr'], amr_values: [] },
-    subject_authenticated: false,
-    evidence_hash: 'E'.repeat(43),
-    expires_at_ms: nowMs,
-  },
 };
 
 function claimsOf(record: DecisionRecord): DecisionReceiptClaims {
@@ -254,6 +188,14 @@ describe('a receipt that was changed', () => {
     const claims = claimsOf(common);
     const unsigned = `${encode({ ...header(), alg: 'none' })}.${encode(claims)}.`;
     expect(await verify(claims, { receipt: unsigned })).toBe('file_malformed');
+    for (const alg of ['HS256', 'ES256']) {
+      const secret = Buffer.from(auditKey.publicJwk.x, 'base64url');
+      const text = `${encode({ ...header(), alg })}.${encode(claims)}`;
+      const mac = createHmac('sha256', secret).update(text).digest('base64url');
+      expect(await verify(claims, { receipt: `${text}.${mac}` })).toBe(
+        alg === 'HS256' ? 'receipt_algorithm_not_allowed' : 'receipt_signature_invalid',
+      );
+    }
     const forged = signJws(header(), claims, makeTestKey().privateKey);
     expect(await verify(claims, { receipt: forged })).toBe('receipt_signature_invalid');
   });
