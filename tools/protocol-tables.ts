@@ -164,6 +164,8 @@ const problemAt: Readonly<Record<ProblemCode, string>> = {
   zone_not_found: 'admin zones',
   zone_in_use: 'admin zones',
   zone_limit_reached: 'admin zones',
+  decision_not_found: 'admin receipts',
+  fail_open_off: 'fail-open statements',
   group_not_found: 'admin groups, integrations',
   group_in_use: 'admin groups',
   issuer_not_found: 'admin issuers',

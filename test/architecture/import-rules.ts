@@ -18,7 +18,12 @@ export const workspaceDependencies: Readonly<Record<string, readonly string[]>> 
   'packages/sso-sdk': ['packages/protocol'],
   'packages/edge-server': ['packages/protocol', 'packages/x509'],
   // The edge server's, for what needs a data folder: loaded by those commands alone (ADR 17).
-  'packages/admin-cli': ['packages/edge-server', 'packages/policy', 'packages/protocol'],
+  'packages/admin-cli': [
+    'packages/edge-server',
+    'packages/policy',
+    'packages/protocol',
+    'packages/x509',
+  ],
   'packages/sample-sso': ['packages/sso-sdk'],
   'packages/testkit': ['packages/protocol', 'packages/x509'],
   worker: ['packages/policy', 'packages/protocol', 'packages/x509'],

@@ -109,6 +109,29 @@ async function targets(): Promise<Record<string, Target>> {
       body: evaluation,
     },
     completion: { method: 'POST', path: '/v1/completions', headers: asClient, body: evaluation },
+    'fail-open reports': {
+      method: 'POST',
+      path: '/v1/fail-open-reports',
+      headers: asClient,
+      body: {
+        reports: [
+          {
+            report_id: randomText(16),
+            application: client.application,
+            subject: 'ada',
+            occurred_at: new Date().toISOString(),
+            cause: 'broker_timeout',
+            statement_id: randomText(16),
+          },
+        ],
+      },
+    },
+    'learn more': {
+      method: 'PUT',
+      path: '/v1/admin/learn-more',
+      headers: owner,
+      body: { learn_more_url: 'https://it.example.com/devices' },
+    },
     application: {
       method: 'PUT',
       path: '/v1/admin/applications/fuzzed',
@@ -147,6 +170,8 @@ describe('#72 hostile values', () => {
     'enrollment',
     'evaluation',
     'completion',
+    'fail-open reports',
+    'learn more',
     'application',
     'client',
     'enrollment token',

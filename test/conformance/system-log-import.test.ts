@@ -1,10 +1,15 @@
 // The system log after an import into another number of shards: all of it comes together again, and verifies.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describeFinding, verifyAudit } from '@countersign/admin-cli/verify-audit';
+import { verifyReceipt } from '@countersign/admin-cli/verify-receipt';
+import { decisionReceipt } from '@countersign/policy';
 import type { CheckpointSet } from '@countersign/protocol/system-log';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
   checkpointsOf,
   exportChains,
+  getAs,
   type HeldChain,
   hurryDrain,
   searchLog,
@@ -77,6 +82,26 @@ it('verifies with checkpoints from before and after, though their keys differ', 
   const archived = report.chains.filter(({ name }) => name.includes('.'));
   expect(archived.length).toBeGreaterThan(0);
   for (const { rows, coveredThrough } of report.chains) expect(coveredThrough).toBe(rows);
+});
+
+it('gives receipts of decisions from before, under the name of the chain that was archived', async () => {
+  const chains = await exportChains(imported.client, shardCount);
+  const archived = chains.filter(({ name }) => name.includes('.'));
+  const [decision] = archived.flatMap(({ name, rows }) =>
+    rows
+      .filter(({ record }) => record.includes('"subject":"user-0"'))
+      .map(({ sequence }) => `${name}.${sequence}`),
+  );
+  const path = `/v1/admin/decisions/${decision}/receipt`;
+  const receipt = await getAs(imported.client, path, decisionReceipt);
+  const asked = {
+    text: JSON.stringify(receipt),
+    rootPem: readFileSync(join(folder.file('imported'), 'certificates', 'root.pem'), 'utf8'),
+    nowMs: Date.now(),
+  };
+  const verified = await verifyReceipt(asked);
+  expect(verified).toMatchObject({ ok: true, replay: { kind: 'same' } });
+  expect(verified).toMatchObject({ claims: { decision_id: decision } });
 });
 
 it('#64 shows an archived chain that was cut off, or taken away', async () => {

@@ -1,10 +1,12 @@
 // Every token key is replaced while people sign in: nobody notices, and afterwards the old keys are worth nothing.
 import { execFile } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { verifyReceipt } from '@countersign/admin-cli/verify-receipt';
+import { type DecisionReceipt, decisionReceipt } from '@countersign/policy';
 import { createCountersignClient } from '@countersign/sso-sdk/server';
 import type { TestClient } from '@countersign/testkit/broker-client';
 import type { FakeDevice } from '@countersign/testkit/fake-device';
@@ -13,6 +15,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { keyIdOf, readBrokerKey } from '../support/broker-keys.ts';
 import { expectDenied, expectTrusted } from '../support/expect-answer.ts';
+import { getAs } from '../support/exported-log.ts';
 import { signEs256 } from '../support/forge-token.ts';
 import { bothKinds, mtlsEvidence, onlyMtls } from '../support/mtls-client.ts';
 import { NativeHost } from '../support/native-host.ts';
@@ -223,10 +226,29 @@ async function takeWhile(challengeKey: string, isOver: () => Promise<boolean>) {
   };
 }
 
+/** Of a sign-in of now. */
+async function takeReceipt() {
+  const { context } = await broker.client.signIn(client, deviceOf(1), 'user-1');
+  const path = `/v1/admin/decisions/${context.decision_id}/receipt`;
+  return await getAs(broker.client, path, decisionReceipt);
+}
+
+/** The key that signed a receipt which verifies. */
+async function keyOfReceipt(receipt: DecisionReceipt): Promise<string | undefined> {
+  const verified = await verifyReceipt({
+    text: JSON.stringify(receipt),
+    rootPem: readFileSync(join(broker.dataDirectory, 'certificates', 'root.pem'), 'utf8'),
+    nowMs: Date.now(),
+  });
+  if (!verified.ok) throw new Error(`${verified.failure}: ${verified.detail}`);
+  return decodeProtectedHeader(receipt.receipt).kid;
+}
+
 async function rotateOnce(name: string): Promise<void> {
   const before = await keysInUse();
   const stolen = readBrokerKey(broker.dataDirectory, 'challenge');
   const reloads = logged('reloaded');
+  const receipt = await takeReceipt();
   const args = [server, 'rotate-keys', '--now', '--data', broker.dataDirectory];
   expect((await run(process.execPath, args)).stdout).toContain('The server has taken the request.');
   await until('published', async () => (await publishedKeys()).length === 4);
@@ -256,6 +278,10 @@ async function rotateOnce(name: string): Promise<void> {
   expect(decodeProtectedHeader(completed.context.decision_token ?? '').kid).toBe(after.decision);
   expect(decodeProtectedHeader(old.token).kid).toBe(before.decision);
   await sdkOf(client).verifyDecisionToken(old.token, old.expected);
+
+  // A receipt carries its own way to the root, whatever the keys are by now.
+  expect(await keyOfReceipt(receipt)).toBe(before.audit);
+  expect(await keyOfReceipt(await takeReceipt())).toBe(after.audit);
 
   const unused = await openTransaction(broker, client);
   await until('retired', () => logged('reloaded') === reloads + 3);

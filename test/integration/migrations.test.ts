@@ -265,7 +265,7 @@ describe('the schema on disk', () => {
           expires_at_ms INTEGER NOT NULL, revoked_at_ms INTEGER ) WITHOUT ROWID;
         CREATE UNIQUE INDEX admins_by_token ON admins (token_sha256);
         CREATE TABLE applications ( application_id TEXT PRIMARY KEY, name TEXT NOT NULL,
-          policy TEXT NOT NULL ) WITHOUT ROWID;
+          policy TEXT NOT NULL , fail_open TEXT) WITHOUT ROWID;
         CREATE TABLE binding_reservations ( user_id TEXT NOT NULL, shard INTEGER NOT NULL,
           epoch INTEGER NOT NULL, PRIMARY KEY (user_id, shard) ) WITHOUT ROWID;
         CREATE TABLE changes (id INTEGER PRIMARY KEY, count INTEGER NOT NULL);
@@ -306,6 +306,8 @@ describe('the schema on disk', () => {
           epoch INTEGER NOT NULL , epoch_since_ms INTEGER NOT NULL DEFAULT 0,
           provisioned INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
         CREATE INDEX users_inactive ON users (user_id) WHERE active = 0;
+        CREATE TABLE zone_versions ( zone_id TEXT NOT NULL, version INTEGER NOT NULL,
+          document TEXT, PRIMARY KEY (zone_id, version) ) WITHOUT ROWID;
         CREATE TABLE zones ( zone_id TEXT PRIMARY KEY, document TEXT NOT NULL ) WITHOUT ROWID`),
     );
     expect(await triggersOf(organizationObject())).toEqual(

@@ -1,10 +1,9 @@
-import { evaluatePolicy, findMatch } from '@countersign/policy';
+import { evaluatePolicy, findMatch, recordedFacts } from '@countersign/policy';
 import { evaluationAnswer } from '@countersign/protocol/evaluation';
 import { problemDocument } from '@countersign/protocol/problem';
 import type { TestClient } from '@countersign/testkit/broker-client';
 import { FakeDevice } from '@countersign/testkit/fake-device';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { recordedFacts } from '../../worker/src/device/recorded-facts.ts';
 import { policyOfChoices } from '../../worker/src/policy/simple-policy.ts';
 import { broker } from './test-broker.ts';
 import { recordOf } from './test-objects.ts';

@@ -6,6 +6,7 @@ import {
   explainConditions,
   policyChange,
   policyDocument,
+  recordedFacts,
   simulationAnswer,
 } from '@countersign/policy';
 import { deviceAnswer, enrollmentTokenAnswer } from '@countersign/protocol/admin';
@@ -17,7 +18,6 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { findDevice } from '../../worker/src/device/device-records.ts';
 import { readManagement } from '../../worker/src/device/management-facts.ts';
 import { noteManagement } from '../../worker/src/device/note-management.ts';
-import { recordedFacts } from '../../worker/src/device/recorded-facts.ts';
 import { createIntegration, inventoryFile } from './test-administration.ts';
 import { broker } from './test-broker.ts';
 import { inShard, recordOf, shardOf, sqlInShard } from './test-objects.ts';

@@ -189,6 +189,14 @@ export const changes: Readonly<Record<string, () => Promise<Response>>> = {
     const policy = { enforcement: 'enforce', rules: [rule], otherwise: 'deny' };
     return await put('/v1/admin/global-policy', { policy, comment: someId() });
   },
+  'PUT /v1/admin/learn-more': () =>
+    put('/v1/admin/learn-more', { learn_more_url: `https://it.example.com/${someId()}` }),
+  'PUT /v1/admin/applications/:id/fail-open': async () => {
+    const id = someId();
+    await put(`/v1/admin/applications/${id}`, application);
+    const path = `/v1/admin/applications/${id}/fail-open`;
+    return await put(path, { enabled: true, accept_untrusted_devices: true });
+  },
   'PUT /v1/admin/applications/:id/policy': async () => {
     const id = someId();
     await put(`/v1/admin/applications/${id}`, application);

@@ -1,5 +1,5 @@
 import { env, runInDurableObject } from 'cloudflare:test';
-import { type DecisionRecord, decisionRecord } from '../../worker/src/device/decision-record.ts';
+import { type DecisionRecord, decisionRecord } from '@countersign/protocol/decision-record';
 import type { DeviceObject } from '../../worker/src/device/device-object.ts';
 import { deviceObjectName, shardOfId } from '../../worker/src/device/placement.ts';
 import { broker } from './test-broker.ts';

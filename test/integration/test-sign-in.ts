@@ -1,7 +1,7 @@
+import { requestFacts } from '@countersign/policy';
 import { encodeBase64url } from '@countersign/protocol';
 import type { TestClient } from '@countersign/testkit/broker-client';
 import type { SignIn } from '../../worker/src/device/sign-in.ts';
-import { requestFacts } from '../../worker/src/policy/request-facts.ts';
 import { trustedDevicesOnly } from '../../worker/src/policy/simple-policy.ts';
 
 /** 16 random bytes, as challenges and decisions are named. */

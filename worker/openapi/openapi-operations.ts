@@ -10,7 +10,9 @@ import * as authzen from '@countersign/protocol/authzen';
 import * as challenge from '@countersign/protocol/challenge';
 import * as enrollment from '@countersign/protocol/enrollment';
 import * as evaluation from '@countersign/protocol/evaluation';
+import * as failOpen from '@countersign/protocol/fail-open';
 import * as keySet from '@countersign/protocol/key-set';
+import * as learnMore from '@countersign/protocol/learn-more';
 import * as management from '@countersign/protocol/management-webhooks';
 import * as mtls from '@countersign/protocol/mtls-evidence';
 import * as problem from '@countersign/protocol/problem';
@@ -23,6 +25,8 @@ import { policyOperations } from './policy-operations.ts';
 export const schemaModules: readonly object[] = [
   policy,
   ...[admin, access, attestation, authzen, challenge, devices, deviceTrust, enrollment, evaluation],
+  failOpen,
+  learnMore,
   ...[integrations, keySet, log, management, mtls, problem, state, users],
 ];
 

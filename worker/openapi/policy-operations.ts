@@ -1,8 +1,10 @@
 import * as policy from '@countersign/policy';
 import * as admin from '@countersign/protocol/admin';
+import * as failOpen from '@countersign/protocol/fail-open';
+import * as learnMore from '@countersign/protocol/learn-more';
 import type { Operation } from './operation.ts';
 
-/** Policies, and the networks that they name. */
+/** Policies, the networks that they name, receipts of what they decided, and what happens where nothing is decided. */
 export const policyOperations: Readonly<Record<string, Operation>> = {
   'GET /v1/admin/applications': {
     summary: 'Applications, with where their policies are from',
@@ -50,6 +52,38 @@ export const policyOperations: Readonly<Record<string, Operation>> = {
     summary: 'What a draft of the global policy would have made of recorded sign-ins',
     body: policy.globalSimulationRequest,
     answer: policy.simulationAnswer,
+  },
+  'GET /v1/admin/applications/:id/fail-open': {
+    summary: 'Whether people are let in to an application while the broker is away',
+    answer: failOpen.failOpenAnswer,
+  },
+  'PUT /v1/admin/applications/:id/fail-open': {
+    summary: 'Choose that, or choose it no longer',
+    body: failOpen.failOpenInput,
+    answer: failOpen.failOpenChangeAnswer,
+  },
+  'POST /v1/fail-open-statements': {
+    summary: 'A signed statement that a sign-in server may let people in while the broker is away',
+    body: failOpen.failOpenRequest,
+    answer: failOpen.failOpenStatementAnswer,
+  },
+  'POST /v1/fail-open-reports': {
+    summary: 'Report sign-ins that were let in so; may be sent again',
+    body: failOpen.failOpenReports,
+    answer: failOpen.failOpenReportsAnswer,
+  },
+  'GET /v1/admin/learn-more': {
+    summary: 'The link that people get who were not signed in',
+    answer: learnMore.learnMoreAnswer,
+  },
+  'PUT /v1/admin/learn-more': {
+    summary: 'Set or take away that link',
+    body: learnMore.learnMoreInput,
+    answer: learnMore.learnMoreChangeAnswer,
+  },
+  'GET /v1/admin/decisions/:id/receipt': {
+    summary: 'A signed receipt of a decision, to be verified without the broker',
+    answer: policy.decisionReceipt,
   },
   'GET /v1/admin/zones': { summary: 'Named networks', answer: policy.zoneList },
   'PUT /v1/admin/zones/:id': {

@@ -23,6 +23,7 @@ export async function keepWorkerSettings(
     brokerUrl,
     organizationId: data.deployment.organizationId,
     challengeKeys: readPublicKeys(data.paths, tokenKeys, 'challenge'),
+    auditKeys: readPublicKeys(data.paths, tokenKeys, 'audit'),
   };
   await keepScepRaCertificates(data.paths, readIssuers(data.paths).active, nowMs);
   const signer = await keepKeySetSigner(data, nowMs);

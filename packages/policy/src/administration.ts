@@ -66,6 +66,8 @@ export const policyAnswer = z.object({
   /** Of the one in force, where it leaves something to the global policy: both together, as sign-ins are decided by. */
   effective: z.optional(effectivePolicyDocument),
   ...versionFacts,
+  /** Where people are let in while the broker is away: for so long after a sign-in server last heard from it. */
+  fail_open: z.optional(z.object({ max_age_seconds: z.int() })),
 });
 
 /** `GET /v1/admin/applications/{id}/policy/versions`, newest first. */

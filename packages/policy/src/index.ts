@@ -18,6 +18,7 @@ export {
 } from './global-policy.ts';
 export {
   earlyTrustFinding,
+  failOpenFinding,
   findingCodes,
   lintBoth,
   lintPolicy,
@@ -43,6 +44,22 @@ export {
   runPolicyTests,
   zonesOfTests,
 } from './policy-tests.ts';
+export * from './receipt.ts';
+export { type RecordedSignIn, recordedFacts } from './recorded-facts.ts';
+export {
+  explainRecord,
+  type Replay,
+  type ReplayedOutcome,
+  replayDecision,
+  wasDecidedByPolicy,
+  zonesOf,
+} from './replay.ts';
+export {
+  type AssertedByClient,
+  requestFacts,
+  type SignedByDevice,
+  withReport,
+} from './request-facts.ts';
 export {
   addSimulation,
   changeOf,

@@ -52,6 +52,15 @@ export const administrationTexts = {
     administrator: 'All zones together have as many blocks as there may be: 10,000.',
     person: askSupport,
   },
+  decision_not_found: {
+    administrator: 'No decision is on record under this id.',
+    person: askSupport,
+  },
+  fail_open_off: {
+    administrator:
+      'The application is not to let anybody in while the broker is away, or this client may not ask about it.',
+    person: tryAgain,
+  },
   group_not_found: {
     administrator: 'No group of users has this id.',
     person: askSupport,

@@ -57,6 +57,8 @@ export const evaluationAnswer = z.object({
     reason_code: z.string(),
     reason_admin: localizedText,
     reason_user: localizedText,
+    /** Of a denial, and of a sign-in that waits: where the person can read on. Nothing but https. */
+    learn_more_url: z.optional(z.string()),
     /** Names the decision row: `<shard>.<sequence>`. */
     decision_id: z.string(),
     policy: z.object({

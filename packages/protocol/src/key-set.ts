@@ -6,6 +6,16 @@ import { base64urlOf, numericDate } from './schemas.ts';
  * key-set signer certificate issued by the organization's root. `version` never goes backwards on a host.
  */
 export const keySetTyp = 'key-set+jwt';
+const publishedKey = {
+  kty: z.literal('EC'),
+  crv: z.literal('P-256'),
+  x: base64urlOf(32),
+  y: base64urlOf(32),
+  /** RFC 7638 thumbprint. */
+  kid: base64urlOf(32),
+  alg: z.literal('ES256'),
+  use: z.literal('sig'),
+} as const;
 export const keySetClaims = z.object({
   iss: z.url(),
   aud: z.string().check(z.minLength(1), z.maxLength(128)),
@@ -14,19 +24,21 @@ export const keySetClaims = z.object({
   keys: z
     .array(
       z.object({
-        kty: z.literal('EC'),
-        crv: z.literal('P-256'),
-        x: base64urlOf(32),
-        y: base64urlOf(32),
-        /** RFC 7638 thumbprint. */
-        kid: base64urlOf(32),
-        alg: z.literal('ES256'),
-        use: z.literal('sig'),
+        ...publishedKey,
         /** What the key may sign; a host takes challenge signatures from `challenge` keys alone. */
         purpose: z.enum(['challenge']),
       }),
     )
     .check(z.minLength(1), z.maxLength(16)),
+  /**
+   * Keys that sign receipts of decisions. Beside the others, because a host takes no key of another purpose; left out of
+   * sets from before there were receipts.
+   */
+  audit_keys: z.optional(
+    z
+      .array(z.object({ ...publishedKey, purpose: z.enum(['audit']) }))
+      .check(z.minLength(1), z.maxLength(4)),
+  ),
 });
 export type KeySetClaims = z.infer<typeof keySetClaims>;
 export const keySetAnswer = z.object({ key_set: z.string() });

@@ -245,6 +245,8 @@ export const problemCodes = [
   'integration_answer_malformed',
   'webhook_authentication_failed',
   'subject_search_not_allowed',
+  'decision_not_found',
+  'fail_open_off',
 ] as const;
 export type ProblemCode = (typeof problemCodes)[number];
 

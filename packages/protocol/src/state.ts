@@ -58,6 +58,7 @@ export const stateSections = {
     'user_groups',
     'group_members',
     'zones',
+    'zone_versions',
     'policy_versions',
     'access_versions',
     'admins',

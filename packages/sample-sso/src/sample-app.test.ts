@@ -1,4 +1,4 @@
-import type { Decision } from '@countersign/sso-sdk/server';
+import type { Decision, FailOpenDecision } from '@countersign/sso-sdk/server';
 import { describe, expect, test } from 'vitest';
 import { createDemoAccounts, demoPassword } from './demo-accounts.ts';
 import { createSampleApp, type SampleAppParts } from './sample-app.ts';
@@ -15,7 +15,7 @@ const monitored: Decision = {
   requestId: 'r',
 };
 
-const countersignThat = (evaluate: () => Promise<Decision>) => ({
+const countersignThat = (evaluate: () => Promise<Decision | FailOpenDecision>) => ({
   evaluate,
   complete: () => Promise.reject(new Error('nothing is pending here')),
 });
@@ -77,6 +77,53 @@ test('an untrusted device that is allowed is shown as what it is', async () => {
   const text = await result.text();
   expect(text).toContain('data-testid="outcome">not-trusted<');
   expect(text).toContain('You are signed in as <strong data-testid="user">ada</strong>');
+});
+
+test('a refusal has the link of the organization, and none where there is none', async () => {
+  const { reasonUser, reasonAdmin, decisionId, policy, requestId, deviceTrusted } = monitored;
+  const facts = { reasonUser, reasonAdmin, decisionId, policy, requestId, deviceTrusted };
+  const denied: Decision = { ...facts, decision: false, reasonCode: 'policy_denied' };
+  const pageOf = async (learnMoreUrl?: string) => {
+    const decision = learnMoreUrl === undefined ? denied : { ...denied, learnMoreUrl };
+    const app = await createApp({ countersign: countersignThat(async () => decision) });
+    const form = await app.request('https://sso.example.com/');
+    const result = await signIn(app, form.headers.getSetCookie()[0]?.split(';')[0] ?? '');
+    return await result.text();
+  };
+  expect(await pageOf('https://it.example.com/?a=1&b=2')).toContain(
+    '<a href="https://it.example.com/?a=1&amp;b=2" rel="noopener noreferrer"',
+  );
+  expect(await pageOf()).not.toContain('learn-more');
+});
+
+test('somebody who was let in although nobody decided is shown that', async () => {
+  const lines: string[] = [];
+  const letIn: FailOpenDecision = {
+    decision: true,
+    failOpen: {
+      cause: 'broker_unreachable',
+      reportId: 'the-report',
+      statementId: 'the-statement',
+      expiresAt: new Date(1_800_000_000_000),
+    },
+    deviceTrusted: false,
+    reasonCode: 'fail_open',
+    reasonUser: 'You are signed in. This device could not be checked this time.',
+    reasonAdmin: 'The broker could not be reached.',
+    requestId: 'r',
+  };
+  const app = await createApp({
+    countersign: countersignThat(async () => letIn),
+    log: (line) => void lines.push(line),
+  });
+  const form = await app.request('https://sso.example.com/');
+  const result = await signIn(app, form.headers.getSetCookie()[0]?.split(';')[0] ?? '');
+  expect(result.status).toBe(200);
+  const text = await result.text();
+  expect(text).toContain('This device could not be checked');
+  expect(text).toContain('data-testid="report-id">the-report<');
+  expect(text).not.toContain('Add a passkey');
+  expect(lines).toContain('allowed fail_open undecided');
 });
 
 test('a transaction that is older than ten minutes is refused', async () => {

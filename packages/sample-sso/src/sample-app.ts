@@ -4,6 +4,7 @@ import {
   clearTransactionCookie,
   createTransaction,
   type Decision,
+  type FailOpenDecision,
   readTransactionCookie,
   serializeTransactionCookie,
 } from '@countersign/sso-sdk/server';
@@ -31,7 +32,7 @@ export type SampleAppParts = {
   readonly mtlsUrl?: string | undefined;
   readonly clientId: string;
   readonly application: string;
-  readonly countersign: Pick<CountersignClient, 'evaluate' | 'complete'>;
+  readonly countersign: Pick<CountersignClient<FailOpenDecision>, 'evaluate' | 'complete'>;
   readonly accounts: DemoAccounts;
   readonly assets: Readonly<Record<`/${string}`, { readonly type: string; readonly text: string }>>;
   readonly log: (line: string) => void;
@@ -49,7 +50,7 @@ const signInForm = z.object({
   attest_error: z.optional(z.string().check(z.regex(/^[a-z_]{0,64}$/))),
 });
 
-type Session = { readonly userName: string; readonly decision: Decision };
+type Session = { readonly userName: string; readonly decision: Decision | FailOpenDecision };
 
 /** Everything of the site but its server. */
 export function createSampleApp(parts: SampleAppParts): Hono {
@@ -130,10 +131,10 @@ export function createSampleApp(parts: SampleAppParts): Hono {
   const showDecision = (
     context: Context,
     userName: string,
-    decision: Decision,
+    decision: Decision | FailOpenDecision,
     attestError?: string,
   ) => {
-    const { decisionId, reasonCode } = decision;
+    const { decisionId = 'undecided', reasonCode } = decision;
     parts.log(`${decision.decision ? 'allowed' : 'denied'} ${reasonCode} ${decisionId}`);
     if (decision.decision) openSession(context, { userName, decision });
     const mayAdd = decision.decision && decision.deviceTrusted && canUsePasskeys(siteOf(context));

@@ -37,7 +37,9 @@ const enough = {
 
 describe('readSettings', () => {
   test('has defaults for all but the client and the application', () => {
-    expect(readSettings({ ...enough, SAMPLE_SSO_TITLE: '' })).toEqual({
+    expect(
+      readSettings({ ...enough, SAMPLE_SSO_TITLE: '', SAMPLE_SSO_FAIL_OPEN_FILE: '' }),
+    ).toEqual({
       ok: true,
       value: {
         port: 8790,

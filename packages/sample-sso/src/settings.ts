@@ -22,6 +22,7 @@ const settingsSchema = z.object({
     '8790',
   ),
   SAMPLE_SSO_TITLE: z.optional(z.string().check(z.maxLength(128))),
+  SAMPLE_SSO_FAIL_OPEN_FILE: z.optional(z.string()),
   SAMPLE_SSO_TLS_KEY_FILE: z.optional(z.string()),
   SAMPLE_SSO_TLS_CERT_FILE: z.optional(z.string()),
 });
@@ -75,6 +76,7 @@ export function readSettings(
         clientSecret,
         application: settings.COUNTERSIGN_APPLICATION,
         title: settings.SAMPLE_SSO_TITLE,
+        failOpenFile: settings.SAMPLE_SSO_FAIL_OPEN_FILE,
       },
     };
   } catch (error) {

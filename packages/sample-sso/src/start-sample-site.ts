@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import { createCountersignClient } from '@countersign/sso-sdk/server';
+import { createCountersignClient, type FailOpenEvent } from '@countersign/sso-sdk/server';
 import { createAdaptorServer } from '@hono/node-server';
 import { bundlePageScript } from './bundle-page-script.ts';
 import { createDemoAccounts } from './demo-accounts.ts';
+import { failOpenFile } from './fail-open-file.ts';
 import { createSampleApp } from './sample-app.ts';
 
 export type SampleSiteOptions = {
@@ -25,6 +26,8 @@ export type SampleSiteOptions = {
   /** The application's id at the broker. */
   readonly application: string;
   readonly title?: string | undefined;
+  /** Lets people in while the broker is away, if its administrators allow it; keeps in this file what that needs. */
+  readonly failOpenFile?: string | undefined;
   /** One line for each decision and each refusal; no names, no secrets. */
   readonly log?: ((line: string) => void) | undefined;
 };
@@ -39,9 +42,40 @@ const scriptType = 'text/javascript; charset=utf-8';
 const readAsset = (name: string) =>
   readFileSync(new URL(`./pages/${name}`, import.meta.url), 'utf8');
 
+/** No names, as in the rest of this log; the report has them, under its id. */
+function describeFailOpen(event: FailOpenEvent): string {
+  switch (event.type) {
+    case 'let_in':
+      return `fail-open let_in ${event.cause} ${event.reportId}`;
+    case 'reported':
+      return `fail-open reported ${event.reports}`;
+    case 'report_refused':
+      return `fail-open report_refused ${event.code} ${event.reports.length}`;
+    case 'allowed':
+      return `fail-open allowed ${event.application}`;
+    case 'not_allowed':
+      return `fail-open not_allowed ${event.application} ${event.detail}`;
+    case 'store_failed':
+      return `fail-open store_failed ${event.detail}`;
+  }
+}
+
 /** Rejects with the system's error when the port is taken, with `CountersignError` `options_invalid` for bad options. */
 export async function startSampleSite(options: SampleSiteOptions): Promise<RunningSampleSite> {
   const { host = '127.0.0.1', tls, brokerUrl, brokerInternalUrl, clientId, clientSecret } = options;
+  const { failOpenFile: path, log = () => undefined } = options;
+  const client = { brokerUrl, brokerInternalUrl, clientId, authentication: { clientSecret } };
+  const countersign =
+    path === undefined
+      ? createCountersignClient(client)
+      : createCountersignClient({
+          ...client,
+          failOpen: {
+            applications: [options.application],
+            log: (event) => log(describeFailOpen(event)),
+            store: failOpenFile(path),
+          },
+        });
   const app = createSampleApp({
     siteTitle: options.title ?? 'Sample sign-in',
     secure: tls !== undefined,
@@ -49,12 +83,7 @@ export async function startSampleSite(options: SampleSiteOptions): Promise<Runni
     mtlsUrl: options.mtlsUrl,
     clientId,
     application: options.application,
-    countersign: createCountersignClient({
-      brokerUrl,
-      brokerInternalUrl,
-      clientId,
-      authentication: { clientSecret },
-    }),
+    countersign,
     accounts: await createDemoAccounts(),
     assets: {
       '/sign-in.js': { type: scriptType, text: bundlePageScript('sign-in') },
@@ -62,7 +91,7 @@ export async function startSampleSite(options: SampleSiteOptions): Promise<Runni
       '/styles.css': { type: 'text/css; charset=utf-8', text: readAsset('styles.css') },
       '/icon.svg': { type: 'image/svg+xml', text: readAsset('icon.svg') },
     },
-    log: options.log ?? (() => undefined),
+    log,
     now: Date.now,
   });
   const server =
@@ -82,10 +111,12 @@ export async function startSampleSite(options: SampleSiteOptions): Promise<Runni
   const name = host.includes(':') ? `[${host}]` : host;
   return {
     url: `${tls === undefined ? 'http' : 'https'}://${name}:${port}`,
-    stop: () =>
-      new Promise((resolve, reject) => {
+    stop: async () => {
+      await new Promise<void>((resolve, reject) => {
         server.close((error) => (error ? reject(error) : resolve()));
         if ('closeAllConnections' in server) server.closeAllConnections();
-      }),
+      });
+      await countersign.close();
+    },
   };
 }

@@ -22,10 +22,16 @@ export type {
   Decision,
   DecisionFacts,
   DeniedDecision,
+  FailOpenDecision,
   PendingDecision,
   StepUp,
 } from './server/decision.ts';
 export type { CompleteInput, EvaluateInput } from './server/decision-request.ts';
+export type {
+  FailOpenEvent,
+  FailOpenOptions,
+  FailOpenStore,
+} from './server/fail-open/fail-open-options.ts';
 export {
   clearTransactionCookie,
   createTransaction,

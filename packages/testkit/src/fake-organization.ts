@@ -58,6 +58,8 @@ export class FakeOrganization {
   challengeKey: TestKey;
   /** Those that the key set names beside it: the one that comes, or the one that goes. */
   otherChallengeKeys: readonly TestKey[] = [];
+  /** Of the key set, for receipts; of a set from before them there are none. */
+  auditKeys: readonly TestKey[] = [];
   keySetVersion = 1;
 
   readonly #createdAtMs: number;
@@ -119,6 +121,7 @@ export class FakeOrganization {
   }
 
   signKeySet(changes: TokenChanges = {}): Promise<string> {
+    const { auditKeys } = this;
     const claims: KeySetClaims = {
       iss: this.brokerUrl,
       aud: this.organizationId,
@@ -131,6 +134,17 @@ export class FakeOrganization {
         use: 'sig',
         purpose: 'challenge',
       })),
+      ...(auditKeys.length === 0
+        ? {}
+        : {
+            audit_keys: auditKeys.map(({ publicJwk, kid }) => ({
+              ...publicJwk,
+              kid,
+              alg: 'ES256' as const,
+              use: 'sig' as const,
+              purpose: 'audit' as const,
+            })),
+          }),
     };
     const header = {
       alg: 'ES256',

@@ -1,10 +1,9 @@
-import { type PolicyFacts, userSubjectType } from '@countersign/policy';
+import { type AssertedByClient, type PolicyFacts, userSubjectType } from '@countersign/policy';
 import { actionSignIn, resourceTypeApplication } from '@countersign/protocol/evaluation';
 import type { OrganizationSnapshot, RegisteredClient } from '../directory/organization-snapshot.ts';
 import { groupsIn } from '../policy/compiled-policies.ts';
 import { type AccessQuestion, decideAccess, findAccess } from '../policy/decide-access.ts';
 import { wouldSignIn } from '../policy/hypothetical-sign-in.ts';
-import type { AssertedByClient } from '../policy/request-facts.ts';
 import type { Candidate } from './find-page.ts';
 import type { Cursor } from './page-token.ts';
 

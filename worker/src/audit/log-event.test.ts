@@ -1,6 +1,6 @@
+import type { DecisionRecord } from '@countersign/protocol/decision-record';
 import { logEvent } from '@countersign/protocol/system-log';
 import { describe, expect, it } from 'vitest';
-import type { DecisionRecord } from '../device/decision-record.ts';
 import { showRow } from './log-event.ts';
 
 const decision: DecisionRecord = {

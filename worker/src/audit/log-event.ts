@@ -1,7 +1,7 @@
 import { encodeBase64url } from '@countersign/protocol';
+import { type DecisionRecord, decisionRecord } from '@countersign/protocol/decision-record';
 import type { LogEvent, LogResult } from '@countersign/protocol/system-log';
 import { type AccessRecord, accessRecord } from '../device/access-record.ts';
-import { type DecisionRecord, decisionRecord } from '../device/decision-record.ts';
 import {
   accessDisplayMessage,
   accessEventType,
@@ -168,6 +168,9 @@ function showAccess({
     },
   };
 }
+/** A failure, and what was let in without a decision. */
+const isWorthALook = ({ outcome, event_type }: SystemLogRecord) =>
+  outcome === 'FAILURE' || event_type === 'user.authentication.fail_open';
 
 function showEvent(record: SystemLogRecord): EventBody {
   const { certificate, reason, user, integration_id, strength, actor } = record;
@@ -176,7 +179,7 @@ function showEvent(record: SystemLogRecord): EventBody {
     published: timeOf(record.recorded_at_ms),
     eventType: record.event_type,
     displayMessage: record.display_message,
-    severity: record.outcome === 'FAILURE' ? 'WARN' : 'INFO',
+    severity: isWorthALook(record) ? 'WARN' : 'INFO',
     outcome: { result: record.outcome, ...(reason === undefined ? {} : { reason }) },
     actor,
     ...(user === undefined ? {} : { user }),

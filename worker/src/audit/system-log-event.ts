@@ -21,6 +21,7 @@ export const displayMessages = {
   'device.unblock': 'Device unblocked',
   'device.enrollment.approve': 'Device Trust enrollment approval',
   'log.stream.pause': 'System log stream paused after failures',
+  'user.authentication.fail_open': 'Sign-in let in while the broker could not be reached',
   'log.failure.suppress': 'Failures beyond the limit, not recorded one by one',
 } as const;
 
@@ -46,9 +47,9 @@ export function displayMessageOf(eventType: SystemLogEventType): string {
 
 export const outcomes = ['SUCCESS', 'FAILURE'] as const;
 
-/** Who did it; `id` is the device's, the administrator's or the integration's. */
+/** Who did it; `id` is the device's, the administrator's, the integration's or the client's. */
 const actor = z.object({
-  type: z.enum(['device', 'admin', 'integration', 'system']),
+  type: z.enum(['device', 'admin', 'integration', 'system', 'client']),
   id: z.optional(z.string()),
 });
 

@@ -1,6 +1,6 @@
+import type { DecisionRecord } from '@countersign/protocol/decision-record';
 import { evaluationRequest } from '@countersign/protocol/evaluation';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { DecisionRecord } from '../device/decision-record.ts';
 import type { DecideResult, SignIn } from '../device/sign-in.ts';
 import {
   type OrganizationSnapshot,

@@ -1,6 +1,12 @@
 import { createHash } from 'node:crypto';
-import { type AssertedFactor, type CheckedCriterion, explainConditions } from '@countersign/policy';
+import {
+  type AssertedFactor,
+  type CheckedCriterion,
+  explainRecord,
+  requestFacts,
+} from '@countersign/policy';
 import type { DecisionReason } from '@countersign/protocol';
+import type { DecisionRecord } from '@countersign/protocol/decision-record';
 import { decisionTokenTyp } from '@countersign/protocol/decision-token';
 import {
   actionSignIn,
@@ -9,9 +15,7 @@ import {
   subjectTypeUser,
 } from '@countersign/protocol/evaluation';
 import canonicalize from 'canonicalize';
-import type { DecisionRecord } from '../device/decision-record.ts';
 import { shardOfBytes, shardOfId } from '../device/placement.ts';
-import { recordedFacts } from '../device/recorded-facts.ts';
 import type { DecideResult, Evidence, SignIn } from '../device/sign-in.ts';
 import { type ConfiguredIssuer, trustedIssuers } from '../directory/issuer-choice.ts';
 import type {
@@ -21,7 +25,6 @@ import type {
 } from '../directory/organization-snapshot.ts';
 import { compiledPolicy, groupsIn } from '../policy/compiled-policies.ts';
 import { integrationStandings } from '../policy/integration-standing.ts';
-import { requestFacts } from '../policy/request-facts.ts';
 import type { StorageUnavailable } from '../storage/durable-store.ts';
 import { encodeHeader, signCompactJws } from '../token/compact-jws.ts';
 import type { SigningKeys, TokenKey } from '../token/token-key.ts';
@@ -216,25 +219,19 @@ export async function evaluateSignIn(
     ok: true,
     record: answer.record,
     decisionToken: await signDecision(context, answer.record),
-    criteria: explainRecord(answer.record, answer.snapshot),
+    criteria: explainAnswer(answer.record, answer.snapshot),
   };
 }
 
 /** A retry may be answered by an organization that is no more; then nothing is told of its rules. */
-function explainRecord(
+function explainAnswer(
   record: DecisionRecord,
   { applications, zones, version }: OrganizationSnapshot,
 ): readonly CheckedCriterion[] | undefined {
-  if (record.organization_version !== version) return undefined;
-  const rule = applications
-    .get(record.application)
-    ?.policy.rules.find(({ id }) => id === record.rule);
-  if (rule === undefined) return undefined;
-  const facts = recordedFacts(record);
-  // What it waits for is what the rule wants of a trusted device.
-  const isAwaited = record.reason === 'authentication_required';
-  const asked = isAwaited ? { ...facts, deviceTrust: { trusted: true } as const } : facts;
-  return explainConditions(rule.when, asked, zones).map(withoutPosture);
+  const policy = applications.get(record.application)?.policy;
+  return record.organization_version === version && policy !== undefined
+    ? explainRecord(record, policy, zones)?.map(withoutPosture)
+    : undefined;
 }
 
 /** No sign-in server learns how a device is kept: administrators have it in the record. */

@@ -354,6 +354,24 @@ describe('readSettings', () => {
     ]);
   });
 
+  it('notices a key set that leads no receipt to the root', async () => {
+    const audit_keys = [
+      {
+        ...decisionKey.publicJwk,
+        kid: decisionKey.kid,
+        alg: 'ES256',
+        use: 'sig',
+        purpose: 'audit',
+      },
+    ];
+    for (const claims of [{ audit_keys }, { audit_keys: undefined }]) {
+      expect(await wrongSetting({ KEY_SET: await organization.signKeySet({ claims }) })).toEqual([
+        'KEY_SET',
+        expect.stringMatching(/^does not hold the audit key \S{43} of PUBLIC_KEYS$/),
+      ]);
+    }
+  });
+
   it('never throws, whatever the bindings are', async () => {
     for (const value of [null, 7, true, {}, [], Symbol('x'), () => 'x']) {
       for (const name of names.slice(objectBindings.length)) {

@@ -122,11 +122,11 @@ function readOutboundNetworks(raw: unknown): OutboundNetwork[] {
   return networks;
 }
 
-/** Hosts verify challenges with this set alone; whether its own signature is right is for them to judge. */
+/** Hosts verify challenges with this set alone, auditors receipts; whether its own signature is right is for them to judge. */
 function assertKeySet(settings: Settings): void {
   const claims = parseFields(keySetClaims, parseCompactJws(settings.keySet)?.unverifiedPayload);
   if (!claims.ok) throw new SettingError('KEY_SET', `${claims.field} ${claims.detail}`);
-  const { iss, aud, keys } = claims.value;
+  const { iss, aud, keys, audit_keys = [] } = claims.value;
   if (iss !== settings.brokerUrl) throw new SettingError('KEY_SET', 'is of another BROKER_URL');
   if (aud !== settings.organizationId) {
     throw new SettingError('KEY_SET', 'is of another ORGANIZATION_ID');
@@ -138,6 +138,13 @@ function assertKeySet(settings: Settings): void {
   for (const kid of settings.challengeKeys.accepted.keys()) {
     if (!published.has(kid)) {
       throw new SettingError('KEY_SET', `does not hold the challenge key ${kid} of PUBLIC_KEYS`);
+    }
+  }
+  // A receipt that leads to no root would be worth nothing, and nobody would see it before it is needed.
+  const forReceipts = new Set(audit_keys.map((key) => key.kid));
+  for (const kid of settings.auditKeys.accepted.keys()) {
+    if (!forReceipts.has(kid)) {
+      throw new SettingError('KEY_SET', `does not hold the audit key ${kid} of PUBLIC_KEYS`);
     }
   }
 }

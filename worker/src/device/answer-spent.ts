@@ -1,6 +1,6 @@
+import type { DecisionRecord } from '@countersign/protocol/decision-record';
 import { certificateStanding } from '../policy/device-trust.ts';
 import type { DecideContext } from './decide-context.ts';
-import type { DecisionRecord } from './decision-record.ts';
 import { findTombstone } from './device-records.ts';
 import { certificateFacts, type NamedCertificates } from './named-certificates.ts';
 import { refuseSignIn } from './refuse-sign-in.ts';

@@ -6,21 +6,22 @@ import {
   noRuleId,
   type PolicyFacts,
   type PolicyOutcome,
+  withReport,
 } from '@countersign/policy';
 import type { DecisionReason } from '@countersign/protocol';
+import type { DecisionRecord } from '@countersign/protocol/decision-record';
 import {
   decisionTokenTtlSeconds,
   maxSnapshotAgeMs,
   stepUpTtlSeconds,
 } from '@countersign/protocol/limits';
 import { deviceTrust, type TrustFacts } from '../policy/device-trust.ts';
-import { withReport } from '../policy/request-facts.ts';
 import { answerSpent } from './answer-spent.ts';
 import { buryUser } from './bury-user.ts';
 import type { CertificateStandingRow } from './certificate-records.ts';
 import type { DecideContext } from './decide-context.ts';
 import { certificateAgeSeconds, requestFields } from './decision-fields.ts';
-import { appendDecision, type DecisionRecord, findDecision } from './decision-record.ts';
+import { appendDecision, findDecision } from './decision-record.ts';
 import { findTombstone } from './device-records.ts';
 import { examineCompletion } from './examine-completion.ts';
 import {

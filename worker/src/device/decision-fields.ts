@@ -1,6 +1,6 @@
 import { encodeBase64url } from '@countersign/protocol';
+import type { DecisionRecord } from '@countersign/protocol/decision-record';
 import type { CertificateStandingRow } from './certificate-records.ts';
-import type { DecisionRecord } from './decision-record.ts';
 import type { NamedCertificates } from './named-certificates.ts';
 import type { Evidence, SignIn } from './sign-in.ts';
 

@@ -5,6 +5,7 @@ import { currentTimeMs } from '../clock.ts';
 import { isUnavailable, type StorageUnavailable } from '../storage/durable-store.ts';
 import { buryUser } from './bury-user.ts';
 import { decide } from './decide.ts';
+import { isRecorded } from './decision-record.ts';
 import type { ShardBlock } from './device-shard.ts';
 import { buryIntegration } from './integration-tombstones.ts';
 import type { RevocationOrder } from './issuance-request.ts';
@@ -167,6 +168,20 @@ export class DeviceObject extends IssuingObject {
       const beyond = this.#refusals.take(`event ${event_type}`, block.nowMs);
       if (beyond === 0) block.log(event, shard);
       else if (isMilestone(beyond)) block.log(suppressedEvent(event_type, beyond, reason), shard);
+      this.shard.alarm.ringBy(block.nowMs + drainLogAfterMs);
+      return { ok: true } as const;
+    });
+  }
+
+  /** Records what somebody else has seen, each event once under its id. */
+  async recordOnce(
+    shard: number,
+    events: ReadonlyArray<{ readonly id: string; readonly event: SystemLogEvent }>,
+  ): Promise<{ readonly ok: true } | StorageUnavailable> {
+    return await this.shard.write((block) => {
+      for (const { id, event } of events) {
+        if (!isRecorded(block.sql, id)) block.log(event, shard, id);
+      }
       this.shard.alarm.ringBy(block.nowMs + drainLogAfterMs);
       return { ok: true } as const;
     });

@@ -17,8 +17,11 @@ export type ShardBlock = {
   readonly randomId: () => string;
   /** Of the chain of decisions and events; whoever appends moves it on. */
   head: ChainHead;
-  /** Appends an event to the chain. `shard` is needed where no device is named in its `debug_data`. */
-  readonly log: (event: SystemLogEvent, shard?: number) => void;
+  /**
+   * Appends an event to the chain. `shard` is needed where no device is named in its `debug_data`, `id` where the event is
+   * to be known again.
+   */
+  readonly log: (event: SystemLogEvent, shard?: number, id?: string) => void;
 };
 
 const randomId = () => encodeBase64url(crypto.getRandomValues(new Uint8Array(16)));
@@ -63,8 +66,12 @@ export class DeviceShard {
       nowMs,
       randomId,
       head: this.#head,
-      log: (event, shard) => {
-        const context = { shard: shard ?? this.#shardOf(event), nowMs, randomId };
+      log: (event, shard, id) => {
+        const context = {
+          shard: shard ?? this.#shardOf(event),
+          nowMs,
+          randomId: id === undefined ? randomId : () => id,
+        };
         block.head = appendEvent(sql, block.head, event, context);
       },
     };

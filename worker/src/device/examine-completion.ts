@@ -1,6 +1,6 @@
 import { type AssertedFactor, type Demand, meetsDemand } from '@countersign/policy';
 import type { DecisionReason } from '@countersign/protocol';
-import type { DecisionRecord } from './decision-record.ts';
+import type { DecisionRecord } from '@countersign/protocol/decision-record';
 import type { SignIn } from './sign-in.ts';
 
 /**

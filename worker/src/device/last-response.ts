@@ -1,5 +1,5 @@
+import { decisionRecord } from '@countersign/protocol/decision-record';
 import * as z from 'zod/mini';
-import { decisionRecord } from './decision-record.ts';
 
 /** So many of the shard's newest rows are looked at: for administrators only, and never all there ever were. */
 const rowsLookedAt = 10_000;

@@ -1,8 +1,8 @@
 import type { AssertedFactor, PolicyDocument, RequestFacts } from '@countersign/policy';
 import type { DecisionReason, UnavailableCode } from '@countersign/protocol';
+import type { DecisionRecord } from '@countersign/protocol/decision-record';
 import type { DeviceResponseClaims } from '@countersign/protocol/device-response';
 import type { IntegrationStanding } from '../policy/integration-standing.ts';
-import type { DecisionRecord } from './decision-record.ts';
 
 /** A device response whose signature has been verified with the key of the certificate it carries. */
 export type VerifiedResponse = {

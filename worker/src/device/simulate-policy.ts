@@ -9,12 +9,12 @@ import {
   type PartialSimulation,
   type PolicyDocument,
   type PolicyFacts,
+  recordedFacts,
   underPolicy,
   type Zones,
 } from '@countersign/policy';
+import { decisionRecord } from '@countersign/protocol/decision-record';
 import * as z from 'zod/mini';
-import { decisionRecord } from './decision-record.ts';
-import { recordedFacts } from './recorded-facts.ts';
 
 /** A draft, and the sign-ins that it is tried on. */
 export type SimulationOrder = {

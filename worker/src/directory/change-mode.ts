@@ -3,10 +3,12 @@ import {
   readDeviceTrustEnabled,
   readDirectory,
   readIssuers,
+  readLearnMoreUrl,
   readReadOnly,
   writeDeviceTrustEnabled,
   writeDirectory,
   writeIssuers,
+  writeLearnMoreUrl,
   writeReadOnly,
 } from './organization-settings.ts';
 import type { IssuerChoice } from './organization-snapshot.ts';
@@ -69,6 +71,17 @@ export function setDeviceTrust(
       event_type: 'admin.device_trust.update',
       debug_data: { enabled: String(enabled), ...(isOverride ? { override: 'true' } : {}) },
     },
+  };
+}
+
+/** @param url empty: none */
+export function setLearnMore(sql: SqlStorage, url: string): Outcome<string> {
+  if ((readLearnMoreUrl(sql) ?? '') === url) return { ok: true, value: url, event: undefined };
+  writeLearnMoreUrl(sql, url);
+  return {
+    ok: true,
+    value: url,
+    event: { event_type: 'admin.learn_more.update', debug_data: { learn_more_url: url } },
   };
 }
 

@@ -1,9 +1,9 @@
 import type { ZoneInput } from '@countersign/policy';
 import { namesZone } from '../policy/compiled-policies.ts';
-import { readApplications } from './organization-records.ts';
+import { readApplications, readVersion } from './organization-records.ts';
 import { readGlobalPolicy } from './policy-records.ts';
 import type { Outcome } from './record-change.ts';
-import { readZones } from './zone-records.ts';
+import { keepZoneVersion, readZones } from './zone-records.ts';
 
 /** Named networks, as policies name them. Within blocks of the organization. */
 
@@ -25,6 +25,7 @@ export function putZone(
   if (before !== undefined && JSON.stringify(before) === document) {
     return { ok: true, value: undefined, event: undefined };
   }
+  keepZoneVersion(sql, readVersion(sql) + 1, zoneId, before && JSON.stringify(before), document);
   sql.exec(
     `INSERT INTO zones (zone_id, document) VALUES (?, ?)
      ON CONFLICT (zone_id) DO UPDATE SET document = excluded.document`,
@@ -53,15 +54,15 @@ export function removeZone(
   | Outcome<undefined>
   | { readonly ok: false; readonly code: 'zone_not_found' }
   | { readonly ok: false; readonly code: 'zone_in_use'; readonly by: string } {
-  if (!readZones(sql).some(({ zone_id }) => zone_id === zoneId)) {
-    return { ok: false, code: 'zone_not_found' };
-  }
+  const zone = readZones(sql).find(({ zone_id }) => zone_id === zoneId);
+  if (zone === undefined) return { ok: false, code: 'zone_not_found' };
   for (const { application_id, policy } of readApplications(sql).values()) {
     if (namesZone(policy, zoneId)) return { ok: false, code: 'zone_in_use', by: application_id };
   }
   if (namesZone(readGlobalPolicy(sql).policy, zoneId)) {
     return { ok: false, code: 'zone_in_use', by: 'the global policy' };
   }
+  keepZoneVersion(sql, readVersion(sql) + 1, zoneId, JSON.stringify(zone), null);
   sql.exec('DELETE FROM zones WHERE zone_id = ?', zoneId);
   return {
     ok: true,

@@ -71,6 +71,7 @@ export function beginImport(sql: SqlStorage, beginning: ImportBeginning, nowMs: 
       'idempotency_keys',
       'decisions',
       'zones',
+      'zone_versions',
       'policy_versions',
       'access_versions',
     ],

@@ -4,6 +4,7 @@ import {
   effectivePolicy,
   leavesToGlobal,
 } from '@countersign/policy';
+import type { FailOpenInput } from '@countersign/protocol/fail-open';
 import type { ImportBeginning, StateRow, StateSection } from '@countersign/protocol/state';
 import { currentTimeMs } from '../clock.ts';
 import type { ImportedDevices } from '../device/transfer-devices.ts';
@@ -15,7 +16,9 @@ import { markIn } from '../storage/state-marks.ts';
 import { findAccessVersion, listAccessVersions } from './access-records.ts';
 import { AdministeredObject, newJobId } from './administered-object.ts';
 import { putAccess } from './change-access.ts';
+import { setFailOpen } from './change-fail-open.ts';
 import { groupsOfUser, readMembers } from './change-group.ts';
+import { setLearnMore } from './change-mode.ts';
 import { findUnknown } from './change-policy.ts';
 import { deactivateUser, reactivateUser, revokeUser } from './change-user.ts';
 import { checkDeployment } from './check-deployment.ts';
@@ -35,6 +38,7 @@ import {
   readVersion,
 } from './organization-records.ts';
 import {
+  findEffectivePolicy,
   findGlobalPolicy,
   findPolicyVersion,
   listGlobalPolicyVersions,
@@ -50,6 +54,7 @@ import {
   listActiveUsers,
   readUserStanding,
 } from './user-records.ts';
+import { readZonesAt } from './zone-records.ts';
 
 /**
  * The organization: applications and their policies, clients, integrations, users, groups, administrators, binding
@@ -90,6 +95,15 @@ export class OrganizationObject extends AdministeredObject {
     shard: number,
   ): Promise<ReservationAnswer | StorageUnavailable> {
     return await this.store.write((sql) => reserveBinding(sql, userId, shard));
+  }
+
+  /** Whether people may be let in to an application while the broker is away; see `change-fail-open.ts`. */
+  async setFailOpen(adminId: string, applicationId: string, input: FailOpenInput) {
+    return await this.change(adminId, (sql) => setFailOpen(sql, applicationId, input));
+  }
+
+  async setLearnMore(adminId: string, url: string) {
+    return await this.change(adminId, (sql) => setLearnMore(sql, url));
   }
 
   /** Deactivates or reactivates a user; see `change-user.ts`. */
@@ -273,6 +287,15 @@ export class OrganizationObject extends AdministeredObject {
     return this.store.read((sql): JobDescription => {
       const job = findTombstoneJob(sql, jobId);
       return job === undefined ? { ok: false, code: 'job_not_found' } : { ok: true, job };
+    });
+  }
+
+  /** What a decision rested on, by the versions that its record names. */
+  async decisionBasis(applicationId: string, policyVersion: number, organizationVersion: number) {
+    return this.store.read((sql) => {
+      const basis = findEffectivePolicy(sql, applicationId, policyVersion);
+      const zones = readZonesAt(sql, organizationVersion);
+      return { ok: true, basis, zones } as const;
     });
   }
 

@@ -7,10 +7,12 @@ import {
   readDeviceTrustEnabled,
   readDirectory,
   readIssuers,
+  readLearnMoreUrl,
   readReadOnly,
   readSetting,
 } from './organization-settings.ts';
 import {
+  failOpen,
   type RegisteredClient,
   registeredClient,
   type StoredApplication,
@@ -35,14 +37,18 @@ export function raiseVersion(sql: SqlStorage): number {
 
 export function readApplications(sql: SqlStorage): Map<string, StoredApplication> {
   const rows = sql
-    .exec<{ application_id: string; name: string; policy: string }>(
-      'SELECT application_id, name, policy FROM applications',
+    .exec<{ application_id: string; name: string; policy: string; fail_open: string | null }>(
+      'SELECT application_id, name, policy, fail_open FROM applications',
     )
     .toArray();
   return new Map(
-    rows.map((row) => [
+    rows.map(({ fail_open, ...row }) => [
       row.application_id,
-      { ...row, policy: applicationPolicy.parse(JSON.parse(row.policy)) },
+      {
+        ...row,
+        policy: applicationPolicy.parse(JSON.parse(row.policy)),
+        ...(fail_open === null ? {} : { fail_open: failOpen.parse(JSON.parse(fail_open)) }),
+      },
     ]),
   );
 }
@@ -77,5 +83,6 @@ export function readSnapshot(sql: SqlStorage, version: number): StoredSnapshot {
     deviceTrustEnabled: readDeviceTrustEnabled(sql),
     zones: readZones(sql),
     accessJson: readAccessJson(sql),
+    learnMoreUrl: readLearnMoreUrl(sql),
   };
 }

@@ -189,4 +189,19 @@ export const organizationMigrations: readonly Migration[] = [
       ) WITHOUT ROWID;
     `,
   },
+  {
+    id: '009_zone_versions',
+    sql: `
+      CREATE TABLE zone_versions (
+        zone_id TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        document TEXT,
+        PRIMARY KEY (zone_id, version)
+      ) WITHOUT ROWID;
+    `,
+  },
+  {
+    id: '009_fail_open',
+    sql: 'ALTER TABLE applications ADD COLUMN fail_open TEXT;',
+  },
 ];

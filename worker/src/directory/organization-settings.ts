@@ -1,3 +1,4 @@
+import { httpsLink } from '@countersign/protocol/learn-more';
 import * as z from 'zod/mini';
 import type { DirectorySettings, IssuerChoice, ReadOnlyMode } from './organization-snapshot.ts';
 
@@ -53,6 +54,12 @@ export const readDirectory = (sql: SqlStorage): DirectorySettings =>
 export const readDeviceTrustEnabled = (sql: SqlStorage): boolean =>
   readJson(sql, 'device_trust', deviceTrustSettings)?.enabled ?? true;
 
+/** Checked when it was set; one that does not fit is damage. */
+export const readLearnMoreUrl = (sql: SqlStorage): string | undefined => {
+  const url = readSetting(sql, 'learn_more_url');
+  return url === undefined ? undefined : z.parse(httpsLink, url);
+};
+
 const textOrNone = (value: object | undefined) =>
   value === undefined ? undefined : JSON.stringify(value);
 
@@ -62,5 +69,8 @@ export const writeIssuers = (sql: SqlStorage, choice: IssuerChoice): void =>
   writeSetting(sql, 'issuers', textOrNone(choice));
 export const writeDirectory = (sql: SqlStorage, settings: DirectorySettings): void =>
   writeSetting(sql, 'directory', textOrNone(settings));
+/** @param url empty takes it away */
+export const writeLearnMoreUrl = (sql: SqlStorage, url: string): void =>
+  writeSetting(sql, 'learn_more_url', url === '' ? undefined : url);
 export const writeDeviceTrustEnabled = (sql: SqlStorage, enabled: boolean): void =>
   writeSetting(sql, 'device_trust', textOrNone({ enabled }));

@@ -15,11 +15,17 @@ import { type IntegrationRecord, openTrialGroups } from './integration-records.t
 export const registeredClient = z.extend(clientInput, { client_id: z.string() });
 export type RegisteredClient = z.infer<typeof registeredClient>;
 
+/** Sign-in servers may let people in while the broker is away, for so long after they last heard from it. */
+export const failOpen = z.object({ max_age_seconds: z.int() });
+export type FailOpen = z.infer<typeof failOpen>;
+
 /** `policy`: by which its sign-ins are decided, with what it leaves to the global one. */
 export type Application = {
   readonly application_id: string;
   readonly name: string;
   readonly policy: PolicyDocument;
+  /** While it is on. */
+  readonly fail_open?: FailOpen;
 };
 
 /** As it is on record: with what is its own. */
@@ -59,6 +65,8 @@ export type OrganizationSnapshot = {
   readonly zones: Zones;
   /** What may be done inside of applications, by application; most have nothing of it. */
   readonly access: ReadonlyMap<string, AccessDocument>;
+  /** Where people read on who were not signed in; `undefined`: nowhere. */
+  readonly learnMoreUrl: string | undefined;
 };
 
 /** A snapshot as the organization's one object gives it. Texts cost it a tenth of what a set of as many ids would. */
@@ -129,6 +137,7 @@ export const unsetAdministration = {
   zones: [],
   globalPolicy: builtInGlobalPolicy,
   access: new Map<string, AccessDocument>(),
+  learnMoreUrl: undefined,
 } as const;
 
 /** A snapshot with the moment, by the reader's clock, at which its reading began. */

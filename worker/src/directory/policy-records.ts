@@ -1,6 +1,7 @@
 import {
   type ApplicationPolicy,
   applicationPolicy,
+  effectivePolicy,
   globalPolicySources,
   type PolicyDocument,
   policyDocument,
@@ -76,6 +77,40 @@ export function findPolicyVersion(
     )
     .toArray();
   return row === undefined ? undefined : opened(versionRow.parse(row));
+}
+
+/** The version that was in force when the organization had this one. */
+function findPolicyAt(
+  sql: SqlStorage,
+  applicationId: string,
+  organizationVersion: number,
+): PolicyVersion | undefined {
+  const [row] = sql
+    .exec(
+      `SELECT version, document, source, author, comment, created_at_ms FROM policy_versions
+       WHERE application_id = ? AND version <= ? ORDER BY version DESC LIMIT 1`,
+      applicationId,
+      organizationVersion,
+    )
+    .toArray();
+  return row === undefined ? undefined : opened(versionRow.parse(row));
+}
+
+/**
+ * What decided an application's sign-ins under this version, which is that of the newer of its two parts, with who made
+ * that part. `undefined` where there was none.
+ */
+export function findEffectivePolicy(
+  sql: SqlStorage,
+  applicationId: string,
+  version: number,
+): (Omit<PolicyVersion, 'policy'> & { readonly policy: PolicyDocument }) | undefined {
+  const own = findPolicyAt(sql, applicationId, version);
+  if (own === undefined) return undefined;
+  const global = findPolicyAt(sql, globalPolicyOwner, version) ?? builtIn;
+  const policy = effectivePolicy(own.policy, policyDocument.parse(global.policy));
+  if (policy.version !== version) return undefined;
+  return { ...(own.version === version ? own : global), policy };
 }
 
 export function storePolicyVersion(

@@ -151,6 +151,8 @@ const statusOf: Readonly<Record<ProblemCode, Status>> = {
   integration_answer_malformed: 503,
   webhook_authentication_failed: 401,
   subject_search_not_allowed: 403,
+  decision_not_found: 404,
+  fail_open_off: 404,
 };
 
 const retryAfterByCode: Partial<Record<ProblemCode, number>> = {

@@ -12,6 +12,7 @@ import {
 } from './routes/admins.ts';
 import { postAttestation } from './routes/attestations.ts';
 import { postChallenge, preflightChallenge } from './routes/challenges.ts';
+import { getDecisionReceipt } from './routes/decision-receipts.ts';
 import { getDeviceTrust, putDeviceTrust } from './routes/device-trust.ts';
 import {
   getApprovals,
@@ -27,6 +28,12 @@ import {
 import { postEnrollment } from './routes/enrollments.ts';
 import { postCompletion } from './routes/evaluation.ts';
 import { postEvaluation, postEvaluations } from './routes/evaluations.ts';
+import {
+  getFailOpen,
+  postFailOpenReports,
+  postFailOpenStatement,
+  putFailOpen,
+} from './routes/fail-open.ts';
 import {
   getGlobalPolicy,
   getGlobalPolicyVersions,
@@ -49,6 +56,7 @@ import {
   putIntegration,
 } from './routes/integrations.ts';
 import { getIssuers, postIssuerActivation, postIssuerRetirement } from './routes/issuers.ts';
+import { getLearnMore, putLearnMore } from './routes/learn-more.ts';
 import {
   deleteLogStream,
   getLogStreams,
@@ -108,6 +116,8 @@ export const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['POST', '/access/v1/search/resource', postResourceSearch],
   ['POST', '/access/v1/search/action', postActionSearch],
   ['POST', '/v1/completions', postCompletion],
+  ['POST', '/v1/fail-open-statements', postFailOpenStatement],
+  ['POST', '/v1/fail-open-reports', postFailOpenReports],
   ['GET', '/.well-known/authzen-configuration', getAuthzenConfiguration],
   ['GET', '/.well-known/jwks.json', getJwks],
   ['GET', '/healthz', getHealth],
@@ -123,6 +133,8 @@ export const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['POST', '/scep/:integration/pkiclient.exe', postScep],
   ['GET', '/v1/admin/applications', getApplications],
   ['PUT', '/v1/admin/applications/:id', putApplication],
+  ['GET', '/v1/admin/applications/:id/fail-open', getFailOpen],
+  ['PUT', '/v1/admin/applications/:id/fail-open', putFailOpen],
   ['GET', '/v1/admin/applications/:id/policy', getPolicy],
   ['PUT', '/v1/admin/applications/:id/policy', putPolicy],
   ['GET', '/v1/admin/applications/:id/policy/versions', getPolicyVersions],
@@ -150,6 +162,7 @@ export const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['GET', '/v1/admin/enrollment-approvals', getApprovals],
   ['POST', '/v1/admin/devices/:id/enrollment-approvals/:sha256', postApproval],
   ['GET', '/v1/admin/shards/:shard/decisions', getDecisions],
+  ['GET', '/v1/admin/decisions/:id/receipt', getDecisionReceipt],
   ['POST', '/v1/admin/integrations/:id/test-credentials', postCredentialsTest],
   ['PUT', '/v1/admin/integrations/:id/inventory', putInventory],
   ['GET', '/v1/admin/users/:id', getUser],
@@ -177,6 +190,8 @@ export const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['PUT', '/v1/admin/mode', putMode],
   ['GET', '/v1/admin/device-trust', getDeviceTrust],
   ['PUT', '/v1/admin/device-trust', putDeviceTrust],
+  ['GET', '/v1/admin/learn-more', getLearnMore],
+  ['PUT', '/v1/admin/learn-more', putLearnMore],
   ['GET', '/v1/admin/integrations', getIntegrations],
   ['POST', '/v1/admin/integrations', postIntegration],
   ['GET', '/v1/admin/integrations/:id', getIntegration],

@@ -1,11 +1,12 @@
 import {
+  type AssertedByClient,
   evaluatePolicy,
   type PolicyDocument,
   type PolicyFacts,
+  requestFacts,
   type Zones,
 } from '@countersign/policy';
 import { compiledPolicy, groupsIn } from './compiled-policies.ts';
-import { type AssertedByClient, requestFacts } from './request-facts.ts';
 
 /** What a policy would say of a sign-in that nobody asks for. Pure: nothing is spent, bound or recorded. */
 

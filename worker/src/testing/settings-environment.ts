@@ -17,6 +17,7 @@ export const mtlsEvidenceKey = makeTestKey();
 export const auditKey = makeTestKey();
 /** The bindings as they are on Cloudflare: secrets as text. */
 export async function environmentOf(source: FakeOrganization): Promise<Record<string, unknown>> {
+  source.auditKeys = [auditKey];
   return {
     ...Object.fromEntries(objectBindings.map((name) => [name, {}])),
     BROKER_URL: source.brokerUrl,

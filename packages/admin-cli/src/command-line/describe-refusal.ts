@@ -25,6 +25,8 @@ const advice: Readonly<Record<string, string>> = {
   zone_limit_reached: 'Leave some blocks out, or put neighbours together: zones list.',
   zone_not_found: 'Look for the zone: zones list.',
   zone_in_use: 'Change the policy first: policy pull, policy push.',
+  decision_not_found:
+    'Look for the decision: log search; its id is chain and sequence of the record.',
   group_not_found: 'Look for the group: groups list.',
   group_in_use:
     'Change what names it first: integrations state, or policy or access of the application.',

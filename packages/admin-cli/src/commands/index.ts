@@ -5,13 +5,16 @@ import { auditCommands } from './audit.ts';
 import { caCommands } from './ca.ts';
 import { deviceTrustCommands } from './device-trust.ts';
 import { deviceCommands } from './devices.ts';
+import { failOpenCommands } from './fail-open.ts';
 import { groupCommands } from './groups.ts';
 import { integrationCommands } from './integrations.ts';
 import { issuerCommands } from './issuers.ts';
+import { learnMoreCommands } from './learn-more.ts';
 import { logCommands } from './log.ts';
 import { logStreamCommands } from './log-streams.ts';
 import { modeCommands } from './mode.ts';
 import { policyCommands } from './policies.ts';
+import { receiptCommands } from './receipts.ts';
 import { signInServiceCommands } from './sign-in-services.ts';
 import { transferCommands } from './transfer.ts';
 import { userCommands } from './users.ts';
@@ -30,11 +33,14 @@ export const commands: readonly Command[] = [
   ...whatIfCommands,
   ...zoneCommands,
   ...accessCommands,
+  ...failOpenCommands,
   ...adminCommands,
   ...modeCommands,
+  ...learnMoreCommands,
   ...logCommands,
   ...logStreamCommands,
   ...auditCommands,
+  ...receiptCommands,
   ...issuerCommands,
   ...caCommands,
   ...transferCommands,

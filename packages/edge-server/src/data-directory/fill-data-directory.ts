@@ -57,6 +57,7 @@ export async function fillDataDirectory(
     brokerUrl: settings.brokerUrl,
     organizationId,
     challengeKeys: readPublicKeys(paths, tokenKeys, 'challenge'),
+    auditKeys: readPublicKeys(paths, tokenKeys, 'audit'),
   };
   const keySetSigner = { privateKey: signerKey, certificatePem: signer };
   writeNewFile(paths.keySet, `${signKeySet(content, keySetSigner, 1, nowMs)}\n`);

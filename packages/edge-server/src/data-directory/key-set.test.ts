@@ -21,6 +21,7 @@ async function setUp() {
     brokerUrl,
     organizationId: data.deployment.organizationId,
     challengeKeys: readPublicKeys(data.paths, data.tokenKeys, 'challenge'),
+    auditKeys: readPublicKeys(data.paths, data.tokenKeys, 'audit'),
   };
   return { data, signer, content };
 }
@@ -76,6 +77,13 @@ describe('the key set', () => {
         use: 'sig',
         purpose: 'challenge',
       })),
+      audit_keys: content.auditKeys.map((key) => ({
+        ...key,
+        kid: jwkThumbprint(key),
+        alg: 'ES256',
+        use: 'sig',
+        purpose: 'audit',
+      })),
     });
   });
 
@@ -98,6 +106,17 @@ describe('the key set', () => {
     });
     const third = keepKeySet(data.paths.keySet, content, signer, nowMs + 2000);
     expect(open(third.keySet).claims).toMatchObject({ version: 3, iss: brokerUrl });
+  });
+
+  it('gets a higher version with another key for receipts', async () => {
+    const { data, signer, content } = await setUp();
+    const auditKeys = [...content.auditKeys, ...content.challengeKeys];
+    const { keySet } = keepKeySet(data.paths.keySet, { ...content, auditKeys }, signer, nowMs);
+    const { claims } = open(keySet);
+    expect(claims.version).toBe(2);
+    expect(claims.audit_keys?.map(({ kid }) => kid)).toEqual(
+      auditKeys.map(jwkThumbprint).toSorted(),
+    );
   });
 
   it('gets a new signer certificate in the last year of the old one, and a higher version', async () => {

@@ -16,6 +16,8 @@ export type KeySetContent = {
   readonly organizationId: string;
   /** In any order: a host looks one up by its kid. */
   readonly challengeKeys: readonly P256PublicJwk[];
+  /** For whoever verifies receipts of decisions. */
+  readonly auditKeys: readonly P256PublicJwk[];
 };
 
 export type KeySetSigner = {
@@ -42,25 +44,30 @@ function headerOf(certificatePem: string): string {
   });
 }
 
+/** In one order, whichever is in use: only another set needs another version. */
+function publish<Purpose extends string>(keys: readonly P256PublicJwk[], purpose: Purpose) {
+  return keys
+    .map(({ kty, crv, x, y }) => ({
+      kty,
+      crv,
+      x,
+      y,
+      kid: jwkThumbprint({ kty, crv, x, y }),
+      alg: 'ES256' as const,
+      use: 'sig' as const,
+      purpose,
+    }))
+    .toSorted((one, other) => (one.kid < other.kid ? -1 : 1));
+}
+
 function claimsOf(content: KeySetContent, version: number, nowMs: number): KeySetClaims {
   return {
     iss: content.brokerUrl,
     aud: content.organizationId,
     version,
     iat: Math.floor(nowMs / 1000),
-    // In one order, whichever is in use: only another set needs another version.
-    keys: content.challengeKeys
-      .map(({ kty, crv, x, y }) => ({
-        kty,
-        crv,
-        x,
-        y,
-        kid: jwkThumbprint({ kty, crv, x, y }),
-        alg: 'ES256' as const,
-        use: 'sig' as const,
-        purpose: 'challenge' as const,
-      }))
-      .toSorted((one, other) => (one.kid < other.kid ? -1 : 1)),
+    keys: publish(content.challengeKeys, 'challenge'),
+    audit_keys: publish(content.auditKeys, 'audit'),
   };
 }
 

@@ -23,6 +23,7 @@ export async function raiseKeySet(
     brokerUrl: iss,
     organizationId: data.deployment.organizationId,
     challengeKeys: readPublicKeys(data.paths, tokenKeys, 'challenge'),
+    auditKeys: readPublicKeys(data.paths, tokenKeys, 'audit'),
   };
   const keySet = signKeySet(content, await keepKeySetSigner(data, nowMs), raised, nowMs);
   replaceFile(data.paths.keySet, `${keySet}\n`);

@@ -21,6 +21,7 @@ export const findingCodes = {
   untrusted_let_in: 'warning',
   posture_not_reported: 'warning',
   trusted_too_early: 'warning',
+  fail_open: 'warning',
 } as const satisfies Record<string, 'error' | 'warning'>;
 export type FindingCode = keyof typeof findingCodes;
 
@@ -44,6 +45,13 @@ const finding = (code: FindingCode, detail: string, rule?: PolicyRule): PolicyFi
   ...(rule === undefined ? {} : { rule: rule.id }),
   detail,
 });
+
+/** Not of the policy, and stronger than all of it while the broker is away: told whenever somebody looks at the policy. */
+export const failOpenFinding = (maxAgeSeconds: number): PolicyFinding =>
+  finding(
+    'fail_open',
+    `none of this holds while the broker cannot be reached: sign-in servers then let in everybody with a password, for up to ${maxAgeSeconds} s`,
+  );
 
 /** What only a trusted device has. */
 const ofTrusted = [

@@ -3,6 +3,12 @@ import type { HtmlEscapedString } from 'hono/utils/html';
 
 export type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
 
+/** The organization's own page about it, where it has one. Nothing of this sign-in goes along. */
+export const learnMore = (url: string | undefined) =>
+  url === undefined
+    ? ''
+    : html`<p><a href="${url}" rel="noopener noreferrer" target="_blank" data-testid="learn-more">Learn more</a></p>`;
+
 /** The frame that every page shares. `outcome` colours it. */
 export function layout(page: {
   readonly siteTitle: string;

@@ -1,6 +1,6 @@
 import type { PendingDecision } from '@countersign/sso-sdk/server';
 import { html } from 'hono/html';
-import { type Html, layout } from './layout.ts';
+import { type Html, layout, learnMore } from './layout.ts';
 
 /** The sign-in waits for a passkey. Without `options` this person has none. */
 export function stepUpPage(page: {
@@ -20,6 +20,7 @@ export function stepUpPage(page: {
     content: html`<p><span class="badge" data-testid="outcome">step-up</span></p>
 <h1>One more step</h1>
 <p class="lead" data-testid="reason-text">${decision.reasonUser}</p>
+${learnMore(decision.learnMoreUrl)}
 ${hasFailed ? html`<p class="notice" role="alert" data-testid="step-up-error">That passkey was not accepted. Try again.</p>` : ''}
 ${
   options === undefined

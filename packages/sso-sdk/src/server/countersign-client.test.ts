@@ -269,3 +269,26 @@ describe('complete', () => {
     });
   });
 });
+
+test.each([
+  ['https://it.example.com/devices', 'https://it.example.com/devices'],
+  ['javascript:alert(1)', undefined],
+  ['http://it.example.com', undefined],
+  ['https://it.example.com/"><script>', undefined],
+])('of a link %s that comes with a denial, %s is passed on', async (learn_more_url, passedOn) => {
+  const context = {
+    reason_code: 'policy_denied',
+    reason_admin: { en: '' },
+    reason_user: { en: '' },
+    learn_more_url,
+    decision_id: '0.1',
+    policy: { version: 1, rule: 'default' },
+    device_trusted: false,
+  };
+  const input = await signIn();
+  broker().interruptNext(evaluation, (_, response) =>
+    sendJson(response, 200, { decision: false, context }),
+  );
+  const decision = await client().evaluate(input);
+  expect(decision.decision || decision.learnMoreUrl).toBe(passedOn);
+});

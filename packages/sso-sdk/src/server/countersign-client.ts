@@ -4,18 +4,21 @@ import {
   type EvaluationAnswer,
   evaluationAnswer,
 } from '@countersign/protocol/evaluation';
+import { httpsLink } from '@countersign/protocol/learn-more';
 import { parseFields } from '@countersign/protocol/schemas';
 import { createRemoteJWKSet, customFetch } from 'jose';
 import { callBroker, readCapped } from './call-broker.ts';
 import { authorizeAs, type ClientAuthentication } from './client-authentication.ts';
 import { CountersignError } from './countersign-error.ts';
-import type { Decision, StepUp } from './decision.ts';
+import type { Decision, FailOpenDecision, StepUp } from './decision.ts';
 import {
   type CompleteInput,
   completionBody,
   type EvaluateInput,
   evaluationBody,
 } from './decision-request.ts';
+import { FailOpen } from './fail-open/fail-open.ts';
+import type { FailOpenOptions } from './fail-open/fail-open-options.ts';
 import {
   type AllowClaims,
   type ExpectedDecision,
@@ -38,6 +41,9 @@ export type CountersignClientOptions = {
   readonly now?: (() => number) | undefined;
 };
 
+/** Lets people in while the broker cannot be reached, where its administrators have chosen so. Without it, never. */
+type WithFailOpen = { readonly failOpen: FailOpenOptions };
+
 export type VerifyInput = {
   readonly subject: string;
   readonly application: string;
@@ -46,13 +52,15 @@ export type VerifyInput = {
   readonly transaction: string;
 };
 
-export type CountersignClient = {
+/** @typeParam Instead what may be answered where nobody decided: `FailOpenDecision` with the option `failOpen` */
+export type CountersignClient<Instead = never> = {
   /**
    * Asks for the decision. `decision: true` is returned only with a decision token that was verified for this very
    * client, subject, application and transaction; `stepUp` is there when the sign-in waits for a factor. Throws `CountersignError` when there is no decision; that means "not
-   * allowed", like a denial.
+   * allowed", like a denial. With the option `failOpen` it may answer a
+   * `FailOpenDecision` then, which says so.
    */
-  evaluate(input: EvaluateInput): Promise<Decision>;
+  evaluate(input: EvaluateInput): Promise<Decision | Instead>;
   /**
    * Finishes a decision that asked for a step-up, with the same input and what was reached, once and within ten minutes.
    * A completion that is refused leaves the decision pending. Throws like `evaluate()`.
@@ -60,10 +68,18 @@ export type CountersignClient = {
   complete(input: CompleteInput): Promise<Decision>;
   /** For the service that a token was handed on to. Throws `CountersignError` unless the token proves an allow. */
   verifyDecisionToken(token: string, expected: VerifyInput): Promise<AllowClaims>;
+  /** Ends what `failOpen` does in the background. */
+  close(): Promise<void>;
 };
 
 /** Throws `CountersignError` `options_invalid`, naming the option. Opens no connection yet. */
-export function createCountersignClient(options: CountersignClientOptions): CountersignClient {
+export function createCountersignClient(
+  options: CountersignClientOptions & WithFailOpen,
+): CountersignClient<FailOpenDecision>;
+export function createCountersignClient(options: CountersignClientOptions): CountersignClient;
+export function createCountersignClient(
+  options: CountersignClientOptions & Partial<WithFailOpen>,
+): CountersignClient<FailOpenDecision> {
   const { brokerUrl, clientId, timeoutMs = 3000, clockToleranceSeconds = 5 } = options;
   const { brokerInternalUrl = brokerUrl, now = Date.now } = options;
   checkOrigin('brokerUrl', brokerUrl);
@@ -71,6 +87,7 @@ export function createCountersignClient(options: CountersignClientOptions): Coun
   checkClientId(clientId);
   checkRange('timeoutMs', timeoutMs, 1, 60_000);
   checkRange('clockToleranceSeconds', clockToleranceSeconds, 0, 60);
+  checkFailOpen(options.failOpen);
 
   const connection = {
     url: brokerInternalUrl,
@@ -96,13 +113,20 @@ export function createCountersignClient(options: CountersignClientOptions): Coun
     );
   };
 
-  const decide = async (
+  const decide = async <Instead>(
     path: string,
     body: ReturnType<typeof evaluationBody> | ReturnType<typeof completionBody>,
-  ): Promise<Decision> => {
+    /** The broker gave none: nothing that it said is passed over. */
+    withoutAnswer: (error: unknown) => Promise<Instead>,
+  ): Promise<Decision | Instead> => {
     const requestId = crypto.randomUUID();
     const deadline = AbortSignal.timeout(timeoutMs);
-    const json = await callBroker(connection, path, JSON.stringify(body), deadline, requestId);
+    let json: unknown;
+    try {
+      json = await callBroker(connection, path, JSON.stringify(body), deadline, requestId);
+    } catch (error) {
+      return await withoutAnswer(error);
+    }
     const answer = parseFields(evaluationAnswer, json);
     if (!answer.ok) {
       const { field, detail } = answer;
@@ -122,6 +146,7 @@ export function createCountersignClient(options: CountersignClientOptions): Coun
         decisionId: context.decision_id,
         deviceTrusted: context.device_trusted,
         ...facts,
+        ...linkOf(context.learn_more_url),
         ...(context.step_up === undefined ? {} : { stepUp: stepUpOf(context.step_up) }),
       };
     }
@@ -149,11 +174,43 @@ export function createCountersignClient(options: CountersignClientOptions): Coun
     };
   };
 
-  return {
-    evaluate: async (input) => decide('/access/v1/evaluation', evaluationBody(input)),
-    complete: async (input) => decide('/v1/completions', completionBody(input)),
-    verifyDecisionToken: verify,
+  const failOpen =
+    options.failOpen === undefined
+      ? undefined
+      : new FailOpen(options.failOpen, {
+          connection,
+          issuer: brokerUrl,
+          clientId,
+          findKey,
+          timeoutMs,
+          toleranceSeconds: clockToleranceSeconds,
+          now,
+        });
+  const letInOrThrow = async (input: EvaluateInput, error: unknown): Promise<FailOpenDecision> => {
+    const answer =
+      error instanceof CountersignError ? await failOpen?.answer(input, error) : undefined;
+    if (answer === undefined) throw error;
+    return answer;
   };
+
+  return {
+    evaluate: async (input) =>
+      decide('/access/v1/evaluation', evaluationBody(input), (error) => letInOrThrow(input, error)),
+    // Whoever was asked for a factor is not let in without the broker's word on it.
+    complete: async (input) =>
+      decide(
+        '/v1/completions',
+        completionBody(input),
+        (error): Promise<never> => Promise.reject(error),
+      ),
+    verifyDecisionToken: verify,
+    close: async () => failOpen?.close(),
+  };
+}
+
+/** A link ends up in the page's HTML: one that is not plain https is left out, whoever sent it. */
+function linkOf(url: string | undefined): { readonly learnMoreUrl?: string } {
+  return url !== undefined && parseFields(httpsLink, url).ok ? { learnMoreUrl: url } : {};
 }
 
 function stepUpOf(asked: NonNullable<EvaluationAnswer['context']['step_up']>): StepUp {
@@ -203,6 +260,17 @@ function checkOrigin(field: string, url: string): void {
 function checkClientId(clientId: string): void {
   if (/^[a-z0-9][a-z0-9._-]{0,62}$/.test(clientId)) return;
   invalidOption('clientId', 'must be the id that the client is registered under');
+}
+
+function checkFailOpen(failOpen: FailOpenOptions | undefined): void {
+  if (failOpen === undefined) return;
+  const { applications, log } = failOpen;
+  if (!Array.isArray(applications) || applications.length === 0) {
+    invalidOption('failOpen.applications', 'must name at least one application');
+  }
+  if (typeof log !== 'function') {
+    invalidOption('failOpen.log', 'must be a function: what happens without a decision is logged');
+  }
 }
 
 function checkRange(field: string, value: number, min: number, max: number): void {

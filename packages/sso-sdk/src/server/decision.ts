@@ -1,3 +1,5 @@
+import type { FailOpenReport } from '@countersign/protocol/fail-open';
+
 /** What the broker decided, with its reasons. */
 export type Decision = AllowedDecision | PendingDecision | DeniedDecision;
 
@@ -8,6 +10,33 @@ export type AllowedDecision = DecisionFacts & {
   readonly decisionToken: string;
   /** Ask the person anew after so many seconds; absent: as you do anyway. */
   readonly reauthenticateAfterSeconds?: number;
+  readonly failOpen?: undefined;
+};
+
+/**
+ * Nobody decided: the broker could not be reached, and administrators have chosen that people are let in to this
+ * application then. The device was not checked, and nothing was bound. Only where the option `failOpen` was given.
+ */
+export type FailOpenDecision = {
+  readonly decision: true;
+  readonly failOpen: {
+    /** Why there was no decision. */
+    readonly cause: FailOpenReport['cause'];
+    /** Of the report that the broker gets when it is back; its log has it as `report_id`. */
+    readonly reportId: string;
+    readonly statementId: string;
+    /** From then on nobody is let in so, unless the broker has answered meanwhile. */
+    readonly expiresAt: Date;
+  };
+  readonly deviceTrusted: false;
+  readonly reasonCode: 'fail_open';
+  readonly reasonUser: string;
+  readonly reasonAdmin: string;
+  readonly requestId: string;
+  readonly decisionToken?: undefined;
+  readonly decisionId?: undefined;
+  readonly policy?: undefined;
+  readonly stepUp?: undefined;
 };
 
 /**
@@ -17,12 +46,17 @@ export type AllowedDecision = DecisionFacts & {
 export type PendingDecision = DecisionFacts & {
   readonly decision: false;
   readonly stepUp: StepUp;
+  readonly learnMoreUrl?: string;
+  readonly failOpen?: undefined;
 };
 
-/** Do not let the person in; show `reasonUser`. */
+/** Do not let the person in; show `reasonUser`, and the link. */
 export type DeniedDecision = DecisionFacts & {
   readonly decision: false;
+  /** Where the person can read on: always https. Absent where administrators have set none. */
+  readonly learnMoreUrl?: string;
   readonly stepUp?: undefined;
+  readonly failOpen?: undefined;
 };
 
 export type StepUp = {

@@ -1,11 +1,11 @@
 import type { CheckedCriterion } from '@countersign/policy';
 import { answerTexts } from '@countersign/protocol/answer-texts';
 import { isDecisionReason } from '@countersign/protocol/decision-reasons';
+import type { DecisionRecord } from '@countersign/protocol/decision-record';
 import { completionRequest, type EvaluationAnswer } from '@countersign/protocol/evaluation';
 import { findWrongAddress } from '../../access/read-evaluation.ts';
 import { type EvaluateContext, evaluateSignIn } from '../../challenge/evaluate-sign-in.ts';
 import { currentTimeMs } from '../../clock.ts';
-import type { DecisionRecord } from '../../device/decision-record.ts';
 import { authenticateRequest } from '../authenticate-request.ts';
 import { askObject, type Broker, deviceShard } from '../broker.ts';
 import { readBody } from '../read-body.ts';
@@ -47,6 +47,7 @@ export function answerOf(
   record: DecisionRecord,
   decisionToken: string | undefined,
   criteria: readonly CheckedCriterion[] | undefined,
+  learnMoreUrl: string | undefined,
 ): EvaluationAnswer {
   // A record written by a newer version may carry a reason without texts here; it still denies or allows as recorded.
   const texts = isDecisionReason(record.reason)
@@ -72,6 +73,8 @@ export function answerOf(
         ? {}
         : { reauthenticate_after_seconds: record.reauthenticate_after_seconds }),
       ...(record.pending === undefined ? {} : { step_up: stepUpOf(record.pending) }),
+      // Not of the decision: a retry gets the link of today.
+      ...(record.decision || learnMoreUrl === undefined ? {} : { learn_more_url: learnMoreUrl }),
       ...(decisionToken === undefined ? {} : { decision_token: decisionToken }),
     },
   };
@@ -111,5 +114,6 @@ export async function postCompletion(broker: Broker, context: RouteContext): Pro
   if (!evaluated.ok) return context.refuse({ code: evaluated.code });
   const { record, decisionToken, criteria } = evaluated;
   logDecision(record, context.requestId);
-  return Response.json(answerOf(record, decisionToken, criteria));
+  const { learnMoreUrl } = authenticated.read.snapshot;
+  return Response.json(answerOf(record, decisionToken, criteria, learnMoreUrl));
 }

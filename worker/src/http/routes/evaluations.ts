@@ -40,6 +40,7 @@ function accessAnswerOf(decided: AccessDecision, decisionId: string): AccessAnsw
 function answerEvaluated(
   evaluated: Evaluated,
   context: RouteContext,
+  learnMoreUrl: string | undefined,
 ): EvaluationsAnswer['evaluations'][number] {
   if (evaluated.kind === 'failed') {
     return { decision: false, context: { error: describeProblem(evaluated.problem) } };
@@ -49,7 +50,7 @@ function answerEvaluated(
   }
   const { record, decisionToken, criteria } = evaluated.result;
   logDecision(record, context.requestId);
-  return answerOf(record, decisionToken, criteria);
+  return answerOf(record, decisionToken, criteria, learnMoreUrl);
 }
 
 type Asked = Extract<Authenticated, { readonly ok: true }>;
@@ -87,7 +88,7 @@ async function answerOne(
   if (evaluated === undefined) return context.refuse({ code: 'internal_error' });
   return evaluated.kind === 'failed'
     ? context.refuse(evaluated.problem)
-    : Response.json(answerEvaluated(evaluated, context));
+    : Response.json(answerEvaluated(evaluated, context, asked.read.snapshot.learnMoreUrl));
 }
 
 /** Which of two forms a body has is seen from its content. */
@@ -122,8 +123,9 @@ export async function postEvaluations(broker: Broker, context: RouteContext): Pr
   }
   const result = await evaluateFor(broker, authenticated, read(), semantic);
   if (!result.ok) return context.refuse({ code: result.code });
+  const { learnMoreUrl } = authenticated.read.snapshot;
   const answer: EvaluationsAnswer = {
-    evaluations: result.evaluated.map((evaluated) => answerEvaluated(evaluated, context)),
+    evaluations: result.evaluated.map((one) => answerEvaluated(one, context, learnMoreUrl)),
   };
   return Response.json(answer);
 }

@@ -1,7 +1,7 @@
-import { effectivePolicy, lintBoth, policyChange } from '@countersign/policy';
+import { effectivePolicy, failOpenFinding, lintBoth, policyChange } from '@countersign/policy';
 import { reportedPosture } from '../../integrations/posture-report.ts';
 import { answerChange, currentSnapshot } from '../answer-change.ts';
-import { askObject } from '../broker.ts';
+import { askObject, type Broker } from '../broker.ts';
 import { findTrustedTooEarly } from '../find-trusted-too-early.ts';
 import { forAdmin } from '../for-admin.ts';
 import {
@@ -34,6 +34,9 @@ export const getApplications = forAdmin('applications.read', async (broker, cont
   return Response.json({ applications });
 });
 
+const failOpenOf = async (broker: Broker, applicationId: string) =>
+  (await currentSnapshot(broker))?.applications.get(applicationId)?.fail_open;
+
 /** `GET /v1/admin/applications/{id}/policy?version=…`: the one in force, or an older one. */
 export const getPolicy = forAdmin('applications.read', async (broker, context) => {
   const application_id = context.parameter('id');
@@ -44,11 +47,13 @@ export const getPolicy = forAdmin('applications.read', async (broker, context) =
   );
   if (!answered.ok) return context.refuse({ code: answered.code });
   const { found, effective } = answered;
+  const failOpen = await failOpenOf(broker, application_id);
   return Response.json({
     application_id,
     policy: found.policy,
     ...(effective === undefined ? {} : { effective }),
     ...versionFactsOf(found),
+    ...(failOpen === undefined ? {} : { fail_open: failOpen }),
   });
 });
 
@@ -91,6 +96,9 @@ export const putPolicy = forAdmin(
     if (!changed.ok) return refusePolicyChange(context, changed);
     const effective = effectivePolicy(own, snapshot.globalPolicy);
     const early = await findTrustedTooEarly(broker, new Map([[id, effective]]));
-    return await answerChange(broker, context, id, changed, { findings: [...lint, ...early] });
+    const failOpen = snapshot.applications.get(id)?.fail_open;
+    const told = failOpen === undefined ? [] : [failOpenFinding(failOpen.max_age_seconds)];
+    const findings = [...lint, ...early, ...told];
+    return await answerChange(broker, context, id, changed, { findings });
   },
 );

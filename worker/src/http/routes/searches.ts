@@ -1,4 +1,4 @@
-import { readAddress } from '@countersign/policy';
+import { readAddress, recordedFacts } from '@countersign/policy';
 import {
   actionSearchRequest,
   defaultSearchPage,
@@ -8,6 +8,7 @@ import {
   signInSearchContext,
   subjectSearchRequest,
 } from '@countersign/protocol/authzen';
+import { decisionRecord } from '@countersign/protocol/decision-record';
 import { resourceTypeApplication } from '@countersign/protocol/evaluation';
 import { parseFields } from '@countersign/protocol/schemas';
 import * as z from 'zod/mini';
@@ -22,8 +23,6 @@ import {
   searchSubjects,
 } from '../../access/search.ts';
 import { currentTimeMs } from '../../clock.ts';
-import { decisionRecord } from '../../device/decision-record.ts';
-import { recordedFacts } from '../../device/recorded-facts.ts';
 import { readRowName } from '../../device/row-name.ts';
 import { type Authenticated, authenticateRequest } from '../authenticate-request.ts';
 import { askObject, type Broker, deviceShard } from '../broker.ts';

@@ -1,13 +1,8 @@
-import type {
-  ClientType,
-  EvidenceChannel,
-  Platform,
-  PostureFacts,
-  RequestFacts,
-} from '@countersign/policy';
 import type { Posture } from '@countersign/protocol/device-response';
 import type { KeyProtection } from '@countersign/protocol/key-protection';
 import type { PostureSwitches } from '@countersign/protocol/posture';
+import type { PostureFacts, RequestFacts } from './facts.ts';
+import type { ClientType, EvidenceChannel, Platform } from './policy-document.ts';
 
 /** What the sign-in server says of the person's connection; `undefined` where it does not. */
 export type AssertedByClient = {

@@ -1,13 +1,5 @@
-import {
-  type ClientType,
-  clientTypes,
-  type EvidenceChannel,
-  evidenceChannels,
-  type Platform,
-  type PolicyFacts,
-  platforms,
-} from '@countersign/policy';
 import { isDecisionReason } from '@countersign/protocol/decision-reasons';
+import type { DecisionRecord } from '@countersign/protocol/decision-record';
 import { posture } from '@countersign/protocol/device-response';
 import {
   type EnrollmentStrength,
@@ -15,8 +7,16 @@ import {
 } from '@countersign/protocol/enrollment-strength';
 import { keyProtection } from '@countersign/protocol/key-protection';
 import * as z from 'zod/mini';
-import { requestFacts, withReport } from '../policy/request-facts.ts';
-import type { DecisionRecord } from './decision-record.ts';
+import type { PolicyFacts } from './facts.ts';
+import {
+  type ClientType,
+  clientTypes,
+  type EvidenceChannel,
+  evidenceChannels,
+  type Platform,
+  platforms,
+} from './policy-document.ts';
+import { requestFacts, withReport } from './request-facts.ts';
 
 const signedByDevice = z.object({ key_protection: keyProtection, posture });
 

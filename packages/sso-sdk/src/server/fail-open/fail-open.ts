@@ -1,0 +1,319 @@
+import { encodeBase64url } from '@countersign/protocol';
+import {
+  type FailOpenReport,
+  failOpenRenewalSeconds,
+  failOpenReportsAnswer,
+  failOpenStatementAnswer,
+  maxFailOpenReports,
+} from '@countersign/protocol/fail-open';
+import { p256PublicJwk, parseFields } from '@countersign/protocol/schemas';
+import { type CryptoKey, errors, exportJWK, importJWK } from 'jose';
+import { type BrokerConnection, callBroker } from '../call-broker.ts';
+import { CountersignError, type CountersignErrorCode } from '../countersign-error.ts';
+import type { FailOpenDecision } from '../decision.ts';
+import type { EvaluateInput } from '../decision-request.ts';
+import type { FindDecisionKey } from '../verify-decision-token.ts';
+import type { FailOpenEvent, FailOpenOptions } from './fail-open-options.ts';
+import { StateKeeper } from './kept-state.ts';
+import { kidOf, type StatementResult, verifyStatement } from './verify-statement.ts';
+
+export type FailOpenContext = {
+  readonly connection: BrokerConnection;
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly findKey: FindDecisionKey;
+  readonly timeoutMs: number;
+  readonly toleranceSeconds: number;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+};
+
+/** After that nobody is let in any more: what cannot be told must not happen. */
+export const mostUnreported = 10_000;
+
+/** While the broker does not answer, and the longest pause that this grows to. */
+const firstRetryMs = 5_000;
+const longestRetryMs = 60_000;
+
+/** The broker will never take what it says this of; whatever else it says may be otherwise later. */
+const neverTaken: readonly (CountersignErrorCode | undefined)[] = [
+  'field_invalid',
+  'json_malformed',
+  'body_too_large',
+];
+
+/** For the one question whether the broker answers anybody. */
+const healthTimeoutMs = 1_000;
+
+const causeOf = (error: CountersignError): FailOpenReport['cause'] | undefined => {
+  if (error.code === 'broker_unreachable' || error.code === 'broker_timeout') return error.code;
+  return error.status !== undefined && error.status >= 500 ? 'broker_failed' : undefined;
+};
+
+/**
+ * Statements, asked for in the background and never while somebody signs in; what they allow during an outage; and the
+ * reports of that, which are delivered when the broker is back.
+ */
+export class FailOpen {
+  readonly #options: FailOpenOptions;
+  readonly #context: FailOpenContext;
+  /** Renewals and deliveries come one after another. */
+  #round: Promise<void> = Promise.resolve();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #retryMs = firstRetryMs;
+  #isClosed = false;
+  /** Applications that the log has been told of. */
+  readonly #allowed = new Set<string>();
+  readonly #kept: StateKeeper;
+
+  constructor(options: FailOpenOptions, context: FailOpenContext) {
+    this.#options = options;
+    this.#context = context;
+    this.#kept = new StateKeeper(options.store, (detail) =>
+      this.#tell({ type: 'store_failed', detail }),
+    );
+    this.#schedule(0);
+  }
+
+  /** Ends the background work. What has not been reported stays in the store. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    await this.#round;
+    await this.#kept.settled();
+  }
+
+  /**
+   * What may be answered although the broker gave no decision.
+   *
+   * @param error why it gave none
+   * @returns `undefined` where nobody may be let in: no outage, no good statement, or it could not be logged and kept
+   */
+  async answer(
+    input: EvaluateInput,
+    error: CountersignError,
+  ): Promise<FailOpenDecision | undefined> {
+    const cause = causeOf(error);
+    // Without a decision the password is all there is: where it was not given, nothing is.
+    if (cause === undefined || input.subjectAuthenticated !== true) return undefined;
+    await this.#kept.loaded;
+    const { application, subject } = input;
+    if (!Object.hasOwn(this.#kept.state.statements, application)) return undefined;
+    // One that answers others fails at this request alone, and so would it for whoever can make it do that.
+    if (!(await this.#isAway())) return undefined;
+    const verified = await this.#verifyKept(application);
+    if (!verified.ok || this.#kept.state.reports.length >= mostUnreported) return undefined;
+    const { jti: statementId, exp } = verified.claims;
+    const report: FailOpenReport = {
+      report_id: encodeBase64url(crypto.getRandomValues(new Uint8Array(16))),
+      application,
+      subject,
+      occurred_at: new Date(this.#context.now()).toISOString(),
+      cause,
+      statement_id: statementId,
+    };
+    const expiresAt = new Date(exp * 1000);
+    const { requestId } = error;
+    const facts = { subject, application, cause, reportId: report.report_id, statementId };
+    this.#kept.change({ reports: [...this.#kept.state.reports, report] });
+    if (!(await this.#kept.save())) {
+      this.#drop([report]);
+      return undefined;
+    }
+    try {
+      this.#options.log({ type: 'let_in', ...facts, expiresAt, requestId });
+    } catch {
+      this.#drop([report]);
+      await this.#kept.save();
+      return undefined;
+    }
+    return {
+      decision: true,
+      failOpen: { cause, reportId: report.report_id, statementId, expiresAt },
+      deviceTrusted: false,
+      reasonCode: 'fail_open',
+      reasonUser: 'You are signed in. This device could not be checked this time.',
+      reasonAdmin:
+        'The broker could not be reached, and administrators have chosen that people are let in to this application then. The device was not checked.',
+      requestId: requestId ?? '',
+    };
+  }
+
+  #drop(reports: readonly FailOpenReport[]): void {
+    const dropped = new Set(reports.map(({ report_id }) => report_id));
+    const left = this.#kept.state.reports.filter(({ report_id }) => !dropped.has(report_id));
+    this.#kept.change({ reports: left });
+  }
+
+  async #isAway(): Promise<boolean> {
+    const { connection } = this.#context;
+    try {
+      const response = await connection.fetch(`${connection.url}/healthz`, {
+        redirect: 'manual',
+        signal: AbortSignal.timeout(healthTimeoutMs),
+      });
+      await response.body?.cancel();
+      return response.status >= 500;
+    } catch {
+      return true;
+    }
+  }
+
+  async #verifyKept(application: string): Promise<StatementResult> {
+    const { statements } = this.#kept.state;
+    const kept = Object.hasOwn(statements, application) ? statements[application] : undefined;
+    if (kept === undefined) return { ok: false, detail: 'there is none' };
+    const key = await importPublicKey(kept.key);
+    return key === undefined
+      ? { ok: false, detail: 'its key is none' }
+      : await this.#verify(kept.statement, key, application);
+  }
+
+  #verify(statement: string, key: CryptoKey, application: string): Promise<StatementResult> {
+    const { issuer, clientId, now, toleranceSeconds } = this.#context;
+    const expected = { issuer, clientId, application };
+    const nowSeconds = Math.floor(now() / 1000);
+    return verifyStatement(statement, key, expected, nowSeconds, toleranceSeconds);
+  }
+
+  #schedule(inMs: number): void {
+    if (this.#isClosed) return;
+    this.#timer = setTimeout(() => {
+      // A defect here must not end the sign-in server: it is tried again, and the statement ends by itself.
+      this.#round = this.#runRound().catch(() => this.#schedule(longestRetryMs));
+    }, inMs);
+    // A server that has nothing else to do may end.
+    if (typeof this.#timer === 'object') this.#timer.unref?.();
+  }
+
+  async #runRound(): Promise<void> {
+    await this.#kept.loaded;
+    const pauses = await Promise.all(
+      this.#options.applications.map((application) => this.#renew(application)),
+    );
+    const isAway = pauses.includes(undefined) || !(await this.#deliver());
+    const pauseMs = Math.min(...pauses.map((seconds = failOpenRenewalSeconds) => seconds * 1000));
+    this.#schedule(isAway ? this.#retryMs : pauseMs);
+    this.#retryMs = isAway ? Math.min(this.#retryMs * 2, longestRetryMs) : firstRetryMs;
+  }
+
+  /** @returns after how many seconds to ask again; `undefined` where the broker did not answer */
+  async #renew(application: string): Promise<number | undefined> {
+    const asked = await this.#ask('/v1/fail-open-statements', { application });
+    if (!asked.ok) {
+      // Any word of the broker counts at once; only its silence is what statements are for.
+      if (asked.isAway) return undefined;
+      await this.#forget(application, asked.error.message);
+      return failOpenRenewalSeconds;
+    }
+    const answer = parseFields(failOpenStatementAnswer, asked.json);
+    const key = answer.ok ? await this.#findKey(answer.value.statement) : undefined;
+    if (key === 'unavailable') return undefined;
+    const kept =
+      answer.ok && key !== undefined
+        ? await this.#examine(answer.value.statement, key, application)
+        : undefined;
+    if (!answer.ok || kept === undefined) {
+      await this.#forget(application, 'the broker gave a statement that does not verify');
+      return failOpenRenewalSeconds;
+    }
+    const statements = { ...this.#kept.state.statements, [application]: kept.stored };
+    this.#kept.change({ statements });
+    await this.#kept.save();
+    if (!this.#allowed.has(application)) {
+      this.#allowed.add(application);
+      this.#tell({ type: 'allowed', application, expiresAt: kept.expiresAt });
+    }
+    return answer.value.renew_after_seconds;
+  }
+
+  /** Of the broker's published ones; `undefined` where the statement names none of them. */
+  async #findKey(statement: string): Promise<CryptoKey | 'unavailable' | undefined> {
+    const kid = kidOf(statement);
+    if (kid === undefined) return undefined;
+    try {
+      return await this.#context.findKey({ alg: 'ES256', kid });
+    } catch (error) {
+      return error instanceof errors.JWKSNoMatchingKey ? undefined : 'unavailable';
+    }
+  }
+
+  /** What is kept of a statement: beside it the key, since nobody can be asked for that when it is needed. */
+  async #examine(statement: string, key: CryptoKey, application: string) {
+    const verified = await this.#verify(statement, key, application);
+    const jwk = parseFields(p256PublicJwk, await exportJWK(key));
+    if (!verified.ok || !jwk.ok) return undefined;
+    const expiresAt = new Date(verified.claims.exp * 1000);
+    return { stored: { statement, key: jwk.value }, expiresAt };
+  }
+
+  async #forget(application: string, detail: string): Promise<void> {
+    if (!Object.hasOwn(this.#kept.state.statements, application)) return;
+    this.#allowed.delete(application);
+    const { [application]: _, ...statements } = this.#kept.state.statements;
+    this.#kept.change({ statements });
+    await this.#kept.save();
+    this.#tell({ type: 'not_allowed', application, detail });
+  }
+
+  /** @returns false where the broker did not take them, and they are to be brought again */
+  async #deliver(): Promise<boolean> {
+    for (let atOnce = maxFailOpenReports; ; ) {
+      const reports = this.#kept.state.reports.slice(0, atOnce);
+      if (reports.length === 0) return true;
+      const asked = await this.#ask('/v1/fail-open-reports', { reports });
+      const refusal = asked.ok ? undefined : asked.error.code;
+      const isTaken = asked.ok && parseFields(failOpenReportsAnswer, asked.json).ok;
+      if (!isTaken && !neverTaken.includes(refusal)) return false;
+      if (!isTaken && reports.length > 1) {
+        // It is one of them: the others are taken when they come alone.
+        atOnce = 1;
+        continue;
+      }
+      this.#drop(reports);
+      await this.#kept.save();
+      if (refusal === undefined) this.#tell({ type: 'reported', reports: reports.length });
+      else this.#tell({ type: 'report_refused', reports, code: refusal });
+    }
+  }
+
+  async #ask(
+    path: string,
+    body: object,
+  ): Promise<
+    | { readonly ok: true; readonly json: unknown }
+    | { readonly ok: false; readonly isAway: boolean; readonly error: CountersignError }
+  > {
+    const { connection, timeoutMs } = this.#context;
+    const deadline = AbortSignal.timeout(timeoutMs);
+    try {
+      const text = JSON.stringify(body);
+      const json = await callBroker(connection, path, text, deadline, crypto.randomUUID());
+      return { ok: true, json };
+    } catch (cause) {
+      const error =
+        cause instanceof CountersignError
+          ? cause
+          : new CountersignError('broker_unreachable', { cause });
+      return { ok: false, isAway: causeOf(error) !== undefined, error };
+    }
+  }
+
+  /** What is only told must not stop the work. */
+  #tell(event: FailOpenEvent): void {
+    try {
+      this.#options.log(event);
+    } catch {
+      // The log of the sign-in server is its own.
+    }
+  }
+}
+
+async function importPublicKey(jwk: object): Promise<CryptoKey | undefined> {
+  try {
+    const key = await importJWK({ ...jwk }, 'ES256');
+    return key instanceof Uint8Array ? undefined : key;
+  } catch {
+    return undefined;
+  }
+}

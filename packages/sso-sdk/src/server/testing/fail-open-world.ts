@@ -1,0 +1,108 @@
+import { randomBytes } from 'node:crypto';
+import { failOpenReports } from '@countersign/protocol/fail-open';
+import { makeTestKey, type TestKey } from '@countersign/testkit/fake-authorities';
+import { CompactSign } from 'jose';
+import { createCountersignClient } from '../countersign-client.ts';
+import type { FailOpenEvent, FailOpenStore } from '../fail-open/fail-open-options.ts';
+import { createTransaction } from '../transaction.ts';
+
+export const brokerUrl = 'https://broker.example.com';
+export const clientId = 'sso';
+export const application = 'crm';
+export const startMs = Date.UTC(2026, 10, 22, 9);
+export const ignore = async () => undefined;
+export const randomId = () => randomBytes(16).toString('base64url');
+
+export type Answer = Response | 'unreachable' | 'silent';
+
+/** What the network and the broker behind it do, request by request. */
+export class World {
+  nowMs = startMs;
+  key: TestKey = makeTestKey();
+  isAway = false;
+  /** By path, in place of what an honest broker says. */
+  readonly answers = new Map<string, () => Answer | undefined | Promise<Answer | undefined>>();
+  readonly asked: { readonly path: string; readonly body: string }[] = [];
+  readonly events: FailOpenEvent[] = [];
+  readonly clients: { close(): Promise<void> }[] = [];
+  stored: string | undefined;
+  maxAgeSeconds = 600;
+
+  readonly log = (event: FailOpenEvent) => void this.events.push(event);
+  readonly store: FailOpenStore = {
+    load: async () => this.stored,
+    save: async (text) => {
+      this.stored = text;
+    },
+  };
+
+  statement(claims: object = {}, header: object = {}, key = this.key): Promise<string> {
+    const iat = Math.floor(this.nowMs / 1000);
+    const exp = iat + this.maxAgeSeconds;
+    const honest = { iss: brokerUrl, aud: clientId, application, jti: randomId(), iat, exp };
+    return new CompactSign(Buffer.from(JSON.stringify({ ...honest, ...claims })))
+      .setProtectedHeader({ alg: 'ES256', typ: 'fail-open+jwt', kid: key.kid, ...header })
+      .sign(key.privateKey);
+  }
+
+  async #honest(path: string, body: string): Promise<Answer> {
+    switch (path) {
+      case '/healthz':
+        return Response.json({ status: 'ok' });
+      case '/.well-known/jwks.json':
+        return Response.json({
+          keys: [{ ...this.key.publicJwk, kid: this.key.kid, alg: 'ES256', use: 'sig' }],
+        });
+      case '/v1/fail-open-statements':
+        return Response.json({ statement: await this.statement(), renew_after_seconds: 60 });
+      case '/v1/fail-open-reports': {
+        const { reports } = failOpenReports.parse(JSON.parse(body));
+        return Response.json({ recorded: reports.length });
+      }
+      default:
+        return problem(401, 'client_authentication_failed');
+    }
+  }
+
+  readonly fetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
+    const path = new URL(input instanceof Request ? input.url : input).pathname;
+    const body = typeof init?.body === 'string' ? init.body : '';
+    this.asked.push({ path, body });
+    const given = this.isAway ? undefined : await this.answers.get(path)?.();
+    const answer = this.isAway ? 'unreachable' : (given ?? (await this.#honest(path, body)));
+    if (answer === 'unreachable') throw new TypeError('fetch failed');
+    if (answer !== 'silent') return answer;
+    return await new Promise((_, reject) => {
+      init?.signal?.addEventListener('abort', () => reject(new Error('aborted')));
+    });
+  };
+
+  client(options: { log?: (event: FailOpenEvent) => void; store?: FailOpenStore } = {}) {
+    const made = createCountersignClient({
+      brokerUrl,
+      clientId,
+      authentication: { clientSecret: 'secret' },
+      timeoutMs: 300,
+      fetch: this.fetch,
+      now: () => this.nowMs,
+      failOpen: { applications: [application], log: this.log, store: this.store, ...options },
+    });
+    this.clients.push(made);
+    return made;
+  }
+
+  has(type: FailOpenEvent['type']) {
+    return this.events.filter((event) => event.type === type);
+  }
+}
+
+export const problem = (status: number, code: string) =>
+  Response.json({ type: 'x', title: 'x', status, code }, { status });
+
+export const input = (changes: object = {}) => ({
+  subject: 'ada',
+  application,
+  transaction: createTransaction(),
+  subjectAuthenticated: true,
+  ...changes,
+});
