@@ -3,6 +3,7 @@ import * as admin from '@countersign/protocol/admin';
 import * as access from '@countersign/protocol/admin-access';
 import * as deviceTrust from '@countersign/protocol/admin-device-trust';
 import * as devices from '@countersign/protocol/admin-devices';
+import * as directory from '@countersign/protocol/admin-directory';
 import * as integrations from '@countersign/protocol/admin-integrations';
 import * as users from '@countersign/protocol/admin-users';
 import * as attestation from '@countersign/protocol/attestation';
@@ -15,12 +16,14 @@ import * as mtls from '@countersign/protocol/mtls-evidence';
 import * as problem from '@countersign/protocol/problem';
 import * as state from '@countersign/protocol/state';
 import * as log from '@countersign/protocol/system-log';
+import { directoryOperations } from './directory-operations.ts';
 import type { Operation } from './operation.ts';
 import { policyOperations } from './policy-operations.ts';
 
 export const schemaModules: readonly object[] = [
   policy,
-  ...[admin, access, attestation, challenge, devices, deviceTrust, enrollment, evaluation],
+  ...[admin, access, attestation, challenge, devices, deviceTrust, directory, enrollment],
+  evaluation,
   ...[integrations, keySet, log, management, mtls, problem, state, users],
 ];
 
@@ -123,6 +126,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     answer: admin.changeAnswer,
   },
   ...policyOperations,
+  ...directoryOperations,
   'PUT /v1/admin/clients/:id': {
     summary: 'Create or change a client',
     body: admin.clientInput,

@@ -1,5 +1,6 @@
 import type { PolicyChange, PolicyDocument } from '@countersign/policy';
-import { readApplications, readVersion } from './organization-records.ts';
+import { readApplications } from './organization-records.ts';
+import { readVersion } from './organization-settings.ts';
 import { policySourceOf, storePolicyVersion } from './policy-records.ts';
 import type { Outcome } from './record-change.ts';
 import { readZones } from './zone-records.ts';

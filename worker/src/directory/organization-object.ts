@@ -5,9 +5,11 @@ import type { StorageUnavailable } from '../storage/durable-store.ts';
 import { exportTable, type PageRange } from '../storage/export-tables.ts';
 import { importBlock } from '../storage/import-block.ts';
 import { markIn } from '../storage/state-marks.ts';
-import { AdministeredObject, newJobId } from './administered-object.ts';
+import { newJobId } from './administered-object.ts';
 import { deactivateUser, reactivateUser, revokeUser } from './change-user.ts';
 import { checkDeployment } from './check-deployment.ts';
+import { DirectoryObject } from './directory-object.ts';
+import type { HeldVersions } from './group-versions.ts';
 import * as imports from './import-organization.ts';
 import type {
   Deployment,
@@ -15,7 +17,8 @@ import type {
   SnapshotAnswer,
   UserDescription,
 } from './organization-answers.ts';
-import { readSnapshot, readVersion } from './organization-records.ts';
+import { readSnapshot } from './organization-records.ts';
+import { readVersion } from './organization-settings.ts';
 import { type ReservationAnswer, reserveBinding } from './reserve-binding.ts';
 import { findTombstoneJob, runningTombstoneJobs } from './tombstone-job.ts';
 import { countReservedShards, findUser, readUserStanding } from './user-records.ts';
@@ -24,12 +27,17 @@ import { countReservedShards, findUser, readUserStanding } from './user-records.
  * The organization: applications and their policies, clients, integrations, users, groups, administrators, binding
  * reservations, durable jobs, and the log of what administrators do. One object.
  */
-export class OrganizationObject extends AdministeredObject {
+export class OrganizationObject extends DirectoryObject {
   /**
-   * The organization at its newest version, or only the version when the caller has it already. The first call ever
+   * The organization at its newest version, or only the version when the caller has it already. Of groups comes what
+   * the caller lacks. The first call ever
    * records the deployment; every later one compares.
    */
-  async snapshot(deployment: Deployment, knownVersion: number): Promise<SnapshotAnswer> {
+  async snapshot(
+    deployment: Deployment,
+    knownVersion: number,
+    heldGroups: HeldVersions = {},
+  ): Promise<SnapshotAnswer> {
     const { otherVersion } = this.store;
     if (otherVersion !== undefined) {
       return { ok: false, code: 'deployment_mismatch', detail: otherVersion };
@@ -48,7 +56,8 @@ export class OrganizationObject extends AdministeredObject {
         };
       }
       const version = readVersion(sql);
-      const snapshot = version === knownVersion ? undefined : readSnapshot(sql, version);
+      const snapshot =
+        version === knownVersion ? undefined : readSnapshot(sql, version, heldGroups);
       return { ok: true, version, snapshot };
     });
   }

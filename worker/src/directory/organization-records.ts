@@ -1,13 +1,12 @@
 import { policyDocument } from '@countersign/policy';
-import * as z from 'zod/mini';
 import { groupsIn } from '../policy/compiled-policies.ts';
-import { readIntegrations, readNamedGroupsJson } from './integration-records.ts';
+import { type HeldVersions, readStoredGroups } from './group-versions.ts';
+import { groupsOnTrial, readIntegrations } from './integration-records.ts';
 import {
   readDeviceTrustEnabled,
   readDirectory,
   readIssuers,
   readReadOnly,
-  readSetting,
 } from './organization-settings.ts';
 import {
   type Application,
@@ -15,21 +14,10 @@ import {
   registeredClient,
   type StoredSnapshot,
 } from './organization-snapshot.ts';
-import { readInactiveUsersJson } from './user-records.ts';
+import { readInactiveNamesJson, readInactiveUsersJson } from './user-records.ts';
 import { readZones } from './zone-records.ts';
 
 /** Rows of the `OrganizationObject`, read with a schema: a row that does not fit is damage and fails closed. */
-
-export function readVersion(sql: SqlStorage): number {
-  return z.int().parse(Number(readSetting(sql, 'version')));
-}
-
-/** What snapshots hold has changed: every isolate reads again. */
-export function raiseVersion(sql: SqlStorage): number {
-  const version = readVersion(sql) + 1;
-  sql.exec(`UPDATE settings SET value = ? WHERE name = 'version'`, String(version));
-  return version;
-}
 
 export function readApplications(sql: SqlStorage): Map<string, Application> {
   const rows = sql
@@ -45,7 +33,11 @@ export function readApplications(sql: SqlStorage): Map<string, Application> {
   );
 }
 
-export function readSnapshot(sql: SqlStorage, version: number): StoredSnapshot {
+export function readSnapshot(
+  sql: SqlStorage,
+  version: number,
+  heldGroups: HeldVersions,
+): StoredSnapshot {
   const clients = sql
     .exec<{ document: string }>('SELECT document FROM clients')
     .toArray()
@@ -58,10 +50,14 @@ export function readSnapshot(sql: SqlStorage, version: number): StoredSnapshot {
     clients: new Map(clients.map((client) => [client.client_id, client])),
     inactiveUsersJson: readInactiveUsersJson(sql),
     integrations,
-    groupsJson: readNamedGroupsJson(
+    inactiveNamesJson: readInactiveNamesJson(sql),
+    storedGroups: readStoredGroups(
       sql,
-      integrations.values(),
-      [...applications.values()].flatMap(({ policy }) => [...groupsIn(policy)]),
+      [
+        ...groupsOnTrial(integrations.values()),
+        ...[...applications.values()].flatMap(({ policy }) => [...groupsIn(policy)]),
+      ],
+      heldGroups,
     ),
     readOnly: readReadOnly(sql),
     issuers: readIssuers(sql),

@@ -1,7 +1,9 @@
 import { policyDocument, type Zones } from '@countersign/policy';
 import { clientInput } from '@countersign/protocol/admin';
 import * as z from 'zod/mini';
-import { type IntegrationRecord, openTrialGroups } from './integration-records.ts';
+import { type HeldGroup, openGroups, type StoredGroup } from './group-versions.ts';
+import type { IntegrationRecord } from './integration-records.ts';
+import { nameKey } from './name-key.ts';
 
 /** A sign-in service that may ask for decisions. */
 export const registeredClient = z.extend(clientInput, { client_id: z.string() });
@@ -33,6 +35,8 @@ export type OrganizationSnapshot = {
   readonly clients: ReadonlyMap<string, RegisteredClient>;
   /** Users that are deactivated now: whatever they show, they may not sign in. */
   readonly inactiveUsers: ReadonlySet<string>;
+  /** Names in lower case of those whom the directory has ended, for it compares names so: see `isInactive`. */
+  readonly inactiveNames: ReadonlySet<string>;
   readonly integrations: ReadonlyMap<string, IntegrationRecord>;
   /** Members of the groups that an integration is on trial with or a policy names, and of no others. */
   readonly groups: ReadonlyMap<string, ReadonlySet<string>>;
@@ -46,28 +50,51 @@ export type OrganizationSnapshot = {
 };
 
 /** A snapshot as the organization's one object gives it. Texts cost it a tenth of what a set of as many ids would. */
-export type StoredSnapshot = Omit<OrganizationSnapshot, 'inactiveUsers' | 'groups'> & {
-  /** JSON list of ids. */
+export type StoredSnapshot = Omit<
+  OrganizationSnapshot,
+  'inactiveUsers' | 'inactiveNames' | 'groups'
+> & {
+  /** JSON lists. */
   readonly inactiveUsersJson: string;
-  /** JSON object: by group a list of ids. */
-  readonly groupsJson: string;
+  readonly inactiveNamesJson: string;
+  readonly storedGroups: readonly StoredGroup[];
 };
 
-export function openSnapshot({
-  inactiveUsersJson,
-  groupsJson,
-  ...same
-}: StoredSnapshot): OrganizationSnapshot {
-  const inactiveUsers = z.array(z.string()).parse(JSON.parse(inactiveUsersJson));
+const ids = z.array(z.string());
+
+/**
+ * @param held groups that the asker said it has
+ * @throws Error where the answer is none to that question
+ */
+export function openSnapshot(
+  { inactiveUsersJson, inactiveNamesJson, storedGroups, ...same }: StoredSnapshot,
+  held: ReadonlyMap<string, HeldGroup>,
+): { readonly snapshot: OrganizationSnapshot; readonly groups: ReadonlyMap<string, HeldGroup> } {
+  const groups = openGroups(storedGroups, held);
   return {
-    ...same,
-    inactiveUsers: new Set(inactiveUsers),
-    groups: openTrialGroups(groupsJson),
+    groups,
+    snapshot: {
+      ...same,
+      inactiveUsers: new Set(ids.parse(JSON.parse(inactiveUsersJson))),
+      inactiveNames: new Set(ids.parse(JSON.parse(inactiveNamesJson))),
+      groups: new Map([...groups].map(([id, { members }]) => [id, members])),
+    },
   };
 }
 
+/**
+ * Whether a user is deactivated. Ids are compared character by character, but whom a directory has ended by name signs
+ * in under no other spelling of it either.
+ */
+export const isInactive = (
+  { inactiveUsers, inactiveNames }: Pick<OrganizationSnapshot, 'inactiveUsers' | 'inactiveNames'>,
+  userId: string,
+): boolean =>
+  inactiveUsers.has(userId) || (inactiveNames.size > 0 && inactiveNames.has(nameKey(userId)));
+
 /** What a snapshot has of an organization in which none of it is set. */
 export const unsetAdministration = {
+  inactiveNames: new Set<string>(),
   integrations: new Map<string, IntegrationRecord>(),
   groups: new Map<string, ReadonlySet<string>>(),
   readOnly: undefined,

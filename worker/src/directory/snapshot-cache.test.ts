@@ -5,14 +5,15 @@ import { SnapshotCache } from './snapshot-cache.ts';
 
 const start = 1_800_000_000_000;
 const deployment: Deployment = { shardCount: 8, deviceIdKeyFingerprint: 'fingerprint' };
-const { groups: _, ...unset } = unsetAdministration;
+const { groups: _, inactiveNames: __, ...unset } = unsetAdministration;
 const snapshotOf = (version: number): StoredSnapshot => ({
   ...unset,
-  groupsJson: '{"pilot":["ada"]}',
+  storedGroups: [{ groupId: 'pilot', version: 1, kind: 'whole', membersJson: '["ada"]' }],
   version,
   applications: new Map(),
   clients: new Map(),
   inactiveUsersJson: '[]',
+  inactiveNamesJson: '[]',
 });
 
 /** An organization whose version can be raised, and whose next answers can be held back or replaced. */

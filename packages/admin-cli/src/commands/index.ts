@@ -4,6 +4,7 @@ import { auditCommands } from './audit.ts';
 import { caCommands } from './ca.ts';
 import { deviceTrustCommands } from './device-trust.ts';
 import { deviceCommands } from './devices.ts';
+import { directoryCommands } from './directory.ts';
 import { groupCommands } from './groups.ts';
 import { integrationCommands } from './integrations.ts';
 import { issuerCommands } from './issuers.ts';
@@ -19,6 +20,7 @@ import { userCommands } from './users.ts';
 export const commands: readonly Command[] = [
   ...deviceCommands,
   ...userCommands,
+  ...directoryCommands,
   ...deviceTrustCommands,
   ...integrationCommands,
   ...groupCommands,
