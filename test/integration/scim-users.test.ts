@@ -208,6 +208,21 @@ describe('a user', () => {
     expect(await userRow(other)).toMatchObject({ active: 0, epoch: 2 });
     expect(await denialOf(other)).toBe('subject_inactive');
     expect(await denialOf(user.userName.toLowerCase())).toBe('subject_inactive');
+    // Beyond the letters that the database folds: what is bound already is denied by the snapshot.
+    const eve = await directory.createUser({ userName: `é.${newName()}` });
+    const spelled = eve.userName.toUpperCase();
+    expect((await broker.signIn(client, device, spelled)).decision).toBe(false);
+    const own = await enrolledDevice();
+    expect((await broker.signIn(client, own, spelled)).decision).toBe(true);
+    await directory.patch(`/Users/${eve.id}`, [{ op: 'replace', value: { active: false } }]);
+    const denied = await broker.signIn(client, own, spelled);
+    expect([denied.decision, denied.context.reason_code]).toEqual([false, 'subject_inactive']);
+    // And whoever still has an older snapshot gets no reservation.
+    const reserved = await organizationObject().reserveBinding(
+      `${spelled[0]}${eve.userName.slice(1)}`,
+      0,
+    );
+    expect(reserved).toEqual({ ok: false, code: 'subject_inactive' });
   });
 
   it('is known from then on, as certificates may ask for it, and while active alone', async () => {
