@@ -14,11 +14,10 @@ import { shardOfBytes, shardOfId } from '../device/placement.ts';
 import { recordedFacts } from '../device/recorded-facts.ts';
 import type { DecideResult, Evidence, SignIn } from '../device/sign-in.ts';
 import { type ConfiguredIssuer, trustedIssuers } from '../directory/issuer-choice.ts';
-import {
-  isInactive,
-  type OrganizationSnapshot,
-  type ReadSnapshot,
-  type RegisteredClient,
+import type {
+  OrganizationSnapshot,
+  ReadSnapshot,
+  RegisteredClient,
 } from '../directory/organization-snapshot.ts';
 import { compiledPolicy, groupsIn } from '../policy/compiled-policies.ts';
 import { integrationStandings } from '../policy/integration-standing.ts';
@@ -89,7 +88,7 @@ function findStructuralDenial(
   if (!client.applications.includes(request.resource.id)) {
     return 'client_not_allowed_for_application';
   }
-  return isInactive(snapshot, request.subject.id) ? 'subject_inactive' : undefined;
+  return snapshot.inactiveUsers.has(request.subject.id) ? 'subject_inactive' : undefined;
 }
 
 function sha256Text(text: string): string {

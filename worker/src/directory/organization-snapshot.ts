@@ -28,15 +28,19 @@ export type IssuerChoice = {
 /** `requireKnownUsers`: a certificate is for somebody whom an administrator has made known. */
 export type DirectorySettings = { readonly requireKnownUsers: boolean };
 
+/**
+ * Ids are compared character by character, but whom a directory has ended by name signs in under no other spelling of it
+ * either.
+ */
+export type InactiveUsers = { readonly has: (userId: string) => boolean };
+
 /** What requests need of the organization, at one version. */
 export type OrganizationSnapshot = {
   readonly version: number;
   readonly applications: ReadonlyMap<string, Application>;
   readonly clients: ReadonlyMap<string, RegisteredClient>;
   /** Users that are deactivated now: whatever they show, they may not sign in. */
-  readonly inactiveUsers: ReadonlySet<string>;
-  /** Names in lower case of those whom the directory has ended, for it compares names so: see `isInactive`. */
-  readonly inactiveNames: ReadonlySet<string>;
+  readonly inactiveUsers: InactiveUsers;
   readonly integrations: ReadonlyMap<string, IntegrationRecord>;
   /** Members of the groups that an integration is on trial with or a policy names, and of no others. */
   readonly groups: ReadonlyMap<string, ReadonlySet<string>>;
@@ -50,12 +54,10 @@ export type OrganizationSnapshot = {
 };
 
 /** A snapshot as the organization's one object gives it. Texts cost it a tenth of what a set of as many ids would. */
-export type StoredSnapshot = Omit<
-  OrganizationSnapshot,
-  'inactiveUsers' | 'inactiveNames' | 'groups'
-> & {
-  /** JSON lists. */
+export type StoredSnapshot = Omit<OrganizationSnapshot, 'inactiveUsers' | 'groups'> & {
+  /** JSON list of ids. */
   readonly inactiveUsersJson: string;
+  /** JSON list of names in lower case, of those whom the directory knows by name. */
   readonly inactiveNamesJson: string;
   readonly storedGroups: readonly StoredGroup[];
 };
@@ -71,30 +73,20 @@ export function openSnapshot(
   held: ReadonlyMap<string, HeldGroup>,
 ): { readonly snapshot: OrganizationSnapshot; readonly groups: ReadonlyMap<string, HeldGroup> } {
   const groups = openGroups(storedGroups, held);
+  const inactive = new Set(ids.parse(JSON.parse(inactiveUsersJson)));
+  const names = new Set(ids.parse(JSON.parse(inactiveNamesJson)));
   return {
     groups,
     snapshot: {
       ...same,
-      inactiveUsers: new Set(ids.parse(JSON.parse(inactiveUsersJson))),
-      inactiveNames: new Set(ids.parse(JSON.parse(inactiveNamesJson))),
+      inactiveUsers: { has: (id) => inactive.has(id) || names.has(nameKey(id)) },
       groups: new Map([...groups].map(([id, { members }]) => [id, members])),
     },
   };
 }
 
-/**
- * Whether a user is deactivated. Ids are compared character by character, but whom a directory has ended by name signs
- * in under no other spelling of it either.
- */
-export const isInactive = (
-  { inactiveUsers, inactiveNames }: Pick<OrganizationSnapshot, 'inactiveUsers' | 'inactiveNames'>,
-  userId: string,
-): boolean =>
-  inactiveUsers.has(userId) || (inactiveNames.size > 0 && inactiveNames.has(nameKey(userId)));
-
 /** What a snapshot has of an organization in which none of it is set. */
 export const unsetAdministration = {
-  inactiveNames: new Set<string>(),
   integrations: new Map<string, IntegrationRecord>(),
   groups: new Map<string, ReadonlySet<string>>(),
   readOnly: undefined,

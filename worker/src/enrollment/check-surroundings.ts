@@ -1,6 +1,5 @@
 import type { ManagementFacts } from '../device/management-facts.ts';
 import type { IntegrationRecord } from '../directory/integration-records.ts';
-import { isInactive } from '../directory/organization-snapshot.ts';
 import type {
   EnrollmentContext,
   EnrollmentRefusal,
@@ -37,7 +36,7 @@ export async function checkUser(
         }
       : { ok: true };
   }
-  if (isInactive(snapshot, user)) return { ok: false, code: 'enrollment_user_inactive' };
+  if (snapshot.inactiveUsers.has(user)) return { ok: false, code: 'enrollment_user_inactive' };
   if (!mustBeActive && !snapshot.directory.requireKnownUsers) return { ok: true };
   const found = await context.findUser(user);
   if (!found.ok) return found;
