@@ -68,6 +68,14 @@ beforeAll(async () => {
   await client.admin('PUT', `/v1/admin/integrations/${created.integration.integration_id}/state`, {
     state: { mode: 'test_groups', groups: ['pilot'] },
   });
+  await client.admin('PUT', '/v1/admin/directory', { max_removals: 7 });
+  const imported = await client.admin('PUT', '/v1/admin/directory/import', {
+    users: [
+      { user_name: 'ada@dir.example', groups: ['Staff'] },
+      { user_name: 'bob@dir.example', active: false },
+    ],
+  });
+  if (!imported.ok) throw new Error(await imported.text());
   const file = { name: 'Old', connection: { kind: 'inventory_file' } };
   const old = await read(
     await client.admin('POST', '/v1/admin/integrations', file),
@@ -92,11 +100,26 @@ async function expectSameAdministration(broker: TestBroker) {
   expect(await read(group, groupAnswer)).toEqual({
     group_id: 'pilot',
     name: 'Pilot',
+    origin: 'administrator',
     members: ['ada'],
     integrations: [id],
     applications: [],
     in_global_policy: true,
   });
+  const listed = await broker.client.admin('GET', '/scim/v2/Groups');
+  expect(await listed.json()).toMatchObject({
+    Resources: [{ id: 'staff', members: [{ display: 'ada@dir.example' }] }],
+  });
+  const people = await broker.client.admin('GET', '/scim/v2/Users');
+  expect(await people.json()).toMatchObject({
+    totalResults: 2,
+    Resources: expect.arrayContaining([
+      expect.objectContaining({ userName: 'ada@dir.example', active: true }),
+      expect.objectContaining({ userName: 'bob@dir.example', active: false }),
+    ]),
+  });
+  const directory = await broker.client.admin('GET', '/v1/admin/directory');
+  expect(await directory.json()).toMatchObject({ max_removals: 7, users: { total: 2, active: 1 } });
   // The answer that was sealed opens, and with it everything else that is.
   const again = await asAdmin(broker, 'POST', '/v1/admin/integrations', jamf);
   expect(again.headers.get('Idempotency-Replayed')).toBe('true');

@@ -9,7 +9,7 @@ import { sqlInOrganization } from './test-jobs.ts';
 
 // Every address of the admin API, asked by every role. The table says it a second time, on purpose.
 
-/** Owner, administrator, application manager, help desk, read-only. */
+/** Owner, administrator, application manager, help desk, read-only; not the provisioner, who has only SCIM. */
 const everybody = 'o a m h r';
 const expected: Readonly<Record<string, string>> = {
   'PUT /v1/admin/applications/:id': 'o a m',
@@ -87,6 +87,10 @@ const expected: Readonly<Record<string, string>> = {
   'GET /v1/admin/groups/:id': everybody,
   'PUT /v1/admin/groups/:id': 'o a m',
   'DELETE /v1/admin/groups/:id': 'o a m',
+  'GET /v1/admin/directory': everybody,
+  'PUT /v1/admin/directory': 'o a',
+  'POST /v1/admin/directory/resume': 'o a',
+  'PUT /v1/admin/directory/import': 'o a',
   'GET /v1/admin/issuers': everybody,
   'POST /v1/admin/issuers/:id/activate': 'o a',
   'POST /v1/admin/issuers/:id/retire': 'o a',
@@ -107,6 +111,7 @@ const letters: Readonly<Record<AdminRole, string>> = {
   application_manager: 'm',
   help_desk: 'h',
   read_only: 'r',
+  provisioner: 'p',
 };
 
 const adminRoutes = routes.filter(([, path]) => path.startsWith('/v1/admin'));

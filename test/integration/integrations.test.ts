@@ -10,10 +10,8 @@ import {
 import { sha256Base64url, type TestClient } from '@countersign/testkit/broker-client';
 import type { FakeDevice } from '@countersign/testkit/fake-device';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import {
-  readIntegrations,
-  readNamedGroupsJson,
-} from '../../worker/src/directory/integration-records.ts';
+import { readStoredGroups } from '../../worker/src/directory/group-versions.ts';
+import { groupsOnTrial, readIntegrations } from '../../worker/src/directory/integration-records.ts';
 import { openSecret } from '../../worker/src/storage/sealed-secret.ts';
 import {
   answerOf,
@@ -360,9 +358,9 @@ describe('states', () => {
     expect((await put('few', ['ada'])).status).toBe(200);
     await setState(integration.integration_id, { mode: 'test_groups', groups: ['few'] });
     const groups = await runInOrganization(({ storage }) =>
-      readNamedGroupsJson(storage.sql, readIntegrations(storage.sql).values(), []),
+      readStoredGroups(storage.sql, groupsOnTrial(readIntegrations(storage.sql).values()), {}),
     );
-    expect(groups).toBe('{"few":["ada"]}');
+    expect(groups).toMatchObject([{ groupId: 'few', kind: 'whole', membersJson: '["ada"]' }]);
     await setState(integration.integration_id, { mode: 'disabled' });
   });
 

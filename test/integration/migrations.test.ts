@@ -272,8 +272,23 @@ describe('the schema on disk', () => {
         CREATE TABLE clients ( client_id TEXT PRIMARY KEY, document TEXT NOT NULL ) WITHOUT ROWID;
         CREATE TABLE decisions ( sequence INTEGER PRIMARY KEY, challenge_id TEXT NOT NULL,
           device_id TEXT NOT NULL, stage INTEGER NOT NULL, record TEXT NOT NULL, hash BLOB NOT NULL );
+        CREATE TABLE directory_removals ( removal_id INTEGER PRIMARY KEY, scope TEXT NOT NULL,
+          removed_at_ms INTEGER NOT NULL, count INTEGER NOT NULL );
+        CREATE INDEX directory_removals_by_scope ON directory_removals (scope, removed_at_ms);
+        CREATE TABLE directory_users ( scim_id TEXT PRIMARY KEY, user_id TEXT NOT NULL,
+          user_name TEXT NOT NULL, user_name_key TEXT NOT NULL, external_id TEXT,
+          active INTEGER NOT NULL, profile TEXT NOT NULL, version INTEGER NOT NULL,
+          created_at_ms INTEGER NOT NULL, changed_at_ms INTEGER NOT NULL ) WITHOUT ROWID;
+        CREATE UNIQUE INDEX directory_users_by_external_id ON directory_users (external_id)
+          WHERE external_id IS NOT NULL;
+        CREATE UNIQUE INDEX directory_users_by_name ON directory_users (user_name_key);
+        CREATE UNIQUE INDEX directory_users_by_user ON directory_users (user_id);
+        CREATE TABLE group_changes ( group_id TEXT NOT NULL, version INTEGER NOT NULL,
+          user_id TEXT NOT NULL, is_member INTEGER NOT NULL,
+          PRIMARY KEY (group_id, version, user_id) ) WITHOUT ROWID;
         CREATE TABLE group_members ( group_id TEXT NOT NULL, user_id TEXT NOT NULL,
           PRIMARY KEY (group_id, user_id) ) WITHOUT ROWID;
+        CREATE INDEX group_members_by_user ON group_members (user_id, group_id);
         CREATE TABLE idempotency_keys ( admin_id TEXT NOT NULL, idempotency_key TEXT NOT NULL,
           request_sha256 BLOB NOT NULL, began_at_ms INTEGER NOT NULL, sealed_answer TEXT,
           PRIMARY KEY (admin_id, idempotency_key) ) WITHOUT ROWID;
@@ -301,10 +316,17 @@ describe('the schema on disk', () => {
         CREATE INDEX tombstone_jobs_by_user ON tombstone_jobs (user_id, epoch);
         CREATE INDEX tombstone_jobs_running ON tombstone_jobs (completes_from_ms)
           WHERE completed_at_ms IS NULL;
-        CREATE TABLE user_groups ( group_id TEXT PRIMARY KEY, name TEXT NOT NULL ) WITHOUT ROWID;
+        CREATE TABLE user_groups ( group_id TEXT PRIMARY KEY, name TEXT NOT NULL ,
+          origin TEXT NOT NULL DEFAULT 'administrator', external_id TEXT,
+          version INTEGER NOT NULL DEFAULT 1, changes_from INTEGER NOT NULL DEFAULT 1,
+          created_at_ms INTEGER NOT NULL DEFAULT 0,
+          changed_at_ms INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
         CREATE TABLE users ( user_id TEXT PRIMARY KEY, active INTEGER NOT NULL,
           epoch INTEGER NOT NULL , epoch_since_ms INTEGER NOT NULL DEFAULT 0,
-          provisioned INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+          provisioned INTEGER NOT NULL DEFAULT 0, held INTEGER NOT NULL DEFAULT 0,
+          name_key TEXT) WITHOUT ROWID;
+        CREATE INDEX users_by_name_key ON users (name_key) WHERE name_key IS NOT NULL;
+        CREATE INDEX users_by_spelling ON users (user_id COLLATE NOCASE);
         CREATE INDEX users_inactive ON users (user_id) WHERE active = 0;
         CREATE TABLE zone_versions ( zone_id TEXT NOT NULL, version INTEGER NOT NULL,
           document TEXT, PRIMARY KEY (zone_id, version) ) WITHOUT ROWID;

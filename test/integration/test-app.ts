@@ -27,7 +27,8 @@ export async function brokerWith(
     ...settings,
     organization: organizationObject,
     snapshots: new SnapshotCache(
-      (deployment, knownVersion) => organizationObject().snapshot(deployment, knownVersion),
+      (deployment, knownVersion, heldGroups) =>
+        organizationObject().snapshot(deployment, knownVersion, heldGroups),
       { shardCount, deviceIdKeyFingerprint },
     ),
     presentedCertificates: new PresentedCertificates(),

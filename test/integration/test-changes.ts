@@ -5,6 +5,7 @@ import { FakeDevice } from '@countersign/testkit/fake-device';
 import * as z from 'zod/mini';
 import { createAdmin, createIntegration, inventoryFile } from './test-administration.ts';
 import { broker } from './test-broker.ts';
+import { newName } from './test-directory.ts';
 import { sqlInOrganization } from './test-jobs.ts';
 import { shardOf, sqlInShard } from './test-objects.ts';
 import { newUser } from './test-users.ts';
@@ -19,6 +20,17 @@ export const application = { name: 'CRM', enforcement: 'enforce' };
 export const put = (path: string, body: unknown) => broker.admin('PUT', path, body);
 export const post = (path: string, body?: unknown) => broker.admin('POST', path, body);
 export const remove = (path: string) => broker.admin('DELETE', path);
+
+const patch = (path: string, value: object) =>
+  broker.admin('PATCH', path, { Operations: [{ op: 'replace', value }] });
+
+async function made(response: Response, kind: string): Promise<string> {
+  const { id } = z.object({ id: z.string() }).parse(await response.json());
+  return `/scim/v2/${kind}/${id}`;
+}
+const newPerson = async () => made(await post('/scim/v2/Users', { userName: newName() }), 'Users');
+const newTeam = async () =>
+  made(await post('/scim/v2/Groups', { displayName: newName() }), 'Groups');
 
 export const newIntegration = async () => (await createIntegration()).integration.integration_id;
 
@@ -220,6 +232,22 @@ export const changes: Readonly<Record<string, () => Promise<Response>>> = {
   'PUT /v1/admin/groups/:id': () =>
     put(`/v1/admin/groups/${someId()}`, { name: 'Pilot', members: ['ada'] }),
   'DELETE /v1/admin/groups/:id': async () => remove(`/v1/admin/groups/${await newGroup()}`),
+  'PUT /v1/admin/directory': async () => {
+    await put('/v1/admin/directory', { period_seconds: 3600 });
+    return await put('/v1/admin/directory', {});
+  },
+  'POST /v1/admin/directory/resume': () => post('/v1/admin/directory/resume', {}),
+  'PUT /v1/admin/directory/import': () =>
+    put('/v1/admin/directory/import', { users: [{ user_name: newName() }] }),
+  'POST /scim/v2/Users': () => post('/scim/v2/Users', { userName: newName() }),
+  'PUT /scim/v2/Users/:id': async () =>
+    put(await newPerson(), { userName: newName(), active: true }),
+  'PATCH /scim/v2/Users/:id': async () => patch(await newPerson(), { active: false }),
+  'DELETE /scim/v2/Users/:id': async () => remove(await newPerson()),
+  'POST /scim/v2/Groups': () => post('/scim/v2/Groups', { displayName: newName() }),
+  'PUT /scim/v2/Groups/:id': async () => put(await newTeam(), { displayName: newName() }),
+  'PATCH /scim/v2/Groups/:id': async () => patch(await newTeam(), { displayName: newName() }),
+  'DELETE /scim/v2/Groups/:id': async () => remove(await newTeam()),
   'POST /v1/admin/issuers/:id/activate': async () =>
     post(`/v1/admin/issuers/${await onlyIssuer()}/activate`, {}),
   'POST /v1/admin/issuers/:id/retire': async () => {

@@ -117,7 +117,15 @@ describe('several changes of one user', () => {
     const before = await version();
     expect(await broker.putUser(user, true)).toMatchObject(answer);
     expect(await sqlInOrganization('SELECT * FROM users WHERE user_id = ?', user)).toEqual([
-      { user_id: user, active: 1, epoch: 1, epoch_since_ms: 0, provisioned: 1 },
+      {
+        user_id: user,
+        active: 1,
+        epoch: 1,
+        epoch_since_ms: 0,
+        provisioned: 1,
+        held: 0,
+        name_key: null,
+      },
     ]);
     expect(await version()).toEqual(before);
   });

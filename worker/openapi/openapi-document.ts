@@ -144,7 +144,7 @@ export function openapiDocument() {
       title: 'Countersign broker',
       version: '1',
       description:
-        'Generated from the code. Every refusal is a problem document with a stable `code`; PROTOCOL.md has their table.',
+        'Generated from the code. Every refusal is a problem document with a stable `code`; PROTOCOL.md has their table. Below /scim refusals have the form of SCIM.',
     },
     paths,
     components: {

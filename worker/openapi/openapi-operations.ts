@@ -3,6 +3,7 @@ import * as admin from '@countersign/protocol/admin';
 import * as access from '@countersign/protocol/admin-access';
 import * as deviceTrust from '@countersign/protocol/admin-device-trust';
 import * as devices from '@countersign/protocol/admin-devices';
+import * as directory from '@countersign/protocol/admin-directory';
 import * as integrations from '@countersign/protocol/admin-integrations';
 import * as users from '@countersign/protocol/admin-users';
 import * as attestation from '@countersign/protocol/attestation';
@@ -19,14 +20,14 @@ import * as problem from '@countersign/protocol/problem';
 import * as state from '@countersign/protocol/state';
 import * as log from '@countersign/protocol/system-log';
 import { authzenOperations } from './authzen-operations.ts';
+import { directoryOperations } from './directory-operations.ts';
 import type { Operation } from './operation.ts';
 import { policyOperations } from './policy-operations.ts';
 
 export const schemaModules: readonly object[] = [
   policy,
-  ...[admin, access, attestation, authzen, challenge, devices, deviceTrust, enrollment, evaluation],
-  failOpen,
-  learnMore,
+  ...[admin, access, attestation, authzen, challenge, devices, deviceTrust, directory],
+  ...[enrollment, evaluation, failOpen, learnMore],
   ...[integrations, keySet, log, management, mtls, problem, state, users],
 ];
 
@@ -121,6 +122,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     answer: policy.policyChangeAnswer,
   },
   ...policyOperations,
+  ...directoryOperations,
   'PUT /v1/admin/clients/:id': {
     summary: 'Create or change a client',
     body: admin.clientInput,

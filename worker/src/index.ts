@@ -8,6 +8,7 @@ import { EnrollmentThrottle } from './enrollment/enrollment-throttle.ts';
 import { createApp, requestIdOf } from './http/app.ts';
 import { finish } from './http/finish.ts';
 import { problemResponse } from './http/problem.ts';
+import { discardBody } from './http/read-body.ts';
 import { isShortQuestion, ReadyResponses } from './http/ready-responses.ts';
 import { logEvent } from './http/route-context.ts';
 import { ClientCertificates } from './mtls/client-certificate.ts';
@@ -37,7 +38,8 @@ function assemble(environment: Environment, settings: Settings): App {
     })),
     organization,
     snapshots: new SnapshotCache(
-      (deployment, knownVersion) => organization().snapshot(deployment, knownVersion),
+      (deployment, knownVersion, heldGroups) =>
+        organization().snapshot(deployment, knownVersion, heldGroups),
       {
         shardCount: settings.shardCount,
         deviceIdKeyFingerprint: settings.deviceIdKeyFingerprint,
@@ -93,6 +95,7 @@ export default {
     const loaded = await loadApp(environment);
     const response =
       loaded instanceof Response ? loaded : await loaded.fetch(asked, environment, context);
+    if (!response.ok) await discardBody(asked);
     return finish(response, requestIdOf(asked));
   },
 } satisfies ExportedHandler<Environment>;

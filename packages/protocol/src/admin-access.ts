@@ -8,6 +8,8 @@ export const adminRoles = [
   'application_manager',
   'help_desk',
   'read_only',
+  /** For directories: SCIM, and nothing else. */
+  'provisioner',
 ] as const;
 export type AdminRole = (typeof adminRoles)[number];
 

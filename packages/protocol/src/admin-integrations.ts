@@ -266,7 +266,7 @@ export const integrationDeletion = z.object({
   job_id: z.string(),
 });
 
-export const maxGroupMembers = 20_000;
+export const maxGroupMembers = 100_000;
 
 /** `PUT /v1/admin/groups/{id}`: all members of it. */
 export const groupInput = z.strictObject({
@@ -275,10 +275,14 @@ export const groupInput = z.strictObject({
 });
 export type GroupInput = z.infer<typeof groupInput>;
 
+/** Who changes the group: administrators, or the directory that brought it. */
+const groupOrigin = z.enum(['administrator', 'directory']);
+
 /** `GET /v1/admin/groups/{id}`. */
 export const groupAnswer = z.object({
   group_id: chosenId,
   name: z.string(),
+  origin: groupOrigin,
   members: z.array(z.string()),
   /** Integrations that are on trial with it. */
   integrations: z.array(integrationId),
@@ -289,7 +293,9 @@ export const groupAnswer = z.object({
 
 /** `GET /v1/admin/groups`. */
 export const groupList = z.object({
-  groups: z.array(z.object({ group_id: chosenId, name: z.string(), members: z.int() })),
+  groups: z.array(
+    z.object({ group_id: chosenId, name: z.string(), origin: groupOrigin, members: z.int() }),
+  ),
 });
 
 /** The public half of an organization secret, as it is stored. */

@@ -70,6 +70,59 @@ export const administrationTexts = {
       'An integration is on trial with this group, or a policy names it. Change that first.',
     person: askSupport,
   },
+  group_owned_by_directory: {
+    administrator: 'The directory brought this group: it is changed and removed there.',
+    person: askSupport,
+  },
+  user_inactive_in_directory: {
+    administrator: 'The directory has deactivated this user: activate them there.',
+    person: askSupport,
+  },
+  directory_subject_fixed: {
+    administrator:
+      'The directory has users: which attribute is the user id can be changed only before there are any.',
+    person: askSupport,
+  },
+  directory_quota_reached: {
+    administrator:
+      'The directory takes away more than the quota permits, and is stopped. Look at what it does; directory resume lets it go on.',
+    person: askSupport,
+  },
+  scim_syntax_invalid: {
+    administrator:
+      'The SCIM message is not built as the protocol says. The detail names what is wrong.',
+    person: askSupport,
+  },
+  scim_value_invalid: {
+    administrator:
+      'A value in the SCIM message is missing, or not of its kind. The detail names the attribute.',
+    person: askSupport,
+  },
+  scim_path_invalid: {
+    administrator: 'A path in the SCIM message is none, or chooses what cannot be chosen.',
+    person: askSupport,
+  },
+  scim_filter_invalid: {
+    administrator: 'The filter is none, is too long or deep, or names what cannot be asked for.',
+    person: askSupport,
+  },
+  scim_conflict: {
+    administrator: 'Another resource of the directory has this name or external id already.',
+    person: askSupport,
+  },
+  scim_resource_not_found: {
+    administrator: 'The directory has no such user or group.',
+    person: askSupport,
+  },
+  scim_version_mismatch: {
+    administrator:
+      'The resource was changed meanwhile: it is not at a version that If-Match names.',
+    person: tryAgain,
+  },
+  scim_not_supported: {
+    administrator: 'This part of SCIM is not offered; ServiceProviderConfig says what is.',
+    person: askSupport,
+  },
   issuer_not_found: {
     administrator: 'No issuer with this id is configured.',
     person: askSupport,

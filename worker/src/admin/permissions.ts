@@ -9,6 +9,8 @@ export const permissions = [
   'devices.approve',
   'devices.read',
   'devices.revoke',
+  'directory.provision',
+  'directory.write',
   'groups.write',
   'integrations.read',
   'integrations.write',
@@ -73,6 +75,7 @@ export const rolePermissions: Readonly<Record<AdminRole, ReadonlySet<Permission>
     'self.read',
     'users.read',
   ]),
+  provisioner: new Set<Permission>(['directory.provision']),
 };
 
 /** Who asks: an administrator's id, or `owner` for the owner token of the settings. */

@@ -35,8 +35,8 @@ import {
 import { findIntegration } from './integration-records.ts';
 import { JobRunner } from './job-runner.ts';
 import type { IntegrationFound } from './organization-answers.ts';
-import { readVersion } from './organization-records.ts';
 import { organizationMigrations } from './organization-schema.ts';
+import { readVersion } from './organization-settings.ts';
 import {
   appendAdminEvent,
   type Outcome,
@@ -219,11 +219,11 @@ export class AdministeredObject extends DurableObject<Environment> {
   }
 
   async putGroup(adminId: string, groupId: string, input: GroupInput) {
-    return await this.change(adminId, (sql) => putGroup(sql, groupId, input));
+    return await this.change(adminId, (sql, nowMs) => putGroup(sql, groupId, input, nowMs));
   }
 
   async removeGroup(adminId: string, groupId: string) {
-    return await this.change(adminId, (sql) => removeGroup(sql, groupId));
+    return await this.change(adminId, (sql) => removeGroup(sql, groupId, 'administrator'));
   }
 
   async findGroup(groupId: string) {

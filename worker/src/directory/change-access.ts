@@ -1,7 +1,8 @@
 import type { AccessChange, AccessDocument } from '@countersign/policy';
 import { findAccessVersion, storeAccessVersion } from './access-records.ts';
 import type { Author, PolicyRefusal } from './change-policy.ts';
-import { readApplications, readVersion } from './organization-records.ts';
+import { readApplications } from './organization-records.ts';
+import { readVersion } from './organization-settings.ts';
 import type { Outcome } from './record-change.ts';
 
 /** A group that there is not: such a rule would say something else than its author thinks. */

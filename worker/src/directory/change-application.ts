@@ -1,7 +1,8 @@
 import type { ApplicationInput, ClientInput } from '@countersign/protocol/admin';
 import { policyOf } from '../policy/simple-policy.ts';
 import type { Author } from './change-policy.ts';
-import { readApplications, readVersion } from './organization-records.ts';
+import { readApplications } from './organization-records.ts';
+import { readVersion } from './organization-settings.ts';
 import { policySourceOf, storePolicyVersion } from './policy-records.ts';
 import type { Outcome } from './record-change.ts';
 

@@ -6,7 +6,8 @@ import {
   type UnknownName,
 } from '@countersign/policy';
 import { readGroupIds } from './change-group.ts';
-import { readApplications, readVersion } from './organization-records.ts';
+import { readApplications } from './organization-records.ts';
+import { readVersion } from './organization-settings.ts';
 import {
   globalPolicyOwner,
   policySourceOf,

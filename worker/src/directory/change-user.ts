@@ -1,3 +1,4 @@
+import { findDirectoryUserOf, raiseUserVersion } from './directory-user-records.ts';
 import type { Outcome } from './record-change.ts';
 import {
   createTombstoneJob,
@@ -21,25 +22,27 @@ export type NewJob = { readonly jobId: string; readonly nowMs: number };
  * tombstone of the one that ended to each shard that is reserved now. A reservation that was answered before is one of
  * them; one that is answered later has the new epoch.
  */
-function endEpoch(
+export function endEpoch(
   sql: SqlStorage,
   user: UserRow,
-  active: UserRow['active'],
+  standing: Pick<UserRow, 'active'> & Partial<Pick<UserRow, 'held' | 'provisioned' | 'name_key'>>,
   reason: string,
   newJob: NewJob,
 ): UserChange {
-  const changed: UserRow = { ...user, active, epoch: user.epoch + 1, epoch_since_ms: newJob.nowMs };
+  const changed: UserRow = {
+    ...user,
+    ...standing,
+    epoch: user.epoch + 1,
+    epoch_since_ms: newJob.nowMs,
+  };
   storeUser(sql, changed);
   createTombstoneJob(sql, { userId: user.user_id, epoch: user.epoch, reason, ...newJob });
   return { user: changed, job: findTombstoneJob(sql, newJob.jobId) };
 }
 
-const eventOf = (
-  event_type:
-    | 'admin.user.deactivate'
-    | 'admin.user.reactivate'
-    | 'admin.user.create'
-    | 'admin.user.revoke',
+/** What a change of a user is in the log. */
+export const userEvent = (
+  event_type: `admin.user.${string}`,
   { user_id, epoch }: UserRow,
   job?: TombstoneJob,
 ) => ({
@@ -50,7 +53,8 @@ const eventOf = (
 
 /**
  * Deactivates a user, known or not; nobody inactive binds a certificate. Of one who is inactive already, no binding can
- * have come to be: the change waits for the job that is running, if there is one.
+ * have come to be: the change waits for the job that is running, if there is one. From then on only an administrator
+ * lets the user in again.
  */
 export function deactivateUser(
   sql: SqlStorage,
@@ -60,29 +64,45 @@ export function deactivateUser(
   const user = findUser(sql, userId) ?? unknownUser(userId);
   if (user.active === 0) {
     const job = runningTombstoneJobs(sql, userId).at(-1);
-    return { ok: true, value: { user, job }, event: undefined };
+    if (user.held === 1) return { ok: true, value: { user, job }, event: undefined };
+    const held: UserRow = { ...user, held: 1 };
+    storeUser(sql, held);
+    return {
+      ok: true,
+      value: { user: held, job },
+      event: userEvent('admin.user.deactivate', held, job),
+    };
   }
-  const change = endEpoch(sql, { ...user, provisioned: 1 }, 0, 'deactivated', newJob);
+  const standing = { active: 0, held: 1, provisioned: 1 } as const;
+  const change = endEpoch(sql, user, standing, 'deactivated', newJob);
+  raiseUserVersion(sql, userId);
   return {
     ok: true,
     value: change,
-    event: eventOf('admin.user.deactivate', change.user, change.job),
+    event: userEvent('admin.user.deactivate', change.user, change.job),
   };
 }
 
 /**
  * Lets a user sign in again, with new certificates: what was ended stays so, and running jobs go on. One of whom nothing
- * was on record is made known.
+ * was on record is made known. Whom the directory has deactivated, the directory alone lets in again.
  */
-export function reactivateUser(sql: SqlStorage, userId: string): Outcome<UserChange> {
+export function reactivateUser(
+  sql: SqlStorage,
+  userId: string,
+): Outcome<UserChange> | { readonly ok: false; readonly code: 'user_inactive_in_directory' } {
   const known = findUser(sql, userId) ?? unknownUser(userId);
+  if (findDirectoryUserOf(sql, userId)?.active === 0) {
+    return { ok: false, code: 'user_inactive_in_directory' };
+  }
   if (known.active === 1 && known.provisioned === 1) {
     return { ok: true, value: { user: known, job: undefined }, event: undefined };
   }
-  const user: UserRow = { ...known, active: 1, provisioned: 1 };
+  const user: UserRow = { ...known, active: 1, provisioned: 1, held: 0 };
   storeUser(sql, user);
+  raiseUserVersion(sql, userId);
   const type = known.active === 1 ? 'admin.user.create' : 'admin.user.reactivate';
-  return { ok: true, value: { user, job: undefined }, event: eventOf(type, user) };
+  return { ok: true, value: { user, job: undefined }, event: userEvent(type, user) };
 }
 
 /** Ends the bindings of a user who may sign in again at once, with new certificates. Each call is a revocation. */
@@ -93,7 +113,7 @@ export function revokeUser(
   newJob: NewJob,
 ): Outcome<UserChange> {
   const user = findUser(sql, userId) ?? unknownUser(userId);
-  const change = endEpoch(sql, user, user.active, reason, newJob);
-  const event = eventOf('admin.user.revoke', change.user, change.job);
+  const change = endEpoch(sql, user, { active: user.active }, reason, newJob);
+  const event = userEvent('admin.user.revoke', change.user, change.job);
   return { ok: true, value: change, event: { ...event, reason } };
 }

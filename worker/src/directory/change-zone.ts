@@ -1,6 +1,7 @@
 import type { ZoneInput } from '@countersign/policy';
 import { namesZone } from '../policy/compiled-policies.ts';
-import { readApplications, readVersion } from './organization-records.ts';
+import { readApplications } from './organization-records.ts';
+import { readVersion } from './organization-settings.ts';
 import { readGlobalPolicy } from './policy-records.ts';
 import type { Outcome } from './record-change.ts';
 import { keepZoneVersion, readZones } from './zone-records.ts';

@@ -8,7 +8,7 @@ import {
 import * as z from 'zod/mini';
 import { ImportError, importRows, textOf } from '../storage/import-rows.ts';
 import { readChanges } from '../storage/state-marks.ts';
-import { raiseVersion, readVersion } from './organization-records.ts';
+import { raiseVersion, readVersion } from './organization-settings.ts';
 import { appendAdminEvent } from './record-change.ts';
 
 /** The organization's part in an export, an import, and in noticing an older copy. All within blocks of its object. */
@@ -74,6 +74,7 @@ export function beginImport(sql: SqlStorage, beginning: ImportBeginning, nowMs: 
       'zone_versions',
       'policy_versions',
       'access_versions',
+      'directory_users',
     ],
   ].find((table) => sql.exec(`SELECT 1 FROM ${table} LIMIT 1`).toArray().length > 0);
   if (taken !== undefined || readVersion(sql) !== 1) {

@@ -79,35 +79,6 @@ export function removeIntegration(sql: SqlStorage, integrationId: string): void 
   sql.exec('DELETE FROM integrations WHERE integration_id = ?', integrationId);
 }
 
-const idsOfGroups = z.record(z.string(), z.array(z.string()));
-
-/**
- * Members of the groups that an integration is on trial with or a policy names, and of no others: a JSON object of
- * lists, made by the database. What it costs follows from the sizes of those groups alone.
- */
-export function readNamedGroupsJson(
-  sql: SqlStorage,
-  integrations: Iterable<IntegrationRecord>,
-  inPolicies: Iterable<string>,
-): string {
-  const named = new Set(inPolicies);
-  for (const { state } of integrations) {
-    if (state.mode === 'test_groups') for (const group of state.groups) named.add(group);
-  }
-  if (named.size === 0) return '{}';
-  const members = [...named].map((group) => {
-    const { ids } = sql
-      .exec<{ ids: string }>(
-        'SELECT json_group_array(user_id) AS ids FROM group_members WHERE group_id = ?',
-        group,
-      )
-      .one();
-    return `${JSON.stringify(group)}:${ids}`;
-  });
-  return `{${members.join(',')}}`;
-}
-
-export function openTrialGroups(json: string): ReadonlyMap<string, ReadonlySet<string>> {
-  const groups = idsOfGroups.parse(JSON.parse(json));
-  return new Map(Object.entries(groups).map(([group, members]) => [group, new Set(members)]));
-}
+/** Groups that an integration is on trial with. */
+export const groupsOnTrial = (integrations: Iterable<IntegrationRecord>): string[] =>
+  [...integrations].flatMap(({ state }) => (state.mode === 'test_groups' ? state.groups : []));

@@ -72,7 +72,6 @@ export type PolicyForWhatIf =
       readonly policy: PolicyDocument;
       /** Those of the user's groups that the policy names. */
       readonly groups: readonly string[];
-      readonly isActive: boolean;
     }
   | { readonly ok: false; readonly code: 'application_not_found' }
   | { readonly ok: false; readonly code: 'field_invalid'; readonly unknown: UnknownName }

@@ -14,7 +14,7 @@ import { exportTable, type PageRange } from '../storage/export-tables.ts';
 import { importBlock } from '../storage/import-block.ts';
 import { markIn } from '../storage/state-marks.ts';
 import { findAccessVersion, listAccessVersions } from './access-records.ts';
-import { AdministeredObject, newJobId } from './administered-object.ts';
+import { newJobId } from './administered-object.ts';
 import { putAccess } from './change-access.ts';
 import { setFailOpen } from './change-fail-open.ts';
 import { groupsOfUser, readMembers } from './change-group.ts';
@@ -22,6 +22,8 @@ import { setLearnMore } from './change-mode.ts';
 import { findUnknown } from './change-policy.ts';
 import { deactivateUser, reactivateUser, revokeUser } from './change-user.ts';
 import { checkDeployment } from './check-deployment.ts';
+import { DirectoryObject } from './directory-object.ts';
+import type { HeldVersions } from './group-versions.ts';
 import * as imports from './import-organization.ts';
 import type {
   Deployment,
@@ -31,12 +33,8 @@ import type {
   SnapshotAnswer,
   UserDescription,
 } from './organization-answers.ts';
-import {
-  readApplications,
-  readClients,
-  readSnapshot,
-  readVersion,
-} from './organization-records.ts';
+import { readApplications, readClients, readSnapshot } from './organization-records.ts';
+import { readVersion } from './organization-settings.ts';
 import {
   findEffectivePolicy,
   findGlobalPolicy,
@@ -60,12 +58,17 @@ import { readZonesAt } from './zone-records.ts';
  * The organization: applications and their policies, clients, integrations, users, groups, administrators, binding
  * reservations, durable jobs, and the log of what administrators do. One object.
  */
-export class OrganizationObject extends AdministeredObject {
+export class OrganizationObject extends DirectoryObject {
   /**
-   * The organization at its newest version, or only the version when the caller has it already. The first call ever
+   * The organization at its newest version, or only the version when the caller has it already. Of groups comes what
+   * the caller lacks. The first call ever
    * records the deployment; every later one compares.
    */
-  async snapshot(deployment: Deployment, knownVersion: number): Promise<SnapshotAnswer> {
+  async snapshot(
+    deployment: Deployment,
+    knownVersion: number,
+    heldGroups: HeldVersions = {},
+  ): Promise<SnapshotAnswer> {
     const { otherVersion } = this.store;
     if (otherVersion !== undefined) {
       return { ok: false, code: 'deployment_mismatch', detail: otherVersion };
@@ -84,7 +87,8 @@ export class OrganizationObject extends AdministeredObject {
         };
       }
       const version = readVersion(sql);
-      const snapshot = version === knownVersion ? undefined : readSnapshot(sql, version);
+      const snapshot =
+        version === knownVersion ? undefined : readSnapshot(sql, version, heldGroups);
       return { ok: true, version, snapshot };
     });
   }
@@ -235,7 +239,6 @@ export class OrganizationObject extends AdministeredObject {
         ok: true,
         policy,
         groups: groupsOfUser(sql, userId, [...groupsIn(policy)]),
-        isActive: findUser(sql, userId)?.active !== 0,
       };
     });
   }

@@ -1,15 +1,14 @@
 import { applicationPolicy } from '@countersign/policy';
-import * as z from 'zod/mini';
 import { groupsIn } from '../policy/compiled-policies.ts';
 import { readAccessGroups, readAccessJson } from './access-records.ts';
-import { readIntegrations, readNamedGroupsJson } from './integration-records.ts';
+import { type HeldVersions, readStoredGroups } from './group-versions.ts';
+import { groupsOnTrial, readIntegrations } from './integration-records.ts';
 import {
   readDeviceTrustEnabled,
   readDirectory,
   readIssuers,
   readLearnMoreUrl,
   readReadOnly,
-  readSetting,
 } from './organization-settings.ts';
 import {
   failOpen,
@@ -19,21 +18,10 @@ import {
   type StoredSnapshot,
 } from './organization-snapshot.ts';
 import { readGlobalPolicy } from './policy-records.ts';
-import { readInactiveUsersJson } from './user-records.ts';
+import { readInactiveNamesJson, readInactiveUsersJson } from './user-records.ts';
 import { readZones } from './zone-records.ts';
 
 /** Rows of the `OrganizationObject`, read with a schema: a row that does not fit is damage and fails closed. */
-
-export function readVersion(sql: SqlStorage): number {
-  return z.int().parse(Number(readSetting(sql, 'version')));
-}
-
-/** What snapshots hold has changed: every isolate reads again. */
-export function raiseVersion(sql: SqlStorage): number {
-  const version = readVersion(sql) + 1;
-  sql.exec(`UPDATE settings SET value = ? WHERE name = 'version'`, String(version));
-  return version;
-}
 
 export function readApplications(sql: SqlStorage): Map<string, StoredApplication> {
   const rows = sql
@@ -61,7 +49,11 @@ export function readClients(sql: SqlStorage): Map<string, RegisteredClient> {
   return new Map(clients.map((client) => [client.client_id, client]));
 }
 
-export function readSnapshot(sql: SqlStorage, version: number): StoredSnapshot {
+export function readSnapshot(
+  sql: SqlStorage,
+  version: number,
+  heldGroups: HeldVersions,
+): StoredSnapshot {
   const integrations = readIntegrations(sql);
   const applications = readApplications(sql);
   const globalPolicy = readGlobalPolicy(sql).policy;
@@ -73,10 +65,16 @@ export function readSnapshot(sql: SqlStorage, version: number): StoredSnapshot {
     clients: readClients(sql),
     inactiveUsersJson: readInactiveUsersJson(sql),
     integrations,
-    groupsJson: readNamedGroupsJson(sql, integrations.values(), [
-      ...policies.flatMap((policy) => [...groupsIn(policy)]),
-      ...[...readAccessGroups(sql).values()].flatMap((groups) => [...groups]),
-    ]),
+    inactiveNamesJson: readInactiveNamesJson(sql),
+    storedGroups: readStoredGroups(
+      sql,
+      [
+        ...groupsOnTrial(integrations.values()),
+        ...policies.flatMap((policy) => [...groupsIn(policy)]),
+        ...[...readAccessGroups(sql).values()].flatMap((groups) => [...groups]),
+      ],
+      heldGroups,
+    ),
     readOnly: readReadOnly(sql),
     issuers: readIssuers(sql),
     directory: readDirectory(sql),

@@ -176,6 +176,57 @@ export const organizationMigrations: readonly Migration[] = [
     `,
   },
   {
+    id: '006_directory',
+    sql: `
+      ALTER TABLE users ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE users ADD COLUMN name_key TEXT;
+      UPDATE users SET held = 1 WHERE active = 0;
+      CREATE INDEX users_by_name_key ON users (name_key) WHERE name_key IS NOT NULL;
+      CREATE INDEX users_by_spelling ON users (user_id COLLATE NOCASE);
+
+      CREATE TABLE directory_users (
+        scim_id TEXT PRIMARY KEY,
+        user_id TEXT NOT NULL,
+        user_name TEXT NOT NULL,
+        user_name_key TEXT NOT NULL,
+        external_id TEXT,
+        active INTEGER NOT NULL,
+        profile TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        changed_at_ms INTEGER NOT NULL
+      ) WITHOUT ROWID;
+      CREATE UNIQUE INDEX directory_users_by_user ON directory_users (user_id);
+      CREATE UNIQUE INDEX directory_users_by_name ON directory_users (user_name_key);
+      CREATE UNIQUE INDEX directory_users_by_external_id ON directory_users (external_id)
+        WHERE external_id IS NOT NULL;
+
+      ALTER TABLE user_groups ADD COLUMN origin TEXT NOT NULL DEFAULT 'administrator';
+      ALTER TABLE user_groups ADD COLUMN external_id TEXT;
+      ALTER TABLE user_groups ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+      ALTER TABLE user_groups ADD COLUMN changes_from INTEGER NOT NULL DEFAULT 1;
+      ALTER TABLE user_groups ADD COLUMN created_at_ms INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE user_groups ADD COLUMN changed_at_ms INTEGER NOT NULL DEFAULT 0;
+      CREATE INDEX group_members_by_user ON group_members (user_id, group_id);
+
+      CREATE TABLE group_changes (
+        group_id TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        user_id TEXT NOT NULL,
+        is_member INTEGER NOT NULL,
+        PRIMARY KEY (group_id, version, user_id)
+      ) WITHOUT ROWID;
+
+      CREATE TABLE directory_removals (
+        removal_id INTEGER PRIMARY KEY,
+        scope TEXT NOT NULL,
+        removed_at_ms INTEGER NOT NULL,
+        count INTEGER NOT NULL
+      );
+      CREATE INDEX directory_removals_by_scope ON directory_removals (scope, removed_at_ms);
+    `,
+  },
+  {
     id: '007_access_versions',
     sql: `
       CREATE TABLE access_versions (

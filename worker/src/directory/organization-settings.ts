@@ -23,6 +23,17 @@ export function writeSetting(sql: SqlStorage, name: string, value: string | unde
   );
 }
 
+export function readVersion(sql: SqlStorage): number {
+  return z.int().parse(Number(readSetting(sql, 'version')));
+}
+
+/** What snapshots hold has changed: every isolate reads again. */
+export function raiseVersion(sql: SqlStorage): number {
+  const version = readVersion(sql) + 1;
+  sql.exec(`UPDATE settings SET value = ? WHERE name = 'version'`, String(version));
+  return version;
+}
+
 function readJson<Schema extends z.core.$ZodType>(
   sql: SqlStorage,
   name: string,

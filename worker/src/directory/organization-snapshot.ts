@@ -9,7 +9,9 @@ import {
 import { clientInput } from '@countersign/protocol/admin';
 import * as z from 'zod/mini';
 import { builtInGlobalPolicy } from '../policy/simple-policy.ts';
-import { type IntegrationRecord, openTrialGroups } from './integration-records.ts';
+import { type HeldGroup, openGroups, type StoredGroup } from './group-versions.ts';
+import type { IntegrationRecord } from './integration-records.ts';
+import { nameKey } from './name-key.ts';
 
 /** A sign-in service that may ask for decisions. */
 export const registeredClient = z.extend(clientInput, { client_id: z.string() });
@@ -45,6 +47,12 @@ export type IssuerChoice = {
 /** `requireKnownUsers`: a certificate is for somebody whom an administrator has made known. */
 export type DirectorySettings = { readonly requireKnownUsers: boolean };
 
+/**
+ * Ids are compared character by character, but whom a directory has ended by name signs in under no other spelling of it
+ * either.
+ */
+export type InactiveUsers = { readonly has: (userId: string) => boolean };
+
 /** What requests need of the organization, at one version. */
 export type OrganizationSnapshot = {
   readonly version: number;
@@ -52,7 +60,7 @@ export type OrganizationSnapshot = {
   readonly globalPolicy: PolicyDocument;
   readonly clients: ReadonlyMap<string, RegisteredClient>;
   /** Users that are deactivated now: whatever they show, they may not sign in. */
-  readonly inactiveUsers: ReadonlySet<string>;
+  readonly inactiveUsers: InactiveUsers;
   readonly integrations: ReadonlyMap<string, IntegrationRecord>;
   /** Members of the groups that an integration is on trial with or a policy names, and of no others. */
   readonly groups: ReadonlyMap<string, ReadonlySet<string>>;
@@ -77,8 +85,9 @@ export type StoredSnapshot = Omit<
   readonly applications: ReadonlyMap<string, StoredApplication>;
   /** JSON list of ids. */
   readonly inactiveUsersJson: string;
-  /** JSON object: by group a list of ids. */
-  readonly groupsJson: string;
+  /** JSON list of names in lower case, of those whom the directory knows by name. */
+  readonly inactiveNamesJson: string;
+  readonly storedGroups: readonly StoredGroup[];
   /** By application its document, JSON. */
   readonly accessJson: ReadonlyMap<string, string>;
 };
@@ -101,28 +110,43 @@ function effectivePolicies(global: PolicyDocument): (own: ApplicationPolicy) => 
   };
 }
 
-export function openSnapshot({
-  inactiveUsersJson,
-  groupsJson,
-  applications,
-  accessJson,
-  ...same
-}: StoredSnapshot): OrganizationSnapshot {
-  const inactiveUsers = z.array(z.string()).parse(JSON.parse(inactiveUsersJson));
+const ids = z.array(z.string());
+
+/**
+ * @param held groups that the asker said it has
+ * @throws Error where the answer is none to that question
+ */
+export function openSnapshot(
+  {
+    inactiveUsersJson,
+    inactiveNamesJson,
+    storedGroups,
+    applications,
+    accessJson,
+    ...same
+  }: StoredSnapshot,
+  held: ReadonlyMap<string, HeldGroup>,
+): { readonly snapshot: OrganizationSnapshot; readonly groups: ReadonlyMap<string, HeldGroup> } {
+  const groups = openGroups(storedGroups, held);
+  const inactive = new Set(ids.parse(JSON.parse(inactiveUsersJson)));
+  const names = new Set(ids.parse(JSON.parse(inactiveNamesJson)));
   const effectiveOf = effectivePolicies(same.globalPolicy);
   return {
-    ...same,
-    applications: new Map(
-      [...applications].map(([id, { policy, ...application }]) => [
-        id,
-        { ...application, policy: effectiveOf(policy) },
-      ]),
-    ),
-    inactiveUsers: new Set(inactiveUsers),
-    groups: openTrialGroups(groupsJson),
-    access: new Map(
-      [...accessJson].map(([id, document]) => [id, accessDocument.parse(JSON.parse(document))]),
-    ),
+    groups,
+    snapshot: {
+      ...same,
+      applications: new Map(
+        [...applications].map(([id, { policy, ...application }]) => [
+          id,
+          { ...application, policy: effectiveOf(policy) },
+        ]),
+      ),
+      inactiveUsers: { has: (id) => inactive.has(id) || names.has(nameKey(id)) },
+      groups: new Map([...groups].map(([id, { members }]) => [id, members])),
+      access: new Map(
+        [...accessJson].map(([id, document]) => [id, accessDocument.parse(JSON.parse(document))]),
+      ),
+    },
   };
 }
 

@@ -2,11 +2,12 @@ import { encodeBase64url } from '@countersign/protocol';
 import { appendEvent } from '../audit/append-event.ts';
 import { type ChainHead, emptyChain } from '../audit/hash-chain.ts';
 import type { AdminEventType } from '../audit/system-log-event.ts';
-import { raiseVersion, readVersion } from './organization-records.ts';
-
+import { raiseVersion, readVersion } from './organization-settings.ts';
 /** What a change is in the organization's log. `debug_data` holds no secret. */
 export type AdminEvent = {
   readonly event_type: AdminEventType;
+  /** Left out: a success. */
+  readonly outcome?: 'FAILURE';
   readonly reason?: string;
   readonly user?: string;
   readonly integration_id?: string;
@@ -18,6 +19,8 @@ export type Outcome<Value> = {
   readonly ok: true;
   readonly value: Value;
   readonly event: AdminEvent | undefined;
+  /** Where one request changed more than one thing. */
+  readonly further?: readonly AdminEvent[];
 };
 
 /** `changed` and the organization's version, for every change that was not refused. */
@@ -28,7 +31,8 @@ export type Recorded<Value> = {
   readonly changed: boolean;
 };
 
-export type Refusal = { readonly ok: false };
+/** `event`: what is in the log all the same, because somebody must look at it. */
+export type Refusal = { readonly ok: false; readonly event?: AdminEvent | undefined };
 
 /** The chain of the organization's own log. An import brings its rows as they are, so it has no other beginning. */
 export function readOrganizationHead(sql: SqlStorage): ChainHead {
@@ -53,7 +57,7 @@ export function appendAdminEvent(
   appendEvent(
     sql,
     readOrganizationHead(sql),
-    { ...event, outcome: 'SUCCESS', actor: { type: 'admin', id: adminId }, debug_data },
+    { outcome: 'SUCCESS', ...event, actor: { type: 'admin', id: adminId }, debug_data },
     { shard: 'organization', nowMs, randomId },
   );
 }
@@ -78,10 +82,13 @@ export function recordChange(
   change: () => Outcome<unknown> | Refusal,
 ): Recorded<unknown> | Refusal {
   const outcome = change();
-  if (!outcome.ok) return outcome;
-  const { value, event } = outcome;
+  if (!outcome.ok) {
+    if (outcome.event !== undefined) appendAdminEvent(sql, adminId, outcome.event, nowMs);
+    return outcome;
+  }
+  const { value, event, further = [] } = outcome;
   if (event === undefined) return { ok: true, value, version: readVersion(sql), changed: false };
   const version = raiseVersion(sql);
-  appendAdminEvent(sql, adminId, event, nowMs);
+  for (const each of [event, ...further]) appendAdminEvent(sql, adminId, each, nowMs);
   return { ok: true, value, version, changed: true };
 }

@@ -1,4 +1,5 @@
-import { findUser, storeUser, unknownUser } from './user-records.ts';
+import { nameKey } from './name-key.ts';
+import { findUser, isNameInactive, storeUser, unknownUser } from './user-records.ts';
 
 /** `sinceMs`: when the epoch began; what waited before then is not finished in it. 0 for a user's first epoch. */
 export type ReservationAnswer =
@@ -11,7 +12,9 @@ export type ReservationAnswer =
  */
 export function reserveBinding(sql: SqlStorage, userId: string, shard: number): ReservationAnswer {
   const known = findUser(sql, userId);
-  if (known?.active === 0) return { ok: false, code: 'subject_inactive' };
+  if (known?.active === 0 || isNameInactive(sql, nameKey(userId))) {
+    return { ok: false, code: 'subject_inactive' };
+  }
   const user = known ?? unknownUser(userId);
   if (known === undefined) storeUser(sql, user);
   sql.exec(

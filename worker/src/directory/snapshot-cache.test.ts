@@ -1,19 +1,21 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { HeldVersions, StoredGroup } from './group-versions.ts';
 import type { Deployment, SnapshotAnswer } from './organization-answers.ts';
 import { type StoredSnapshot, unsetAdministration } from './organization-snapshot.ts';
-import { SnapshotCache } from './snapshot-cache.ts';
+import { type AskForSnapshot, SnapshotCache } from './snapshot-cache.ts';
 
 const start = 1_800_000_000_000;
 const deployment: Deployment = { shardCount: 8, deviceIdKeyFingerprint: 'fingerprint' };
 const { groups: _, access: __, ...unset } = unsetAdministration;
 const snapshotOf = (version: number): StoredSnapshot => ({
   ...unset,
-  groupsJson: '{"pilot":["ada"]}',
+  storedGroups: [{ groupId: 'pilot', version: 1, kind: 'whole', membersJson: '["ada"]' }],
   accessJson: new Map(),
   version,
   applications: new Map(),
   clients: new Map(),
   inactiveUsersJson: '[]',
+  inactiveNamesJson: '[]',
 });
 
 /** An organization whose version can be raised, and whose next answers can be held back or replaced. */
@@ -102,15 +104,18 @@ describe('SnapshotCache', () => {
     });
   });
 
-  it('opens the list of inactive users, and takes no damaged one', async () => {
+  it('opens the lists of inactive users, and takes no damaged one', async () => {
     const inactiveUsersJson = '["ada","\\u0000 \\"\\ud83d\\udca5"]';
     organization.answer = () => ({
       ok: true,
       version: 2,
-      snapshot: { ...snapshotOf(2), inactiveUsersJson },
+      snapshot: { ...snapshotOf(2), inactiveUsersJson, inactiveNamesJson: '["éve"]' },
     });
     const read = await readAt(start);
-    expect(read.ok && [...read.snapshot.inactiveUsers]).toEqual(['ada', '\u0000 "💥']);
+    const isInactive = (id: string) => read.ok && read.snapshot.inactiveUsers.has(id);
+    expect(['ada', '\u0000 "💥', 'éve', 'ÉVE', 'Éve'].map(isInactive)).not.toContain(false);
+    // Of ids that no directory knows by name, each spelling is a user.
+    expect(['Ada', 'eve', ''].map(isInactive)).not.toContain(true);
     for (const damaged of ['["ada"', '["ada",1]', '{}', '']) {
       organization.answer = () => ({
         ok: true,
@@ -122,6 +127,54 @@ describe('SnapshotCache', () => {
         code: 'snapshot_unavailable',
       });
     }
+  });
+
+  it('asks for what it lacks of groups, and goes on until it has them whole', async () => {
+    const asked: HeldVersions[] = [];
+    const group = (groupId: string, version: number) => ({ groupId, version });
+    const answers: StoredGroup[][] = [
+      [
+        { ...group('a', 5), kind: 'whole', membersJson: '["ada"]' },
+        { ...group('b', 6), kind: 'later' },
+      ],
+      [
+        { ...group('a', 5), kind: 'same' },
+        { ...group('b', 6), kind: 'whole', membersJson: '["bob"]' },
+      ],
+      [
+        { ...group('a', 7), kind: 'changes', changesJson: '[["ada",0],["eve",1]]' },
+        { ...group('b', 6), kind: 'same' },
+      ],
+    ];
+    const ask: AskForSnapshot = async (_, __, held) => {
+      const storedGroups = answers[asked.length] ?? [];
+      asked.push(held);
+      return { ok: true, version: 8, snapshot: { ...snapshotOf(8), storedGroups } };
+    };
+    const whole = new SnapshotCache(ask, deployment);
+    const groups = async (nowMs: number) => {
+      const read = await whole.refresh(nowMs);
+      return read.ok && [...read.snapshot.groups].map(([id, members]) => [id, ...members]);
+    };
+    expect(await groups(start)).toEqual([
+      ['a', 'ada'],
+      ['b', 'bob'],
+    ]);
+    expect(await groups(start + 1)).toEqual([
+      ['a', 'eve'],
+      ['b', 'bob'],
+    ]);
+    expect(asked).toEqual([{}, { a: 5 }, { a: 5, b: 6 }]);
+  });
+
+  it('does not go on for ever', async () => {
+    const storedGroups: StoredGroup[] = [{ groupId: 'a', version: 1, kind: 'later' }];
+    organization.answer = () => ({
+      ok: true,
+      version: 2,
+      snapshot: { ...snapshotOf(2), storedGroups },
+    });
+    expect(await versionAt(start)).toBe('snapshot_unavailable');
   });
 
   it('takes no answer that leaves out what it does not have', async () => {

@@ -1,4 +1,5 @@
 import { maxSnapshotAgeMs } from '@countersign/protocol/limits';
+import type { HeldGroup, HeldVersions } from './group-versions.ts';
 import type { Deployment, SnapshotAnswer } from './organization-answers.ts';
 import {
   type OrganizationSnapshot,
@@ -14,11 +15,20 @@ export type SnapshotResult =
       readonly detail: string;
     };
 
-/** Asks the organization for what is newer than `knownVersion`. */
+/** Asks the organization for what is newer than `knownVersion`, and than the groups that are held. */
 export type AskForSnapshot = (
   deployment: Deployment,
   knownVersion: number,
+  heldGroups: HeldVersions,
 ) => Promise<SnapshotAnswer>;
+
+/** Answers hold at least 8 MiB of members each. */
+const mostQuestions = 32;
+
+type Held = ReadSnapshot & { readonly groups: ReadonlyMap<string, HeldGroup> };
+
+const versionsOf = (groups: ReadonlyMap<string, HeldGroup>): HeldVersions =>
+  Object.fromEntries([...groups].map(([id, { version }]) => [id, version]));
 
 /** From this age on a request that may still use the snapshot has it renewed behind its back. */
 const renewAfterMs = maxSnapshotAgeMs / 2;
@@ -28,7 +38,7 @@ function keepUnchanged(
   newer: OrganizationSnapshot,
   older: OrganizationSnapshot | undefined,
 ): OrganizationSnapshot {
-  if (older === undefined) return newer;
+  if (older === undefined || older === newer) return newer;
   const applications = new Map(
     [...newer.applications].map(([id, application]) => {
       const policy = older.applications.get(id)?.policy;
@@ -53,7 +63,7 @@ function keepUnchanged(
 export class SnapshotCache {
   readonly #ask: AskForSnapshot;
   readonly #deployment: Deployment;
-  #held: ReadSnapshot | undefined;
+  #held: Held | undefined;
   #renewalStartedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(ask: AskForSnapshot, deployment: Deployment) {
@@ -72,14 +82,14 @@ export class SnapshotCache {
       this.#renewalStartedAtMs = nowMs;
       waitUntil(this.refresh(nowMs));
     }
-    return { ok: true, ...held };
+    return { ok: true, snapshot: held.snapshot, readAtMs: held.readAtMs };
   }
 
   /** Reads the newest version now. Each request does its own reading: promises must not be shared between requests. */
   async refresh(nowMs: number): Promise<SnapshotResult> {
     const known = this.#held;
     try {
-      const answer = await this.#ask(this.#deployment, known?.snapshot.version ?? 0);
+      const answer = await this.#askWhole(known);
       if (!answer.ok) {
         // What is held is from before the import: it is of nothing that will be served again.
         if (answer.code === 'import_incomplete') this.#held = undefined;
@@ -87,20 +97,41 @@ export class SnapshotCache {
           ? { ok: false, code: 'snapshot_unavailable', detail: answer.code }
           : { ok: false, code: answer.code, detail: answer.detail };
       }
-      const snapshot =
-        answer.snapshot === undefined
-          ? known?.snapshot
-          : keepUnchanged(openSnapshot(answer.snapshot), known?.snapshot);
-      if (snapshot === undefined) {
+      const opened = answer.opened ?? known;
+      if (opened === undefined) {
         return { ok: false, code: 'snapshot_unavailable', detail: 'no snapshot in the answer' };
       }
+      const snapshot = keepUnchanged(opened.snapshot, known?.snapshot);
       const read = { snapshot, readAtMs: nowMs };
       const aheadMs = (this.#held?.readAtMs ?? nowMs) - nowMs;
       // Slightly newer was read meanwhile by another request; far ahead means that the clock went back.
-      if (aheadMs <= 0 || aheadMs > maxSnapshotAgeMs) this.#held = read;
+      if (aheadMs <= 0 || aheadMs > maxSnapshotAgeMs) {
+        this.#held = { ...read, groups: opened.groups };
+      }
       return { ok: true, ...read };
     } catch (error) {
       return { ok: false, code: 'snapshot_unavailable', detail: String(error) };
     }
+  }
+
+  /**
+   * One question, but where an isolate that has nothing yet needs more members of groups than one answer may hold: then
+   * it goes on asking until it has the groups of one version whole.
+   */
+  async #askWhole(known: Held | undefined) {
+    let groups = known?.groups ?? new Map<string, HeldGroup>();
+    let knownVersion = known?.snapshot.version ?? 0;
+    for (let asked = 0; asked < mostQuestions; asked += 1) {
+      const answer = await this.#ask(this.#deployment, knownVersion, versionsOf(groups));
+      if (!answer.ok) return answer;
+      if (answer.snapshot === undefined) return { ok: true, opened: undefined } as const;
+      const opened = openSnapshot(answer.snapshot, groups);
+      const isWhole = answer.snapshot.storedGroups.every(({ kind }) => kind !== 'later');
+      if (isWhole) return { ok: true, opened } as const;
+      groups = new Map([...groups, ...opened.groups]);
+      // What came is not a whole snapshot: the next answer must be one, whatever its version.
+      knownVersion = 0;
+    }
+    throw new Error('the members of groups do not come to an end');
   }
 }

@@ -1,6 +1,10 @@
 import * as z from 'zod/mini';
+import { nameKey } from './name-key.ts';
 
-/** Users as the organization knows them: those who have bound a certificate, or whom an administrator has changed. */
+/**
+ * Users as the organization knows them: those who have bound a certificate, whom an administrator has changed, or whom
+ * a directory has brought.
+ */
 
 export const userRow = z.object({
   user_id: z.string(),
@@ -9,8 +13,14 @@ export const userRow = z.object({
   epoch_since_ms: z.int(),
   /** Made known by an administrator, and not only by a sign-in. */
   provisioned: z.union([z.literal(0), z.literal(1)]),
+  /** An administrator has deactivated the user: no directory lets them in again. */
+  held: z.union([z.literal(0), z.literal(1)]),
+  /** The name in lower case, of one whom a directory knows by it: nobody of any spelling signs in while inactive. */
+  name_key: z.nullable(z.string()),
 });
 export type UserRow = z.infer<typeof userRow>;
+
+const columns = Object.keys(userRow.shape).join(', ');
 
 /** What holds for a user of whom nothing is on record. */
 export const unknownUser = (userId: string): UserRow => ({
@@ -19,28 +29,47 @@ export const unknownUser = (userId: string): UserRow => ({
   epoch: 1,
   epoch_since_ms: 0,
   provisioned: 0,
+  held: 0,
+  name_key: null,
 });
 
 export function findUser(sql: SqlStorage, userId: string): UserRow | undefined {
-  const [row] = sql
-    .exec(
-      'SELECT user_id, active, epoch, epoch_since_ms, provisioned FROM users WHERE user_id = ?',
-      userId,
-    )
-    .toArray();
+  const [row] = sql.exec(`SELECT ${columns} FROM users WHERE user_id = ?`, userId).toArray();
   return row === undefined ? undefined : userRow.parse(row);
 }
 
 export function storeUser(sql: SqlStorage, user: UserRow): void {
   sql.exec(
-    `INSERT INTO users (user_id, active, epoch, epoch_since_ms, provisioned) VALUES (?, ?, ?, ?, ?)
+    `INSERT INTO users (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (user_id) DO UPDATE SET active = excluded.active, epoch = excluded.epoch,
-       epoch_since_ms = excluded.epoch_since_ms, provisioned = excluded.provisioned`,
+       epoch_since_ms = excluded.epoch_since_ms, provisioned = excluded.provisioned,
+       held = excluded.held, name_key = excluded.name_key`,
     user.user_id,
     user.active,
     user.epoch,
     user.epoch_since_ms,
     user.provisioned,
+    user.held,
+    user.name_key,
+  );
+}
+
+/** Users whose ids differ from this one in case alone (of the letters A to Z), this one left out. */
+export function otherSpellings(sql: SqlStorage, userId: string): UserRow[] {
+  return sql
+    .exec(
+      `SELECT ${columns} FROM users WHERE user_id = ?1 COLLATE NOCASE AND user_id <> ?1`,
+      userId,
+    )
+    .toArray()
+    .map((row) => userRow.parse(row));
+}
+
+/** Whether a directory has ended the user of this name, however it is spelled. */
+export function isNameInactive(sql: SqlStorage, key: string): boolean {
+  return (
+    sql.exec('SELECT 1 FROM users WHERE name_key = ? AND active = 0 LIMIT 1', key).toArray()
+      .length > 0
   );
 }
 
@@ -49,7 +78,7 @@ export type UserStanding = 'active' | 'inactive' | 'unknown';
 /** Whether a certificate may be asked for in this user's name: not unless an administrator has made the user known. */
 export function readUserStanding(sql: SqlStorage, userId: string): UserStanding {
   const user = findUser(sql, userId);
-  if (user?.active === 0) return 'inactive';
+  if (user?.active === 0 || isNameInactive(sql, nameKey(userId))) return 'inactive';
   return user?.provisioned === 1 ? 'active' : 'unknown';
 }
 
@@ -70,6 +99,16 @@ export function readInactiveUsersJson(sql: SqlStorage): string {
   return sql
     .exec<{ ids: string }>('SELECT json_group_array(user_id) AS ids FROM users WHERE active = 0')
     .one().ids;
+}
+
+/** The names that `isNameInactive` is true of: a JSON list, made by the database. */
+export function readInactiveNamesJson(sql: SqlStorage): string {
+  return sql
+    .exec<{ names: string }>(
+      `SELECT json_group_array(name_key) AS names FROM users
+       WHERE active = 0 AND name_key IS NOT NULL`,
+    )
+    .one().names;
 }
 
 /** In how many shards a certificate may have been bound to this user. */

@@ -18,10 +18,10 @@ export type Problem = {
   readonly impact?: IntegrationImpact;
 };
 
-type Status = 400 | 401 | 403 | 404 | 405 | 409 | 413 | 421 | 429 | 500 | 503;
+type Status = 400 | 401 | 403 | 404 | 405 | 409 | 412 | 413 | 421 | 429 | 500 | 501 | 503;
 
 /** The one map from codes to HTTP; a new code does not compile until it has a status. */
-const statusOf: Readonly<Record<ProblemCode, Status>> = {
+export const statusOf: Readonly<Record<ProblemCode, Status>> = {
   json_malformed: 400,
   field_invalid: 400,
   body_too_large: 413,
@@ -119,6 +119,19 @@ const statusOf: Readonly<Record<ProblemCode, Status>> = {
   zone_limit_reached: 409,
   group_not_found: 404,
   group_in_use: 409,
+  group_owned_by_directory: 409,
+  user_inactive_in_directory: 409,
+  directory_subject_fixed: 409,
+  // Nothing about the request is wrong: it is to come again, and goes through once an administrator has said so.
+  directory_quota_reached: 429,
+  scim_syntax_invalid: 400,
+  scim_value_invalid: 400,
+  scim_path_invalid: 400,
+  scim_filter_invalid: 400,
+  scim_conflict: 409,
+  scim_resource_not_found: 404,
+  scim_version_mismatch: 412,
+  scim_not_supported: 501,
   issuer_not_found: 404,
   issuer_in_use: 409,
   idempotency_key_reused: 409,
@@ -158,6 +171,7 @@ const statusOf: Readonly<Record<ProblemCode, Status>> = {
 const retryAfterByCode: Partial<Record<ProblemCode, number>> = {
   idempotency_in_progress: 2,
   rate_limited: 60,
+  directory_quota_reached: 3600,
   integration_unavailable: 60,
   integration_busy: 60,
   integration_credentials_invalid: 300,
@@ -196,11 +210,17 @@ export function problemResponse(problem: Problem): Response {
     ...(problem.field === undefined ? {} : { field: problem.field }),
     ...(problem.impact === undefined ? {} : { impact: problem.impact }),
   };
-  const headers = new Headers({ 'Content-Type': 'application/problem+json' });
+  const headers = problemHeaders(problem, 'application/problem+json');
+  return new Response(JSON.stringify(document), { status, headers });
+}
+
+/** What a refusal says beside its body, whatever the body's form is. */
+export function problemHeaders(problem: Problem, contentType: string): Headers {
+  const headers = new Headers({ 'Content-Type': contentType });
   const retryAfter = problem.retryAfterSeconds ?? retryAfterByCode[problem.code];
   if (retryAfter !== undefined) headers.set('Retry-After', String(retryAfter));
   const challenges = authenticationChallenges[problem.code];
   if (challenges !== undefined) headers.set('WWW-Authenticate', challenges);
   if (problem.allow !== undefined) headers.set('Allow', problem.allow);
-  return new Response(JSON.stringify(document), { status, headers });
+  return headers;
 }

@@ -21,6 +21,25 @@ export async function readLimited(
   return await readAtMost(request.body, maxBytes);
 }
 
+/** More than any front takes of a body. */
+const maxDiscardedBytes = 32 * 1024 * 1024;
+
+/**
+ * Reads to its end what a refused request still sends, where large bodies are taken: workerd closes a connection of which
+ * much was not read, and who is still writing to it never sees the answer.
+ */
+export async function discardBody({ body, bodyUsed, url }: Request): Promise<void> {
+  if (body === null || bodyUsed || !/^\/(v1\/admin|scim)\//.test(new URL(url).pathname)) return;
+  const reader = body.getReader();
+  let length = 0;
+  while (length < maxDiscardedBytes) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    length += value instanceof Uint8Array ? value.length : maxDiscardedBytes;
+  }
+  await reader.cancel();
+}
+
 /**
  * The one way in for a body: media type, size, UTF-8, JSON, schema. The first thing that is wrong is named.
  *

@@ -1,4 +1,5 @@
 import { type Problem, problemResponse } from './problem.ts';
+import { isScimPath, scimErrorResponse } from './scim-error.ts';
 
 /** What a route needs beside the broker: the request, and a way to refuse it that also reaches the log. */
 export type RouteContext = {
@@ -18,14 +19,15 @@ export function logEvent(event: string, fields: Readonly<Record<string, unknown>
 /** A `refuse` that logs the rich side of a refusal and answers the generic one. */
 export function refuseWithLog(request: Request, requestId: string) {
   return (problem: Problem): Response => {
+    const path = new URL(request.url).pathname;
     logEvent('refused', {
       request_id: requestId,
       method: request.method,
-      path: new URL(request.url).pathname,
+      path,
       code: problem.code,
       field: problem.field,
       detail: problem.logDetail ?? problem.detail,
     });
-    return problemResponse(problem);
+    return isScimPath(path) ? scimErrorResponse(problem) : problemResponse(problem);
   };
 }

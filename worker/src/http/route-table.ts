@@ -25,6 +25,12 @@ import {
   postRevocation,
   postUnblock,
 } from './routes/devices.ts';
+import {
+  getDirectory,
+  postDirectoryResumption,
+  putDirectory,
+  putDirectoryImport,
+} from './routes/directory.ts';
 import { postEnrollment } from './routes/enrollments.ts';
 import { postCompletion } from './routes/evaluation.ts';
 import { postEvaluation, postEvaluations } from './routes/evaluations.ts';
@@ -74,6 +80,31 @@ import { postPolicyWhatIf } from './routes/policy-what-if.ts';
 import { postRenewal } from './routes/renewals.ts';
 import { getCrl, getIssuerCertificate, getOcsp, postOcsp } from './routes/revocation.ts';
 import { getScep, postScep } from './routes/scep.ts';
+import {
+  getResourceType,
+  getResourceTypes,
+  getSchema,
+  getSchemas,
+  getScimMe,
+  getServiceProviderConfig,
+  postScimBulk,
+} from './routes/scim-discovery.ts';
+import {
+  deleteScimGroup,
+  getScimGroup,
+  getScimGroups,
+  patchScimGroup,
+  postScimGroup,
+  putScimGroup,
+} from './routes/scim-groups.ts';
+import {
+  deleteScimUser,
+  getScimUser,
+  getScimUsers,
+  patchScimUser,
+  postScimUser,
+  putScimUser,
+} from './routes/scim-users.ts';
 import { postActionSearch, postResourceSearch, postSubjectSearch } from './routes/searches.ts';
 import {
   getArchivedChains,
@@ -95,11 +126,11 @@ import { getJob, getUser, postUserRevocation, putUser } from './routes/users.ts'
 import { deleteZone, getZones, putZone } from './routes/zones.ts';
 
 export type Route = (broker: Broker, context: RouteContext) => Promise<Response> | Response;
-type Method = 'GET' | 'POST' | 'PUT' | 'DELETE' | 'OPTIONS';
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS';
 
 export const mtlsEvidencePath = '/v1/mtls-evidence';
 
-/** Every address of the broker. What starts with `/v1/admin` is made by `forAdmin`, which says who may. */
+/** Every address of the broker. What starts with `/v1/admin` or `/scim` is made by `forAdmin`, which says who may. */
 export const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['POST', '/v1/challenges', postChallenge],
   ['OPTIONS', '/v1/challenges', preflightChallenge],
@@ -206,6 +237,29 @@ export const routes: ReadonlyArray<readonly [Method, string, Route]> = [
   ['GET', '/v1/admin/groups/:id', getGroup],
   ['PUT', '/v1/admin/groups/:id', putGroup],
   ['DELETE', '/v1/admin/groups/:id', deleteGroup],
+  ['GET', '/v1/admin/directory', getDirectory],
+  ['PUT', '/v1/admin/directory', putDirectory],
+  ['POST', '/v1/admin/directory/resume', postDirectoryResumption],
+  ['PUT', '/v1/admin/directory/import', putDirectoryImport],
+  ['GET', '/scim/v2/ServiceProviderConfig', getServiceProviderConfig],
+  ['GET', '/scim/v2/ResourceTypes', getResourceTypes],
+  ['GET', '/scim/v2/ResourceTypes/:id', getResourceType],
+  ['GET', '/scim/v2/Schemas', getSchemas],
+  ['GET', '/scim/v2/Schemas/:id', getSchema],
+  ['GET', '/scim/v2/Users', getScimUsers],
+  ['POST', '/scim/v2/Users', postScimUser],
+  ['GET', '/scim/v2/Users/:id', getScimUser],
+  ['PUT', '/scim/v2/Users/:id', putScimUser],
+  ['PATCH', '/scim/v2/Users/:id', patchScimUser],
+  ['DELETE', '/scim/v2/Users/:id', deleteScimUser],
+  ['GET', '/scim/v2/Groups', getScimGroups],
+  ['POST', '/scim/v2/Groups', postScimGroup],
+  ['GET', '/scim/v2/Groups/:id', getScimGroup],
+  ['PUT', '/scim/v2/Groups/:id', putScimGroup],
+  ['PATCH', '/scim/v2/Groups/:id', patchScimGroup],
+  ['DELETE', '/scim/v2/Groups/:id', deleteScimGroup],
+  ['POST', '/scim/v2/Bulk', postScimBulk],
+  ['GET', '/scim/v2/Me', getScimMe],
   ['GET', '/v1/admin/issuers', getIssuers],
   ['POST', '/v1/admin/issuers/:id/activate', postIssuerActivation],
   ['POST', '/v1/admin/issuers/:id/retire', postIssuerRetirement],

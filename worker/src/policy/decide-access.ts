@@ -29,7 +29,7 @@ type Client = Pick<ClientInput, 'applications' | 'property_sources'>;
 type Organization = {
   readonly access: ReadonlyMap<string, AccessDocument>;
   readonly groups: ReadonlyMap<string, ReadonlySet<string>>;
-  readonly inactiveUsers: ReadonlySet<string>;
+  readonly inactiveUsers: { readonly has: (userId: string) => boolean };
 };
 
 export type AccessDecision = {

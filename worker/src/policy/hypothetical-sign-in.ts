@@ -13,7 +13,7 @@ import { compiledPolicy, groupsIn } from './compiled-policies.ts';
 type Organization = {
   readonly applications: ReadonlyMap<string, { readonly policy: PolicyDocument }>;
   readonly groups: ReadonlyMap<string, ReadonlySet<string>>;
-  readonly inactiveUsers: ReadonlySet<string>;
+  readonly inactiveUsers: { readonly has: (userId: string) => boolean };
   readonly zones: Zones;
   readonly deviceTrustEnabled: boolean;
 };

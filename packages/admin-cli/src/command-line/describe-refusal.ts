@@ -30,6 +30,10 @@ const advice: Readonly<Record<string, string>> = {
   group_not_found: 'Look for the group: groups list.',
   group_in_use:
     'Change what names it first: integrations state, or policy or access of the application.',
+  group_owned_by_directory: 'Change it where the directory is kept.',
+  user_inactive_in_directory: 'Activate them where the directory is kept.',
+  directory_subject_fixed: 'It is fixed while the directory has users: directory show.',
+  directory_quota_reached: 'Look at what the directory does, then directory resume.',
   admin_not_found: 'Look for the administrator: admins list.',
   issuer_not_found: 'Look for the issuer: issuers list.',
   issuer_in_use: 'Wait until its devices have renewed: issuers list counts them.',

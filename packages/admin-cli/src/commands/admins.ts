@@ -79,7 +79,7 @@ export const adminCommands: readonly Command[] = [
     options: {
       '--role': {
         value: 'ROLE',
-        help: 'owner, administrator, application_manager, help_desk or read_only',
+        help: 'owner, administrator, application_manager, help_desk, read_only or provisioner',
       },
       ...days,
     },

@@ -5,6 +5,7 @@ import { auditCommands } from './audit.ts';
 import { caCommands } from './ca.ts';
 import { deviceTrustCommands } from './device-trust.ts';
 import { deviceCommands } from './devices.ts';
+import { directoryCommands } from './directory.ts';
 import { failOpenCommands } from './fail-open.ts';
 import { groupCommands } from './groups.ts';
 import { integrationCommands } from './integrations.ts';
@@ -25,6 +26,7 @@ import { zoneCommands } from './zones.ts';
 export const commands: readonly Command[] = [
   ...deviceCommands,
   ...userCommands,
+  ...directoryCommands,
   ...deviceTrustCommands,
   ...integrationCommands,
   ...groupCommands,

@@ -18,7 +18,13 @@ import type {
 
 /** Larger than anything that the broker accepts, so that its own limit and answer come first. */
 const maxBodyBytes = 1024 * 1024;
+/** Groups and directories are sent whole; no sign-in waits for the room that they take. */
+const maxAdministrationBodyBytes = 25 * 1024 * 1024;
 const maxBodiesBytes = 64 * 1024 * 1024;
+
+/** Addresses at which administrators and directories are heard. */
+const isAdministration = (path: string | undefined): boolean =>
+  path !== undefined && /^\/(v1\/admin|scim)\//.test(path);
 const lingerMs = 3_000;
 
 export type Upstream = {
@@ -122,7 +128,11 @@ export function createForwarder(
   protocol: 'http' | 'https',
   clientFacts: ClientFacts,
 ): Forwarder {
-  const room = new BodyRoom(maxBodiesBytes);
+  const ordinary = { maxBytes: maxBodyBytes, room: new BodyRoom(maxBodiesBytes) };
+  const administration = {
+    maxBytes: maxAdministrationBodyBytes,
+    room: new BodyRoom(maxBodiesBytes),
+  };
 
   /** A fault of this program: it costs this one request its answer, and no other. */
   const fail = (request: IncomingMessage, response: ServerResponse, error: unknown) => {
@@ -232,8 +242,9 @@ export function createForwarder(
     response: ServerResponse,
     waitsForContinue: boolean,
   ) => {
-    if (declaresTooMuch(request, maxBodyBytes)) return sendTooLarge(request, response);
     const path = originForm(request);
+    const { maxBytes, room } = isAdministration(path) ? administration : ordinary;
+    if (declaresTooMuch(request, maxBytes)) return sendTooLarge(request, response);
     if (path === undefined || !hasOneHost(request)) {
       return sendMalformed(response, 'The request must name a path and exactly one Host.');
     }
@@ -242,7 +253,7 @@ export function createForwarder(
       return sendUnavailable(response, startingAgain);
     }
     if (waitsForContinue) response.writeContinue();
-    const { result, release } = readBody(request, maxBodyBytes, room);
+    const { result, release } = readBody(request, maxBytes, room);
     response.once('close', release);
     const read = await result;
     if (read.ok) {

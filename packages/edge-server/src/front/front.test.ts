@@ -184,6 +184,25 @@ describe('a body that is too large', () => {
     });
   });
 
+  it('is that of an administrator or a directory beyond 25 MiB alone', async () => {
+    const front = await startTestFront(echo);
+    const sizes = { '/v1/admin/groups/a': 25, '/scim/v2/Users': 26, '/v1/adminx': 2, '/scim': 2 };
+    const statuses: Record<string, number> = {};
+    for (const [path, size] of Object.entries(sizes)) {
+      const body = Buffer.alloc(size * megabyte, 0x61);
+      const url = `http://127.0.0.1:${front.httpPort}${path}`;
+      const response = await fetch(url, { method: 'PUT', body });
+      statuses[path] = response.status;
+      await response.arrayBuffer();
+    }
+    expect(statuses).toEqual({
+      '/v1/admin/groups/a': 200,
+      '/scim/v2/Users': 413,
+      '/v1/adminx': 413,
+      '/scim': 413,
+    });
+  });
+
   it('does not fill the memory: 100 MB on each of four connections', async () => {
     let reached = 0;
     const front = await startTestFront((request, response) => {

@@ -48,16 +48,16 @@ export const postPolicyWhatIf = forAdmin(
         ? context.refuse({ code: found.code, ...found.unknown })
         : context.refuse({ code: found.code });
     }
-    const { policy, groups, isActive } = found;
+    const { policy, groups } = found;
     const asked = snapshot.deviceTrustEnabled ? given : withoutDeviceTrust(given);
-    const outcome = isActive
-      ? whatIf(
+    const outcome = snapshot.inactiveUsers.has(given.user)
+      ? ofInactive
+      : whatIf(
           policy,
           { ...asked, groups: given.groups ?? [...groups] },
           snapshot.zones,
           currentTimeMs(),
-        )
-      : ofInactive;
+        );
     return Response.json({
       application_id: application,
       policy_version: policy.version,

@@ -1,0 +1,288 @@
+import type { DescribedUser } from '../scim/describe-resources.ts';
+import {
+  type GivenUser,
+  takeUserStep,
+  type UserDescription,
+  type UserStep,
+} from '../scim/user-steps.ts';
+import { endEpoch, userEvent } from './change-user.ts';
+import { noteRemovals, type QuotaReached, refuseRemovals, usersScope } from './directory-quota.ts';
+import { readDirectorySync } from './directory-settings.ts';
+import { type PlanRefusal, planUser, type UserPlan } from './directory-user-plan.ts';
+import {
+  countDirectoryUsers,
+  type DirectoryUser,
+  findDirectoryUser,
+  findDirectoryUserOf,
+  peopleIn,
+  storeDirectoryUser,
+} from './directory-user-records.ts';
+import { changeMembers } from './group-versions.ts';
+import { nameKey } from './name-key.ts';
+import { readReadOnly } from './organization-settings.ts';
+import type { AdminEvent, Outcome } from './record-change.ts';
+import { runningTombstoneJobs, type TombstoneJob } from './tombstone-job.ts';
+import { findUser, otherSpellings, storeUser, type UserRow, unknownUser } from './user-records.ts';
+
+/**
+ * People as a directory brings, changes and ends them. What ends goes the way of a deactivation by an administrator:
+ * epoch, job, tombstones. Within blocks of the organization.
+ */
+
+export type DirectoryContext = {
+  readonly nowMs: number;
+  readonly newJobId: () => string;
+  readonly newScimId: () => string;
+};
+
+/** The whole resource anew, or steps from what it is. */
+export type UserEdit =
+  | { readonly kind: 'replace'; readonly given: GivenUser }
+  | { readonly kind: 'patch'; readonly steps: readonly UserStep[] };
+
+export type DirectoryUserRefusal =
+  | PlanRefusal
+  | QuotaReached
+  | { readonly ok: false; readonly code: 'scim_resource_not_found' }
+  | { readonly ok: false; readonly code: 'scim_version_mismatch' }
+  | { readonly ok: false; readonly code: 'read_only' };
+
+const notFound = { ok: false, code: 'scim_resource_not_found' } as const;
+const mismatch = { ok: false, code: 'scim_version_mismatch' } as const;
+
+/** Versions that `If-Match` names; `undefined` where it is not sent or takes any. */
+export type ExpectedVersions = readonly number[] | undefined;
+
+export const isExpected = (expected: ExpectedVersions, version: number): boolean =>
+  expected === undefined || expected.includes(version);
+
+export function createDirectoryUser(
+  sql: SqlStorage,
+  { active = true, ...given }: GivenUser,
+  context: DirectoryContext,
+): Outcome<DescribedUser> | DirectoryUserRefusal {
+  const { subject } = readDirectorySync(sql);
+  return carryOut(
+    sql,
+    planUser(sql, peopleIn(sql), subject, undefined, { ...given, active }),
+    context,
+  );
+}
+
+/** A PUT that says nothing of `active` or `externalId` leaves them: nobody is let in, or kept out, by a word left out. */
+function edit(before: DirectoryUser, change: UserEdit): UserDescription {
+  const present: UserDescription = {
+    userName: before.user_name,
+    externalId: before.external_id ?? undefined,
+    active: before.active === 1,
+    profile: before.profile,
+  };
+  if (change.kind === 'patch') return change.steps.reduce(takeUserStep, present);
+  const { active = present.active, externalId = present.externalId, ...given } = change.given;
+  return { ...given, active, externalId };
+}
+
+export function changeDirectoryUser(
+  sql: SqlStorage,
+  scimId: string,
+  change: UserEdit,
+  expected: ExpectedVersions,
+  context: DirectoryContext,
+): Outcome<DescribedUser> | DirectoryUserRefusal {
+  const before = findDirectoryUser(sql, scimId);
+  if (before === undefined) return notFound;
+  if (!isExpected(expected, before.version)) return mismatch;
+  const next = edit(before, change);
+  // While the broker is read-only trust may be taken away, and nothing else.
+  const endsAccess = before.active === 1 && !next.active;
+  if (readReadOnly(sql) !== undefined && !endsAccess) return { ok: false, code: 'read_only' };
+  const { subject } = readDirectorySync(sql);
+  return carryOut(sql, planUser(sql, peopleIn(sql), subject, before, next), context);
+}
+
+/** Ends a person's access and forgets the resource. Whoever comes under the same name later has an epoch of their own. */
+export function removeDirectoryUser(
+  sql: SqlStorage,
+  scimId: string,
+  expected: ExpectedVersions,
+  context: DirectoryContext,
+): Outcome<undefined> | DirectoryUserRefusal {
+  const before = findDirectoryUser(sql, scimId);
+  if (before === undefined) return notFound;
+  if (!isExpected(expected, before.version)) return mismatch;
+  const refused = takeRemoval(sql, before.standing, context.nowMs);
+  if (refused !== undefined) return refused;
+  const ended = endUser(sql, before.user_id, before.standing === 1, context);
+  moveMemberships(sql, before.user_id, undefined);
+  sql.exec('DELETE FROM directory_users WHERE scim_id = ?', scimId);
+  const user = findUser(sql, before.user_id) ?? unknownUser(before.user_id);
+  const event = userEvent('admin.user.delete', user, ended.job);
+  return { ok: true, value: undefined, event, further: ended.events };
+}
+
+function takeRemoval(sql: SqlStorage, count: number, nowMs: number): QuotaReached | undefined {
+  if (count === 0) return undefined;
+  const present = () => countDirectoryUsers(sql).active;
+  const refused = refuseRemovals(sql, usersScope, { count, present }, nowMs);
+  if (refused === undefined) noteRemovals(sql, usersScope, count, nowMs);
+  return refused;
+}
+
+function carryOut(
+  sql: SqlStorage,
+  planned: ReturnType<typeof planUser>,
+  context: DirectoryContext,
+): Outcome<DescribedUser> | DirectoryUserRefusal {
+  if (!planned.ok) return planned;
+  const { plan } = planned;
+  const refused = takeRemoval(sql, plan.isRemoval ? 1 : 0, context.nowMs);
+  if (refused !== undefined) return refused;
+  const { scimId, events } = carryOutPlan(sql, plan, context);
+  const [event, ...further] = events;
+  return { ok: true, value: describeDirectoryUser(sql, scimId), event, further };
+}
+
+const isSameUser = (before: DirectoryUser, { next, userId }: UserPlan) =>
+  before.user_id === userId &&
+  before.user_name === next.userName &&
+  (before.external_id ?? undefined) === next.externalId &&
+  (before.active === 1) === next.active &&
+  JSON.stringify(before.profile) === JSON.stringify(next.profile);
+
+/** Does what was planned; whether it may be done was asked before. */
+export function carryOutPlan(
+  sql: SqlStorage,
+  plan: UserPlan,
+  context: DirectoryContext,
+): { readonly scimId: string; readonly events: readonly AdminEvent[] } {
+  const { before, next, userId } = plan;
+  if (before !== undefined && isSameUser(before, plan)) {
+    return { scimId: before.scim_id, events: [] };
+  }
+  const scimId = before?.scim_id ?? context.newScimId();
+  const events = plan.isRenamed ? renameUser(sql, plan, context) : setStanding(sql, plan, context);
+  storeDirectoryUser(sql, {
+    scim_id: scimId,
+    user_id: userId,
+    user_name: next.userName,
+    user_name_key: nameKey(next.userName),
+    external_id: next.externalId ?? null,
+    active: next.active ? 1 : 0,
+    profile: next.profile,
+    version: (before?.version ?? 0) + 1,
+    created_at_ms: before?.created_at_ms ?? context.nowMs,
+    changed_at_ms: context.nowMs,
+  });
+  if (events.length > 0) return { scimId, events };
+  const user = findUser(sql, userId) ?? unknownUser(userId);
+  const type = before === undefined ? 'admin.user.create' : 'admin.user.update';
+  return { scimId, events: [userEvent(type, user)] };
+}
+
+/** Lets the user in or keeps them out as the directory says, unless an administrator has deactivated them. */
+function setStanding(
+  sql: SqlStorage,
+  { userId, next, nameKey: key, before }: UserPlan,
+  context: DirectoryContext,
+): AdminEvent[] {
+  const found = findUser(sql, userId);
+  const known: UserRow = { ...(found ?? unknownUser(userId)), provisioned: 1, name_key: key };
+  if (key !== null) {
+    // The name is theirs now: what became of others of this name says nothing of them.
+    sql.exec('UPDATE users SET name_key = NULL WHERE name_key = ? AND user_id <> ?', key, userId);
+  }
+  if (found === undefined) {
+    storeUser(sql, { ...known, active: next.active ? 1 : 0 });
+    return next.active ? [] : [...endUser(sql, userId, false, context).events];
+  }
+  storeUser(sql, known);
+  if (!next.active) {
+    if (known.active === 0) return [];
+    const { job, events } = endUser(sql, userId, true, context);
+    return [userEvent('admin.user.deactivate', findUser(sql, userId) ?? known, job), ...events];
+  }
+  const isTurnedOn = before === undefined || before.active === 0;
+  if (!isTurnedOn || known.active === 1 || known.held === 1) return [];
+  const user: UserRow = { ...known, active: 1 };
+  storeUser(sql, user);
+  return [userEvent('admin.user.reactivate', user)];
+}
+
+/**
+ * Another name is another user: what was bound under the old one ends, and so does what somebody may have bound under
+ * the new one, so that nobody comes by what another person has. Groups go along.
+ */
+function renameUser(sql: SqlStorage, plan: UserPlan, context: DirectoryContext): AdminEvent[] {
+  const { before, userId } = plan;
+  if (before === undefined) return [];
+  const ended = endUser(sql, before.user_id, before.standing === 1, context);
+  const found = findUser(sql, userId);
+  const wasHeld = findUser(sql, before.user_id)?.held === 1;
+  if (found?.active === 1) {
+    const newJob = { jobId: context.newJobId(), nowMs: context.nowMs };
+    endEpoch(sql, found, { active: 1 }, 'superseded', newJob);
+  }
+  moveMemberships(sql, before.user_id, userId);
+  // Whom an administrator has deactivated does not come back under another name.
+  if (wasHeld) {
+    const known = findUser(sql, userId) ?? unknownUser(userId);
+    storeUser(sql, { ...known, active: 0, held: 1, provisioned: 1, name_key: plan.nameKey });
+  }
+  const events = setStanding(sql, { ...plan, before: { ...before, active: 0 } }, context);
+  const user = findUser(sql, userId) ?? unknownUser(userId);
+  const renamed = userEvent('admin.user.rename', user, ended.job);
+  const debug_data = { ...renamed.debug_data, before: before.user_id };
+  return [{ ...renamed, debug_data }, ...ended.events, ...events];
+}
+
+/** Ends a user's epoch, and that of whoever signed in under the same name in another spelling. */
+function endUser(
+  sql: SqlStorage,
+  userId: string,
+  isActive: boolean,
+  { nowMs, newJobId }: DirectoryContext,
+): { readonly job: TombstoneJob | undefined; readonly events: readonly AdminEvent[] } {
+  const user = findUser(sql, userId);
+  if (user === undefined) return { job: undefined, events: [] };
+  const end = (row: UserRow) =>
+    endEpoch(sql, row, { active: 0 }, 'deactivated', { jobId: newJobId(), nowMs });
+  const job = isActive ? end(user).job : undefined;
+  if (user.name_key === null) return { job, events: [] };
+  const others = otherSpellings(sql, userId).filter(
+    (other) => other.active === 1 && findDirectoryUserOf(sql, other.user_id) === undefined,
+  );
+  const events = others.map((other) => {
+    const ended = end(other);
+    return userEvent('admin.user.deactivate', ended.user, ended.job);
+  });
+  return { job, events };
+}
+
+/** Takes a user out of every group, and puts another in their place. */
+function moveMemberships(sql: SqlStorage, userId: string, to: string | undefined): void {
+  const groups = sql
+    .exec<{ group_id: string }>('SELECT group_id FROM group_members WHERE user_id = ?', userId)
+    .toArray();
+  for (const { group_id } of groups) {
+    changeMembers(sql, group_id, { removed: [userId], added: to === undefined ? [] : [to] });
+  }
+}
+
+/** A resource that is there, with its groups and what is still being done. */
+export function describeDirectoryUser(sql: SqlStorage, scimId: string): DescribedUser {
+  const user = findDirectoryUser(sql, scimId);
+  if (user === undefined) throw new TypeError('described while it is there');
+  return describeRow(sql, user);
+}
+
+export function describeRow(sql: SqlStorage, user: DirectoryUser): DescribedUser {
+  const groups = sql
+    .exec<{ id: string; name: string }>(
+      `SELECT group_id AS id, name FROM group_members JOIN user_groups USING (group_id)
+       WHERE user_id = ? AND origin = 'directory' ORDER BY group_id`,
+      user.user_id,
+    )
+    .toArray();
+  const jobs = runningTombstoneJobs(sql, user.user_id).map(({ job_id }) => job_id);
+  return { user, groups, jobs };
+}

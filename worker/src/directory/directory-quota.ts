@@ -1,0 +1,190 @@
+import type { DirectoryResumption } from '@countersign/protocol/admin-directory';
+import * as z from 'zod/mini';
+import { readDirectorySync } from './directory-settings.ts';
+import { readSetting, writeSetting } from './organization-settings.ts';
+import type { AdminEvent, Outcome } from './record-change.ts';
+
+/**
+ * How much a directory may take away before somebody has looked: people their access (scope `users`), and a group that
+ * decides about sign-ins its members (scope: the group's id after `group:`). A directory in error stops here; what was
+ * stopped is refused until an administrator lets it go on. Within blocks of the organization.
+ */
+
+export const usersScope = 'users';
+export const groupScope = (groupId: string) => `group:${groupId}`;
+
+const quotaState = z.object({
+  stops: z.record(z.string(), z.object({ since_ms: z.int(), refused: z.int() })),
+  allowances: z.record(z.string(), z.object({ count: z.int(), until_ms: z.int() })),
+});
+type QuotaState = z.infer<typeof quotaState>;
+
+const readState = (sql: SqlStorage): QuotaState =>
+  quotaState.parse(
+    JSON.parse(readSetting(sql, 'directory_quota') ?? '{"stops":{},"allowances":{}}'),
+  );
+const writeState = (sql: SqlStorage, state: QuotaState): void =>
+  writeSetting(sql, 'directory_quota', JSON.stringify(state));
+
+function countRemovals(sql: SqlStorage, scope: string, sinceMs: number): number {
+  return sql
+    .exec<{ count: number }>(
+      `SELECT COALESCE(SUM(count), 0) AS count FROM directory_removals
+       WHERE scope = ? AND removed_at_ms > ?`,
+      scope,
+      sinceMs,
+    )
+    .one().count;
+}
+
+/** `isLifted`: by an administrator, for now. */
+export type Quota = {
+  readonly counted: number;
+  readonly allowed: number;
+  readonly isLifted: boolean;
+};
+
+type Count = () => number;
+
+/** @param present how many there are to be removed at this moment */
+export function readQuota(sql: SqlStorage, scope: string, present: Count, nowMs: number): Quota {
+  const { counted, least, isLifted, percent } = readLeast(sql, scope, nowMs);
+  // The share is of those who were there when the period began.
+  const share = Math.floor(((present() + counted) * percent) / 100);
+  return { counted, allowed: Math.max(least, share), isLifted };
+}
+
+/** What is permitted whatever the share is: to count everybody is dear, and few removals need it. */
+function readLeast(sql: SqlStorage, scope: string, nowMs: number) {
+  const { max_removals, max_removals_percent, period_seconds } = readDirectorySync(sql);
+  const counted = countRemovals(sql, scope, nowMs - period_seconds * 1000);
+  const allowance = readState(sql).allowances[scope];
+  const isLifted = allowance !== undefined && nowMs < allowance.until_ms;
+  const least = Math.max(max_removals, isLifted ? allowance.count : 0);
+  return { counted, least, isLifted, percent: max_removals_percent };
+}
+
+export type QuotaReached = {
+  readonly ok: false;
+  readonly code: 'directory_quota_reached';
+  readonly detail: string;
+  readonly event: AdminEvent | undefined;
+};
+
+/** Whether removals would be made if they were asked for now. */
+export function isWithin(
+  sql: SqlStorage,
+  scope: string,
+  { count, present, emptiesGroup = false }: Removals,
+  nowMs: number,
+): boolean {
+  if (count === 0) return true;
+  if (readState(sql).stops[scope] !== undefined) return false;
+  const { counted, least, isLifted } = readLeast(sql, scope, nowMs);
+  if (emptiesGroup && !isLifted) return false;
+  return (
+    counted + count <= least || counted + count <= readQuota(sql, scope, present, nowMs).allowed
+  );
+}
+
+/**
+ * Whether removals must not be made; nothing has been changed by then. The first refusal stops the scope, and is in the
+ * log.
+ */
+export function refuseRemovals(
+  sql: SqlStorage,
+  scope: string,
+  { count, present, emptiesGroup = false }: Removals,
+  nowMs: number,
+): QuotaReached | undefined {
+  const removals = { count, present, emptiesGroup };
+  if (isWithin(sql, scope, removals, nowMs)) return undefined;
+  const { counted, allowed, isLifted } = readQuota(sql, scope, present, nowMs);
+  const empties = emptiesGroup && !isLifted;
+  const state = readState(sql);
+  const stop = state.stops[scope];
+  const { since_ms, refused } = stop ?? { since_ms: nowMs, refused: 0 };
+  writeState(sql, {
+    ...state,
+    stops: { ...state.stops, [scope]: { since_ms, refused: refused + 1 } },
+  });
+  const detail = empties
+    ? `${scope} decides about sign-ins and would have no members left`
+    : `${scope}: ${count} more after ${counted}, of ${allowed} in the period`;
+  const event: AdminEvent = {
+    event_type: 'admin.directory.stop',
+    outcome: 'FAILURE',
+    reason: 'directory_quota_reached',
+    debug_data: { scope, detail },
+  };
+  return {
+    ok: false,
+    code: 'directory_quota_reached',
+    detail,
+    event: stop === undefined ? event : undefined,
+  };
+}
+
+/** How many there are to be removed at this moment, and how many of them are to go. */
+export type Removals = {
+  readonly count: number;
+  readonly present: Count;
+  readonly emptiesGroup?: boolean;
+};
+
+/** Counts removals that are made. */
+export function noteRemovals(sql: SqlStorage, scope: string, count: number, nowMs: number): void {
+  if (count === 0) return;
+  const { period_seconds } = readDirectorySync(sql);
+  sql.exec(
+    'DELETE FROM directory_removals WHERE scope = ? AND removed_at_ms <= ?',
+    scope,
+    nowMs - period_seconds * 1000,
+  );
+  sql.exec(
+    'INSERT INTO directory_removals (scope, removed_at_ms, count) VALUES (?, ?, ?)',
+    scope,
+    nowMs,
+    count,
+  );
+}
+
+export type Stop = {
+  readonly scope: string;
+  readonly since_ms: number;
+  readonly refused: number;
+};
+
+export const readStops = (sql: SqlStorage): Stop[] =>
+  Object.entries(readState(sql).stops).map(([scope, stop]) => ({ scope, ...stop }));
+
+/** Lets go on what was stopped, or permits beforehand what would be: counted anew, from now on for a period. */
+export function resumeDirectory(
+  sql: SqlStorage,
+  { group_id, removals }: DirectoryResumption,
+  nowMs: number,
+): Outcome<undefined> {
+  const scope = group_id === undefined ? usersScope : groupScope(group_id);
+  const { stops, allowances } = readState(sql);
+  const { period_seconds, max_removals } = readDirectorySync(sql);
+  const { [scope]: _, ...otherStops } = stops;
+  const allowance = { count: removals ?? max_removals, until_ms: nowMs + period_seconds * 1000 };
+  const current = Object.entries(allowances).filter(([, { until_ms }]) => nowMs < until_ms);
+  writeState(sql, {
+    stops: otherStops,
+    allowances: { ...Object.fromEntries(current), [scope]: allowance },
+  });
+  sql.exec('DELETE FROM directory_removals WHERE scope = ?', scope);
+  return {
+    ok: true,
+    value: undefined,
+    event: {
+      event_type: 'admin.directory.resume',
+      debug_data: {
+        scope,
+        removals: String(allowance.count),
+        refused: String(stops[scope]?.refused ?? 0),
+      },
+    },
+  };
+}

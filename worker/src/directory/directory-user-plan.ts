@@ -1,0 +1,80 @@
+import type { SubjectAttribute } from '@countersign/protocol/admin-directory';
+import type { UserDescription } from '../scim/user-steps.ts';
+import type { DirectoryUser, KnownPeople } from './directory-user-records.ts';
+import { nameKey } from './name-key.ts';
+import { findUser } from './user-records.ts';
+
+/** What is about to become of a person in the directory. Reads alone. */
+
+export type UserPlan = {
+  /** `undefined`: made anew. */
+  readonly before: DirectoryUser | undefined;
+  readonly next: UserDescription;
+  /** What sign-in servers send of them from then on. */
+  readonly userId: string;
+  readonly isRenamed: boolean;
+  /** Somebody who may sign in now loses what they have: their access, or under another name their bindings. */
+  readonly isRemoval: boolean;
+  /** In lower case, where people are known by name. */
+  readonly nameKey: string | null;
+};
+
+export type PlanRefusal =
+  | { readonly ok: false; readonly code: 'scim_conflict'; readonly detail: string }
+  | { readonly ok: false; readonly code: 'scim_value_invalid'; readonly detail: string };
+
+const conflict = (attribute: string): PlanRefusal => ({
+  ok: false,
+  code: 'scim_conflict',
+  detail: `another user has this ${attribute}`,
+});
+
+/**
+ * The id follows the subject attribute. A name that changes in case alone is the same name (RFC 7643 section 4.1.1), and
+ * the id stays as it was spelled first.
+ */
+function userIdOf(
+  subject: SubjectAttribute,
+  before: DirectoryUser | undefined,
+  next: UserDescription,
+): string | undefined {
+  if (subject === 'externalId') return next.externalId;
+  const isSame = before !== undefined && nameKey(before.user_name) === nameKey(next.userName);
+  return isSame ? before.user_id : next.userName;
+}
+
+export function planUser(
+  sql: SqlStorage,
+  people: KnownPeople,
+  subject: SubjectAttribute,
+  before: DirectoryUser | undefined,
+  next: UserDescription,
+): { readonly ok: true; readonly plan: UserPlan } | PlanRefusal {
+  const isOther = (found: DirectoryUser | undefined) =>
+    found !== undefined && found.scim_id !== before?.scim_id;
+  const key = nameKey(next.userName);
+  if (isOther(people.named(key))) return conflict('userName');
+  const { externalId } = next;
+  if (externalId !== undefined && isOther(people.withExternalId(externalId))) {
+    return conflict('externalId');
+  }
+  const userId = userIdOf(subject, before, next);
+  if (userId === undefined) {
+    const detail = 'externalId is required: it is what sign-in servers send';
+    return { ok: false, code: 'scim_value_invalid', detail };
+  }
+  if (isOther(people.ofUser(userId))) return conflict('user id');
+  const isRenamed = before !== undefined && before.user_id !== userId;
+  const known = before === undefined ? findUser(sql, userId)?.active : before.standing;
+  return {
+    ok: true,
+    plan: {
+      before,
+      next,
+      userId,
+      isRenamed,
+      isRemoval: known === 1 && (!next.active || isRenamed),
+      nameKey: subject === 'userName' ? key : null,
+    },
+  };
+}

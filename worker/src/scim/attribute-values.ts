@@ -1,0 +1,104 @@
+import { collect, refuseSyntax, refuseValue, type ScimResult } from './scim-result.ts';
+import type { Email } from './user-profile.ts';
+
+/**
+ * Values as identity providers send them. Nothing of a request is ever used as the name of a member: objects are read
+ * into maps, of which known names are asked for.
+ */
+
+const maxTextLength = 256;
+const maxEmails = 16;
+
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** An object's members by their names in lower case: attribute names have no case (RFC 7643 section 2.1). */
+export function membersOf(value: unknown, what: string): ScimResult<ReadonlyMap<string, unknown>> {
+  if (!isObject(value)) return refuseSyntax(`${what} must be an object`);
+  const members = new Map<string, unknown>();
+  for (const [name, member] of Object.entries(value)) {
+    const key = name.toLowerCase();
+    if (members.has(key)) return refuseSyntax(`${what} names ${key.slice(0, 64)} twice`);
+    members.set(key, member);
+  }
+  return { ok: true, value: members };
+}
+
+/**
+ * A truth value, also as the text that Entra sends ("False"). Nothing else is one: what a language takes for true would
+ * keep somebody who left.
+ */
+export function readBoolean(value: unknown, what: string): ScimResult<boolean> {
+  if (typeof value === 'boolean') return { ok: true, value };
+  const text = typeof value === 'string' ? value.toLowerCase() : undefined;
+  if (text === 'true' || text === 'false') return { ok: true, value: text === 'true' };
+  return refuseValue(`${what} must be true or false`);
+}
+
+/** A text that may be missing: `null` and an empty one take it away (RFC 7643 section 2.5). */
+export function readText(value: unknown, what: string): ScimResult<string | undefined> {
+  if (value === undefined || value === null || value === '') return { ok: true, value: undefined };
+  return readRequiredText(value, what);
+}
+
+export function readRequiredText(value: unknown, what: string): ScimResult<string> {
+  if (typeof value !== 'string') return refuseValue(`${what} must be a text`);
+  if (value === '' || value.length > maxTextLength) {
+    return refuseValue(`${what} must have 1 to ${maxTextLength} characters`);
+  }
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  if (/[\u0000-\u001f\u007f]/.test(value)) {
+    return refuseValue(`${what} must have no control characters`);
+  }
+  return { ok: true, value };
+}
+
+function readEmail(value: unknown): ScimResult<Email | undefined> {
+  const members =
+    typeof value === 'string'
+      ? ({ ok: true, value: new Map([['value', value as unknown]]) } as const)
+      : membersOf(value, 'an email');
+  if (!members.ok) return members;
+  const address = readText(members.value.get('value'), 'emails.value');
+  if (!address.ok) return address;
+  const type = readText(members.value.get('type'), 'emails.type');
+  if (!type.ok) return type;
+  const isPrimary = members.value.get('primary') ?? undefined;
+  const primary =
+    isPrimary === undefined
+      ? ({ ok: true, value: undefined } as const)
+      : readBoolean(isPrimary, 'emails.primary');
+  if (!primary.ok) return primary;
+  if (address.value === undefined) return { ok: true, value: undefined };
+  return {
+    ok: true,
+    value: {
+      value: address.value,
+      ...(type.value === undefined ? {} : { type: type.value }),
+      ...(primary.value === undefined ? {} : { primary: primary.value }),
+    },
+  };
+}
+
+/** A list of addresses, or one alone; those without an address are left out. */
+export function readEmails(value: unknown): ScimResult<Email[]> {
+  const given: unknown[] = Array.isArray(value) ? value : [value ?? []].flat();
+  if (given.length > maxEmails) return refuseValue(`emails must be at most ${maxEmails}`);
+  const read = collect(given.map(readEmail));
+  if (!read.ok) return read;
+  return { ok: true, value: read.value.filter((email) => email !== undefined) };
+}
+
+/** Ids of members: a list of `{value}`, one alone, or texts. Whatever else is in them is not looked at. */
+export function readMemberIds(value: unknown): ScimResult<string[]> {
+  const given: unknown[] = Array.isArray(value) ? value : [value ?? []].flat();
+  return collect(
+    given.map((member) => {
+      const id = isObject(member) ? member.value : member;
+      return typeof id === 'string' && id !== '' && id.length <= maxTextLength
+        ? ({ ok: true, value: id } as const)
+        : refuseValue('members must have a value: the id of a user');
+    }),
+  );
+}
