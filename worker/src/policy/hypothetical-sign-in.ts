@@ -4,6 +4,7 @@ import {
   type PolicyDocument,
   type PolicyFacts,
   requestFacts,
+  underPolicy,
   type Zones,
 } from '@countersign/policy';
 import { compiledPolicy, groupsIn } from './compiled-policies.ts';
@@ -36,7 +37,7 @@ const withoutEvidence = {
 /** What the client says now counts before what it said then. */
 function factsOf(
   { deviceTrustEnabled }: Organization,
-  { enrollment_strengths }: PolicyDocument,
+  policy: PolicyDocument,
   groups: ReadonlySet<string>,
   { user, asserted, recorded, nowMs }: HypotheticalSignIn,
 ): PolicyFacts {
@@ -47,19 +48,18 @@ function factsOf(
       atMs: nowMs,
     };
   }
-  const isTooWeak =
-    enrollment_strengths?.some((strength) => strength === recorded.enrollmentStrength) === false;
-  const lost = deviceTrustEnabled ? 'enrollment_strength_insufficient' : 'device_trust_disabled';
-  const isLost = recorded.deviceTrust.trusted && (isTooWeak || !deviceTrustEnabled);
-  return {
+  const isSwitchedOff = recorded.deviceTrust.trusted && !deviceTrustEnabled;
+  return underPolicy(policy, {
     ...recorded,
     groups,
     ipAddress: asserted.ip_address ?? recorded.ipAddress,
     clientType: asserted.client_type ?? recorded.clientType,
     platform: asserted.platform ?? recorded.platform,
-    ...(isLost ? { deviceTrust: { trusted: false, reason: lost } } : {}),
+    ...(isSwitchedOff
+      ? { deviceTrust: { trusted: false, reason: 'device_trust_disabled' } as const }
+      : {}),
     atMs: nowMs,
-  };
+  });
 }
 
 /** Whether the policy would let the user in without asking for anything more. */
