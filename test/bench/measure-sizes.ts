@@ -15,7 +15,7 @@ export function measureSizes(extensionZip: string): Figure[] {
     {
       name: 'worker script, gzip',
       value: kilobytes(worker),
-      target: '≤ 200 KB',
+      target: '≤ 220 KB',
       note: `${kilobytes(statSync(dist('worker/index.js')).size)} before compression`,
     },
     {
