@@ -86,7 +86,13 @@ describe('a device with its key in a token', () => {
     expect(text).toContain('usable; kept as: pkcs11');
     expect(text).toContain('the certificate is beside it');
     const names = Object.keys(host.stateFiles()).sort();
-    expect(names).toEqual(['enrollment.json', 'key-set.json', 'token-scope.json', 'token.lock']);
+    expect(names).toEqual([
+      'enrollment.json',
+      'key-set.json',
+      'posture.json',
+      'token-scope.json',
+      'token.lock',
+    ]);
     expect(keyCount()).toBe(1);
     expect(certificateCount()).toBe(1);
   });
@@ -156,7 +162,13 @@ describe('a device with its key in a token', () => {
     expect((await attest()).answer).toMatchObject({ type: 'error', code: 'key_unavailable' });
     await enrolled();
     const names = Object.keys(host.stateFiles()).sort();
-    expect(names).toEqual(['enrollment.json', 'key-set.json', 'token-scope.json', 'token.lock']);
+    expect(names).toEqual([
+      'enrollment.json',
+      'key-set.json',
+      'posture.json',
+      'token-scope.json',
+      'token.lock',
+    ]);
     await expectSignIn();
   });
 

@@ -193,7 +193,7 @@ describe('a device with its key in a TPM', () => {
     expect(objectsIn(tpm)).toBe(before);
     expect(await host.command(['renew'])).toMatchObject({ exitCode: 0 });
     const names = Object.keys(host.stateFiles()).sort();
-    expect(names).toEqual(['enrollment.json', 'key-set.json', 'tpm-key.json']);
+    expect(names).toEqual(['enrollment.json', 'key-set.json', 'posture.json', 'tpm-key.json']);
   });
 
   it('goes on with its TPM and key alone: not with another, not without', async () => {

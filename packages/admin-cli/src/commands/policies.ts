@@ -90,6 +90,14 @@ const withSchemaMember = ({ properties, ...schema }: z.core.JSONSchema.BaseSchem
 
 const templateNames = Object.keys(policyTemplates);
 
+/** Of an application; the global policy knows nothing of it. */
+function failOpenIn(
+  found: z.infer<typeof policyAnswer> | z.infer<typeof globalPolicyAnswer>,
+): string | undefined {
+  const failOpen = 'fail_open' in found ? found.fail_open : undefined;
+  return failOpen === undefined ? undefined : `up to ${failOpen.max_age_seconds} s`;
+}
+
 /** The global policy in a file that an option names. */
 function globalIn(input: Input) {
   const file = input.option('--global');
@@ -134,6 +142,7 @@ function commandsOf({ word, names, of, route, path, answer, versions, change }: 
               ['author', found.author],
               ['comment', found.comment],
               ['rules', String(policy.rules.length)],
+              ['fail-open', failOpenIn(found)],
             ),
           ],
         };
