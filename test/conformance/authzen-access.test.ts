@@ -253,6 +253,11 @@ describe('a decision token', () => {
       decision: true,
       context: { policy: { rule: 'write-at-a-trusted-device' } },
     });
+    const trust = (enabled: boolean) =>
+      broker.client.admin('PUT', '/v1/admin/device-trust', { enabled, override: true });
+    await trust(false);
+    expect((await write(user('eve'), { decision_token: token })).decision).toBe(false);
+    await trust(true);
     const [header, payload, signature = ''] = token.split('.');
     const other = await world.newClient();
     const forged = `${header}.${payload}.${signature.slice(0, -4)}AAAA`;

@@ -1,7 +1,10 @@
 import type { Cursor } from './page-token.ts';
 
 /** One that may be in the answer, in a list whose order does not change. */
-export type Candidate = Cursor;
+export type Candidate = Cursor & {
+  /** It was in a list before: looked at, and not told again. */
+  readonly isRepeated?: true;
+};
 
 export type FoundPage = {
   readonly found: readonly string[];
@@ -30,12 +33,12 @@ export async function findPage(
   for await (const candidate of candidates) {
     if (looked === mostCandidates) return { found, next: last };
     looked += 1;
-    if (passes(candidate.after)) {
+    if (candidate.isRepeated !== true && passes(candidate.after)) {
       // There is one more: the next page begins with it.
       if (found.length === limit) return { found, next: last };
       found.push(candidate.after);
     }
-    last = candidate;
+    last = { list: candidate.list, after: candidate.after };
   }
   return { found, next: undefined };
 }

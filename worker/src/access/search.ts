@@ -146,7 +146,9 @@ export function searchSubjects(
     let after = from.list === 0 ? '' : from.after;
     for (;;) {
       const users = await listUsers(after, usersPerPage);
-      for (const user of users) if (!isNamed.has(user)) yield { list: 1, after: user };
+      for (const user of users) {
+        yield { list: 1, after: user, ...(isNamed.has(user) ? { isRepeated: true } : {}) };
+      }
       const last = users.at(-1);
       if (last === undefined || users.length < usersPerPage) return;
       after = last;

@@ -30,6 +30,7 @@ type Organization = {
   readonly access: ReadonlyMap<string, AccessDocument>;
   readonly groups: ReadonlyMap<string, ReadonlySet<string>>;
   readonly inactiveUsers: { readonly has: (userId: string) => boolean };
+  readonly deviceTrustEnabled: boolean;
 };
 
 export type AccessDecision = {
@@ -113,13 +114,15 @@ function assertedBy({ supplied, sources }: EntityFacts): Asserted | undefined {
 
 const noOutcome = { decision: false, rule: 'none', criteria: [] } as const;
 
-/** @param deviceTrusted of the device that the subject has just signed in with, where somebody has shown that */
+/** @param shownTrust of the device that the subject has just signed in with, where somebody has shown that */
 export function decideAccess(
   organization: Organization,
   client: Client,
   question: AccessQuestion,
-  deviceTrusted: boolean | undefined,
+  shownTrust: boolean | undefined,
 ): AccessDecision {
+  // Of all that a device's trust rests on, this is what everybody is to feel at once.
+  const deviceTrusted = shownTrust === true ? organization.deviceTrustEnabled : shownTrust;
   const { subject, action, resource } = question;
   const found = findAccess(organization, client, resource.type);
   const isUser = subject.type === userSubjectType;

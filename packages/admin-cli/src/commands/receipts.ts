@@ -25,8 +25,8 @@ const outcomeOf = ({ decision, pending }: VerifiedReceipt['record']) => {
   return pending === undefined ? 'denied' : 'waits for a factor';
 };
 
-function receiptSections({ claims, record, replay }: VerifiedReceipt): Section[] {
-  const { policy, criteria = [] } = claims;
+function receiptSections({ claims, record, replay, criteria }: VerifiedReceipt): Section[] {
+  const { policy } = claims;
   return [
     rows(
       ['broker', claims.iss],

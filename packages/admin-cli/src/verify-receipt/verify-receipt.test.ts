@@ -231,6 +231,33 @@ describe('a receipt that does not hold together', () => {
     expect(await verify({ ...claims, policy: forged })).toBe('policy_wrong');
   });
 
+  it('lets somebody in, or has them wait, and no policy was asked', async () => {
+    for (const changes of [{ decision: true }, { decision: false, pending: pending.pending }]) {
+      const {
+        policy: _,
+        criteria: __,
+        ...claims
+      } = claimsOf({
+        ...common,
+        ...changes,
+        opened: false,
+        rule: 'none',
+      });
+      expect(await verify(claims)).toBe('policy_wrong');
+    }
+  });
+
+  it('tells of criteria what it likes, and is not believed', async () => {
+    const claims = claimsOf(common);
+    const invented = [{ criterion: 'posture', verdict: 'met', wanted: 'a', seen: 'a' }];
+    const receipt = signJws(header(), { ...claims, criteria: invented });
+    const text = JSON.stringify({ receipt, key_set: await organization.signKeySet() });
+    const verified = await verifyReceipt({ text, rootPem, nowMs });
+    expect(verified.ok && verified.criteria.map(({ criterion }) => criterion)).not.toContain(
+      'posture',
+    );
+  });
+
   it('tells another outcome than its policy gives', async () => {
     const recorded: Partial<DecisionRecord>[] = [
       { decision: false, reason: 'policy_denied' },

@@ -1,9 +1,11 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import {
+  type CheckedCriterion,
   type DecisionReceiptClaims,
   decisionReceipt,
   decisionReceiptClaims,
   decisionReceiptTyp,
+  explainRecord,
   type Replay,
   replayDecision,
   wasDecidedByPolicy,
@@ -24,6 +26,8 @@ export type VerifiedReceipt = {
   readonly claims: DecisionReceiptClaims;
   readonly record: DecisionRecord;
   readonly replay: Extract<Replay, { kind: 'same' | 'not_asked' }>;
+  /** Of the rule that decided, as computed here: what the receipt says of them is the broker's word. */
+  readonly criteria: readonly CheckedCriterion[];
 };
 
 export type ReceiptInput = {
@@ -126,11 +130,14 @@ function checkPolicy(
   /** As it was signed: what its hash is of. */
   signedDocument: unknown,
   record: DecisionRecord,
-): { readonly ok: true; readonly replay: VerifiedReceipt['replay'] } | Refused {
+): ({ readonly ok: true } & Pick<VerifiedReceipt, 'replay' | 'criteria'>) | Refused {
   if (!wasDecidedByPolicy(record)) {
-    return policy === undefined
-      ? { ok: true, replay: { kind: 'not_asked' } }
-      : refuse('policy_wrong', 'no policy was asked, and there is one');
+    if (policy !== undefined)
+      return refuse('policy_wrong', 'no policy was asked, and there is one');
+    // Nothing but a policy lets anybody in, or has them wait.
+    return record.decision || record.pending !== undefined
+      ? refuse('policy_wrong', 'it is no denial, and no policy was asked')
+      : { ok: true, replay: { kind: 'not_asked' }, criteria: [] };
   }
   if (policy === undefined) return refuse('policy_wrong', 'it is missing');
   if (policy.document.version !== record.policy_version) {
@@ -140,7 +147,10 @@ function checkPolicy(
   const computed = sha256(canonicalize(signedDocument) ?? '');
   if (computed !== policy.sha256) return refuse('policy_wrong', 'its hash is another');
   const replay = replayDecision(record, policy.document, policy.zones);
-  if (replay.kind !== 'different') return { ok: true, replay };
+  if (replay.kind !== 'different') {
+    const criteria = explainRecord(record, policy.document, policy.zones) ?? [];
+    return { ok: true, replay, criteria };
+  }
   const { members, computed: outcome } = replay;
   const told = members.map((name) => `${name} ${JSON.stringify(outcome[name])}`).join(', ');
   return refuse('replay_different', `computed again: ${told}`);
@@ -191,5 +201,7 @@ export async function verifyReceipt({
   }
   const { policy } = signedPolicy.parse(jws.unverifiedPayload);
   const checked = checkPolicy(claims, policy?.document, record);
-  return checked.ok ? { ok: true, claims, record, replay: checked.replay } : checked;
+  if (!checked.ok) return checked;
+  const { replay, criteria } = checked;
+  return { ok: true, claims, record, replay, criteria };
 }

@@ -18,8 +18,8 @@ export const propertyName = z.string().check(
   }),
 );
 
-const maxTextLength = 512;
-const maxValues = 64;
+export const maxTextLength = 512;
+export const maxValues = 64;
 export const propertyValue = z.union([
   z.string().check(z.maxLength(maxTextLength)),
   z.number(),

@@ -76,6 +76,16 @@ describe('a property', () => {
     );
   });
 
+  it('is unknown where more is said of it than could be stored', () => {
+    const said = (role: unknown) =>
+      propertyOf(factsOf({ sources: may(true), supplied: { role } }), 'role');
+    const values = Array.from({ length: 64 }, (_, place) => place);
+    expect(said(values)).toEqual({ values });
+    expect(said([...values, 64])).toBe('unknown');
+    expect(said('a'.repeat(512))).toEqual({ values: ['a'.repeat(512)] });
+    expect(said('a'.repeat(513))).toBe('unknown');
+  });
+
   it.each(['constructor', 'toString', 'hasOwnProperty', 'valueOf', 'isPrototypeOf'])(
     'called %s is nobody’s who was not given it',
     (name) => {

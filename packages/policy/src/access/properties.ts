@@ -1,5 +1,11 @@
 import type { Verdict } from '../criteria/criterion.ts';
-import type { PropertyCondition, PropertyValue, StoredEntity } from './access-document.ts';
+import {
+  maxTextLength,
+  maxValues,
+  type PropertyCondition,
+  type PropertyValue,
+  type StoredEntity,
+} from './access-document.ts';
 
 /** Properties of subjects, resources and actions: what is on record before what a client says. */
 
@@ -23,12 +29,17 @@ export type EntityFacts = {
 export type PropertyFact = { readonly values: readonly PropertyValue[] } | 'absent' | 'unknown';
 
 const isValue = (value: unknown): value is PropertyValue =>
-  typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
+  typeof value === 'string'
+    ? value.length <= maxTextLength
+    : typeof value === 'boolean' || Number.isFinite(value);
 
-/** Values that a rule could ask for; objects, null and lists of them say nothing. */
+/**
+ * Values that a rule could ask for; objects, null and lists of them say nothing. Nor do more, or longer ones, than can be
+ * stored: each is compared with every rule's, and is on record.
+ */
 export function readValues(value: unknown): readonly PropertyValue[] | undefined {
   const values = Array.isArray(value) ? value : [value];
-  return values.every(isValue) ? values : undefined;
+  return values.length <= maxValues && values.every(isValue) ? values : undefined;
 }
 
 function factOf(value: unknown): PropertyFact {
