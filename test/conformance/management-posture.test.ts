@@ -53,6 +53,7 @@ it('comes with the certificate, and again when an event has the device looked up
     reported_at: new Date(computer.lastContactMs).toISOString(),
     disk_encryption: true,
     firewall: true,
+    platform: 'macos',
     os_version: '14.5',
   });
   const path = `/v1/admin/integrations/${integration.id}/state`;
@@ -79,6 +80,7 @@ it('comes with the certificate, and again when an event has the device looked up
     reported_at: new Date(reportMs).toISOString(),
     disk_encryption: false,
     firewall: false,
+    platform: 'macos',
     os_version: '15.2',
   });
 });

@@ -40,7 +40,7 @@ beforeAll(async () => {
 });
 
 async function putInventory() {
-  const header = 'serial_number,disk_encryption,firewall,screen_lock,os_version';
+  const header = 'serial_number,disk_encryption,firewall,screen_lock,os_version,platform';
   const response = await broker.sendCsv(
     `${integrationsPath}/inventory`,
     [header, ...lines].join('\n'),
@@ -48,7 +48,7 @@ async function putInventory() {
   expect(response.status, await response.text()).toBe(200);
 }
 
-/** A device that the management reports so: `true,false,,14.5` for the columns after the serial number. */
+/** A device that the management reports so: `true,false,,14.5,macos` for the columns after the serial number. */
 async function managed(report: string): Promise<FakeDevice> {
   const device = await FakeDevice.create();
   lines.push(`${device.hardwareId.serial_number},${report}`);
@@ -109,36 +109,56 @@ describe('a rule on posture', () => {
 
   // What the management reports, what the device says, the rule, and whether it lets the device in.
   it.each<[string, object, object, boolean]>([
-    ['true,,,', {}, encrypted, true],
-    [',,,', { disk_encryption: true }, encrypted, true],
-    [',,,', { disk_encryption: false }, encrypted, false],
-    [',,,', {}, encrypted, false],
+    ['true,,,,', {}, encrypted, true],
+    [',,,,', { disk_encryption: true }, encrypted, true],
+    [',,,,', { disk_encryption: false }, encrypted, false],
+    [',,,,', {}, encrypted, false],
     // Where both said something, the management's word counts.
-    ['false,,,', { disk_encryption: true }, encrypted, false],
-    ['true,,,', { disk_encryption: false }, encrypted, true],
-    ['true,,,', { disk_encryption: false }, { ...encrypted, ...device }, false],
-    ['true,,,', {}, { ...encrypted, ...device }, false],
-    ['false,,,', { disk_encryption: true }, { ...encrypted, ...device }, true],
-    [',,,', { disk_encryption: true }, { ...encrypted, ...mdm }, false],
-    ['true,,,', {}, { ...encrypted, ...mdm }, true],
-    ['true,,true,', { firewall: true }, { ...encrypted, firewall: true, screen_lock: true }, true],
+    ['false,,,,', { disk_encryption: true }, encrypted, false],
+    ['true,,,,', { disk_encryption: false }, encrypted, true],
+    ['true,,,,', { disk_encryption: false }, { ...encrypted, ...device }, false],
+    ['true,,,,', {}, { ...encrypted, ...device }, false],
+    ['false,,,,', { disk_encryption: true }, { ...encrypted, ...device }, true],
+    [',,,,', { disk_encryption: true }, { ...encrypted, ...mdm }, false],
+    ['true,,,,', {}, { ...encrypted, ...mdm }, true],
+    ['true,,true,,', { firewall: true }, { ...encrypted, firewall: true, screen_lock: true }, true],
     [
-      'true,,true,',
+      'true,,true,,',
       { firewall: false },
       { ...encrypted, firewall: true, screen_lock: true },
       false,
     ],
-    [',,,14.4', {}, { minimum_os_version: { macos: '14.5' } }, false],
-    [',,,14.5', {}, { minimum_os_version: { macos: '14.5' }, ...mdm }, true],
-    [',,,14.4', {}, { minimum_os_version: { macos: '14.5' }, ...device }, true],
+    [',,,14.4,macos', {}, { minimum_os_version: { macos: '14.5' } }, false],
+    [',,,14.5,macos', {}, { minimum_os_version: { macos: '14.5' }, ...mdm }, true],
+    [',,,14.4,macos', {}, { minimum_os_version: { macos: '14.5' }, ...device }, true],
   ])('of %s by mdm, %j by the device: %j lets in: %s', async (report, said, posture, letsIn) => {
     const own = await managed(report);
     await putPolicy(posture);
     expect((await signIn(own, said)).decision).toBe(letsIn);
   });
 
+  it('holds the version of the management against the platform of the management, whatever the device says', async () => {
+    const minimum_os_version = { macos: '14.5', windows: '10.0.22000' };
+    const forged = { platform: 'windows', os_version: '10.0.26100' };
+    const [old, fresh, unnamed] = [
+      await managed(',,,13.2,macos'),
+      await managed(',,,14.6,macos'),
+      await managed(',,,14.6,'),
+    ];
+    for (const reporter of [mdm, {}]) {
+      const versions = await putPolicy({ minimum_os_version, ...reporter });
+      const refused = await signIn(old, forged);
+      expect(refused.decision).toBe(false);
+      expect(await seenBy(refused, versions)).toEqual(['macos 13.2 (mdm)']);
+      expect((await signIn(fresh, forged)).decision).toBe(true);
+      expect((await signIn(unnamed)).decision).toBe(false);
+    }
+    await putPolicy({ minimum_os_version, ...device });
+    expect((await signIn(old, forged)).decision).toBe(true);
+  });
+
   it('has on record who said what it saw, and tells the sign-in server nothing of it', async () => {
-    const own = await managed('true,false,,14.6');
+    const own = await managed('true,false,,14.6,macos');
     const versions = await putPolicy({
       disk_encryption: true,
       minimum_os_version: { macos: '14.5' },
@@ -162,7 +182,7 @@ describe('a rule on posture', () => {
   });
 
   it('takes nobody at their word about a device that is not trusted', async () => {
-    const own = await managed('true,true,true,14.5');
+    const own = await managed('true,true,true,14.5,macos');
     await putPolicy({ disk_encryption: true });
     expect((await signIn(own)).decision).toBe(true);
     await broker.admin('POST', `/v1/admin/devices/${own.deviceId}/revoke`, {
@@ -176,7 +196,7 @@ describe('a rule on posture', () => {
   });
 
   it('is stricter where nobody knows', async () => {
-    const own = await managed(',,,');
+    const own = await managed(',,,,');
     const factor = { acr_values: ['phr'], amr_values: [] };
     await putPolicy({ disk_encryption: true }, [
       { id: 'others', when: { device_trust: 'trusted' }, effect: 'step_up', factor },
@@ -194,7 +214,7 @@ describe("the management's word", () => {
     ['counts as long as the limit says', maxPostureReportAgeSeconds * 1000 - dayMs, true],
     ['counts no longer after that', maxPostureReportAgeSeconds * 1000 + 1000, false],
   ])('%s', async (_, ageMs, letsIn) => {
-    const own = await managed('true,,,');
+    const own = await managed('true,,,,');
     await putPolicy(mdm);
     const reportedAt = Date.now() - ageMs;
     await alterManagement(own, `json_set(management, '$.posture.reported_at_ms', ${reportedAt})`);
@@ -208,7 +228,7 @@ describe("the management's word", () => {
   });
 
   it('gives way to the device where it is too old, if anybody may say it', async () => {
-    const own = await managed('false,,,');
+    const own = await managed('false,,,,');
     await putPolicy({ disk_encryption: true });
     expect((await signIn(own, { disk_encryption: true })).decision).toBe(false);
     await alterManagement(own, `json_set(management, '$.posture.reported_at_ms', 1)`);
@@ -217,18 +237,18 @@ describe("the management's word", () => {
   });
 
   it('is of an integration that there is', async () => {
-    const own = await managed('true,,,');
+    const own = await managed('true,,,,');
     await putPolicy(mdm);
     await alterManagement(own, `json_set(management, '$.integration_id', 'int_gone')`);
     expect((await signIn(own)).decision).toBe(false);
   });
 
   it('reaches the shard by polling, and costs a sign-in no row', async () => {
-    const own = await managed('true,,,');
+    const own = await managed('true,,,,');
     await putPolicy(mdm);
     expect((await signIn(own)).decision).toBe(true);
     lines.pop();
-    lines.push(`${own.hardwareId.serial_number},false,,,`);
+    lines.push(`${own.hardwareId.serial_number},false,,,,`);
     await putInventory();
     expect((await signIn(own)).decision).toBe(true);
     const object = env.INTEGRATION.get(env.INTEGRATION.idFromName(integration));
@@ -244,7 +264,7 @@ describe("the management's word", () => {
   });
 
   it('is taken of the management that the certificate came through, in the order of its words', async () => {
-    const own = await managed('true,,,');
+    const own = await managed('true,,,,');
     const deviceId = own.deviceId ?? '';
     const shard = shardOf(deviceId);
     const noted = () =>
@@ -271,7 +291,7 @@ describe("the management's word", () => {
 
 describe('a decision that looked at posture', () => {
   it('is on record with both words, and comes to the same when it is asked again', async () => {
-    const own = await managed('true,,,14.6');
+    const own = await managed('true,,,14.6,macos');
     const { policy } = await putPolicy({
       disk_encryption: true,
       screen_lock: true,
@@ -298,6 +318,7 @@ describe('a decision that looked at posture', () => {
     expect(record.facts?.posture_report).toEqual({
       reported_at_ms: expect.any(Number),
       disk_encryption: true,
+      platform: 'macos',
       os_version: '14.6',
     });
     expect([context.reason_code, refused.context.reason_code]).toEqual([
@@ -308,7 +329,7 @@ describe('a decision that looked at posture', () => {
 
   it('is what a simulation of another draft asks about', async () => {
     client = await broker.registerClient();
-    const own = await managed('true,false,,');
+    const own = await managed('true,false,,,');
     await putPolicy({ disk_encryption: true });
     expect((await signIn(own, { firewall: true })).decision).toBe(true);
     const simulate = async (posture: object) => {
@@ -332,7 +353,7 @@ describe('a decision that looked at posture', () => {
 
 describe('an administrator', () => {
   it('sees how a device is kept, by who says so and since when', async () => {
-    const own = await managed('true,,,14.6');
+    const own = await managed('true,,,14.6,macos');
     const idPath = `/v1/admin/devices/${own.deviceId}`;
     const shown = async (path: string) =>
       deviceAnswer.parse(await (await broker.admin('GET', path)).json()).posture;
@@ -340,6 +361,7 @@ describe('an administrator', () => {
       reported_at: expect.stringMatching(/Z$/),
       counts: true,
       disk_encryption: true,
+      platform: 'macos',
       os_version: '14.6',
     };
     expect(await shown(idPath)).toEqual({ mdm });

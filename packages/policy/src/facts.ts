@@ -18,6 +18,8 @@ export type PostureFacts = {
   readonly diskEncryption?: Reported<boolean>;
   readonly firewall?: Reported<boolean>;
   readonly screenLock?: Reported<boolean>;
+  /** The management's word alone: the device's is `signedPlatform`. */
+  readonly platform?: { readonly mdm?: Platform | undefined };
   /** As the system calls it: numbers with dots. */
   readonly osVersion?: Reported<string>;
 };

@@ -1,5 +1,6 @@
 import { enrollmentStrengths } from '@countersign/protocol/enrollment-strength';
 import { keyProtection } from '@countersign/protocol/key-protection';
+import { type Platform, platforms } from '@countersign/protocol/posture';
 import { chosenId, factor } from '@countersign/protocol/schemas';
 import * as z from 'zod/mini';
 
@@ -12,15 +13,7 @@ import * as z from 'zod/mini';
 export const clientTypes = ['web_or_modern', 'legacy'] as const;
 export type ClientType = (typeof clientTypes)[number];
 
-export const platforms = [
-  'ios',
-  'android',
-  'other_mobile',
-  'windows',
-  'macos',
-  'other_desktop',
-] as const;
-export type Platform = (typeof platforms)[number];
+export { type Platform, platforms };
 
 export const evidenceChannels = ['extension', 'mtls', 'both'] as const;
 export type EvidenceChannel = (typeof evidenceChannels)[number];

@@ -61,8 +61,14 @@ it('tells apart what the device says of itself and what its management reports',
     diskEncryption: { device: true },
     firewall: { device: false },
   });
-  const report = { disk_encryption: false, screen_lock: true, os_version: '14.4' };
+  const report = {
+    disk_encryption: false,
+    screen_lock: true,
+    platform: 'macos',
+    os_version: '14.4',
+  } as const;
   expect(withReport(facts.posture, report)).toEqual({
+    platform: { mdm: 'macos' },
     osVersion: { device: '14.5', mdm: '14.4' },
     diskEncryption: { device: true, mdm: false },
     firewall: { device: false },

@@ -1,6 +1,6 @@
 import type { Posture } from '@countersign/protocol/device-response';
 import type { KeyProtection } from '@countersign/protocol/key-protection';
-import type { PostureSwitches } from '@countersign/protocol/posture';
+import type { PostureReport } from '@countersign/protocol/posture';
 import type { PostureFacts, RequestFacts } from './facts.ts';
 import type { ClientType, EvidenceChannel, Platform } from './policy-document.ts';
 
@@ -30,12 +30,13 @@ function versionIn(text: string): string | undefined {
 }
 
 /** The facts of a policy, as they are written down. */
-type Reported = PostureSwitches & { readonly os_version?: string | undefined };
+type Reported = Partial<PostureReport>;
 
 const factNames = [
   ['diskEncryption', 'disk_encryption'],
   ['firewall', 'firewall'],
   ['screenLock', 'screen_lock'],
+  ['platform', 'platform'],
   ['osVersion', 'os_version'],
 ] as const;
 
@@ -69,16 +70,20 @@ export function requestFacts(
   channel: EvidenceChannel | 'none',
   signed: SignedByDevice | undefined,
 ): RequestFacts {
-  const said = signed?.posture;
+  const { platform: system, os_version, ...switches } = signed?.posture ?? {};
+  const version = versionIn(os_version ?? '');
   return {
     user,
     groups,
     ipAddress: asserted.ip_address,
     clientType: asserted.client_type,
     platform: asserted.platform,
-    signedPlatform: signed === undefined ? undefined : platformOf[signed.posture.platform],
+    signedPlatform: system === undefined ? undefined : platformOf[system],
     channel,
     keyProtection: signed?.key_protection ?? 'none',
-    posture: withWord({}, 'device', said && { ...said, os_version: versionIn(said.os_version) }),
+    posture: withWord({}, 'device', {
+      ...switches,
+      ...(version === undefined ? {} : { os_version: version }),
+    }),
   };
 }

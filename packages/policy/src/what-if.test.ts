@@ -83,6 +83,40 @@ describe('whatIf', () => {
     expect(found.rules.map(({ verdict }) => verdict)).toEqual(['disabled', 'unknown', 'unknown']);
   });
 
+  it("holds a management's version against the platform that the management names", () => {
+    const draft = policyDocument.parse({
+      version: 1,
+      enforcement: 'enforce',
+      rules: [
+        {
+          id: 'fresh',
+          when: {
+            posture: {
+              minimum_os_version: { macos: '14.5', windows: '10.0.22000' },
+              reported_by: 'mdm',
+            },
+          },
+          effect: 'allow',
+        },
+      ],
+      otherwise: 'deny',
+    });
+    const effectOf = (posture: object) =>
+      whatIf(
+        draft,
+        hypotheticalSignIn.parse({
+          user: 'ada',
+          device: { ...trusted, platform: 'windows', posture },
+        }),
+        [],
+        nowMs,
+      ).effect;
+    const platform = { mdm: 'macos' };
+    expect(effectOf({ platform, os_version: { mdm: '13.2' } })).toBe('deny');
+    expect(effectOf({ platform, os_version: { mdm: '14.5' } })).toBe('allow');
+    expect(effectOf({ os_version: { mdm: '14.5' } })).toBe('deny');
+  });
+
   it('asks about another time than now', () => {
     const given = { user: 'ada', groups: ['staff'], ip_address: '192.0.2.7', device: trusted };
     const tuesday = ask({ ...given, platform: 'ios', at: '2026-11-24T10:00:00Z' });

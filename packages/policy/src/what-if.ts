@@ -55,6 +55,8 @@ const hypotheticalDevice = z
         disk_encryption: reported(z.boolean()),
         firewall: reported(z.boolean()),
         screen_lock: reported(z.boolean()),
+        /** The device's own is `platform` above. */
+        platform: z.optional(z.strictObject({ mdm: z.optional(z.enum(platforms)) })),
         os_version: reported(osVersion),
       }),
     ),
@@ -136,6 +138,7 @@ function factsOf({ device, ...given }: HypotheticalSignIn, nowMs: number): Polic
         : { diskEncryption: posture.disk_encryption }),
       ...(posture?.firewall === undefined ? {} : { firewall: posture.firewall }),
       ...(posture?.screen_lock === undefined ? {} : { screenLock: posture.screen_lock }),
+      ...(posture?.platform === undefined ? {} : { platform: posture.platform }),
       ...(posture?.os_version === undefined ? {} : { osVersion: posture.os_version }),
     },
     deviceTrust:

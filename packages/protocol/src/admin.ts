@@ -8,7 +8,7 @@ import { enrollingUser, hardwareId } from './enrollment.ts';
 import { enrollmentStrengths } from './enrollment-strength.ts';
 import { integrationId } from './integration-id.ts';
 import { maxOriginsCharacters, maxOriginsPerClient } from './limits.ts';
-import { postureSwitches } from './posture.ts';
+import { platforms, postureSwitches } from './posture.ts';
 import {
   base64urlOf,
   chosenId,
@@ -181,6 +181,7 @@ export const deviceAnswer = z.object({
           reported_at: z.string(),
           /** False when that is too long ago, or the integration is not in use: then policies do not know of it. */
           counts: z.boolean(),
+          platform: z.optional(z.enum(platforms)),
           os_version: z.optional(z.string()),
           ...postureSwitches,
         }),

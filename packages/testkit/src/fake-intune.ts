@@ -13,6 +13,7 @@ export type FakeIntuneDevice = {
   managementState: string;
   lastSyncMs: number;
   isEncrypted?: boolean;
+  operatingSystem?: string;
 };
 
 export type FakeIntune = FakeManagementServer & {
@@ -49,7 +50,7 @@ function describeDevice(id: string, device: FakeIntuneDevice) {
     managedDeviceOwnerType: 'company',
     managementState: device.managementState,
     lastSyncDateTime: new Date(device.lastSyncMs).toISOString(),
-    operatingSystem: 'Windows',
+    operatingSystem: device.operatingSystem ?? 'Windows',
     complianceState: 'compliant',
     jailBroken: 'Unknown',
     managementAgent: 'mdm',

@@ -6,21 +6,26 @@ import {
 } from './fake-management-server.ts';
 
 /** A system in the fake's inventory. Tests change it in place. */
-export type FakeSystem = { serialNumber: string; lastContactMs: number; encrypted?: boolean };
+export type FakeSystem = {
+  serialNumber: string;
+  lastContactMs: number;
+  encrypted?: boolean;
+  os?: string;
+};
 
 export type FakeJumpCloud = FakeManagementServer & {
   readonly apiKey: string;
   readonly systems: Map<string, FakeSystem>;
 };
 
-function describeSystem(id: string, { serialNumber, lastContactMs, encrypted }: FakeSystem) {
+function describeSystem(id: string, { serialNumber, lastContactMs, encrypted, os }: FakeSystem) {
   return {
     _id: id,
     id,
     organization: '5f0000000000000000000001',
     created: '2024-01-01T00:00:00.000Z',
     lastContact: new Date(lastContactMs).toISOString(),
-    os: 'Mac OS X',
+    os: os ?? 'Mac OS X',
     version: '14.5',
     arch: 'arm64',
     hostname: `mac-${id}`,

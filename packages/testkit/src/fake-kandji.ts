@@ -8,6 +8,7 @@ export type FakeKandjiDevice = {
   mdmEnabled: boolean;
   isRemoved: boolean;
   userEmail?: string;
+  platform?: string;
 };
 
 export type FakeKandji = FakeManagementServer & {
@@ -21,7 +22,7 @@ function describeDevice(id: string, device: FakeKandjiDevice) {
     device_name: `Mac ${id}`,
     model: 'MacBook Air',
     serial_number: device.serialNumber,
-    platform: 'Mac',
+    platform: device.platform ?? 'Mac',
     os_version: '14.5',
     last_check_in: new Date(device.lastCheckInMs).toISOString(),
     user: device.userEmail === undefined ? '' : { email: device.userEmail, name: 'Dana' },

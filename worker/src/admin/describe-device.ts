@@ -66,6 +66,7 @@ export function describePosture(
             mdm: {
               reported_at: timeOf(report.reported_at_ms),
               counts: countingReport(facts, integrations, nowMs) !== undefined,
+              ...(report.platform === undefined ? {} : { platform: report.platform }),
               ...(report.os_version === undefined ? {} : { os_version: report.os_version }),
               ...switchesOf(report),
             },

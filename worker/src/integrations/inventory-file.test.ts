@@ -22,9 +22,9 @@ describe('parseInventory', () => {
 
   it('reads what a file says of how devices are kept', () => {
     const text = [
-      'serial_number,Disk_Encryption,firewall,screen_lock,os_version',
-      'C02ABC123,true,FALSE,,14.5',
-      'PF1XYZ,,,,',
+      'serial_number,Disk_Encryption,firewall,screen_lock,os_version,platform',
+      'C02ABC123,true,FALSE,,14.5,macOS',
+      'PF1XYZ,,,,,',
     ].join('\n');
     expect(parseInventory(text)).toEqual({
       ok: true,
@@ -32,7 +32,12 @@ describe('parseInventory', () => {
         {
           serialNumber: 'C02ABC123',
           hardwareUuid: '',
-          posture: { disk_encryption: true, firewall: false, os_version: '14.5' },
+          posture: {
+            disk_encryption: true,
+            firewall: false,
+            platform: 'macos',
+            os_version: '14.5',
+          },
         },
         { serialNumber: 'PF1XYZ', hardwareUuid: '' },
       ],
@@ -47,6 +52,7 @@ describe('parseInventory', () => {
       ['firewall\ntrue', 1, /must name the columns/],
       ['serial_number\n', 2, /no device/],
       ['serial_number,firewall\nC02ABC123,yes', 2, /firewall must be true, false or empty/],
+      ['serial_number,platform\nC02ABC123,Solaris', 2, /platform must be one of ios, .* or empty/],
       ['serial_number,os_version\nC02ABC123,Sonoma', 2, /os_version must be numbers with dots/],
       ['serial_number,firewall\n,true', 2, /neither/],
       ['serial_number\nC02ABC123\nC02;ABC', 3, /serial_number is malformed/],

@@ -1,4 +1,4 @@
-import { postureSwitches, postureSwitchNames } from '@countersign/protocol/posture';
+import { platforms, postureSwitches, postureSwitchNames } from '@countersign/protocol/posture';
 import * as z from 'zod/mini';
 import { normalizeHardwareId } from '../device/hardware-id.ts';
 
@@ -20,12 +20,13 @@ export const maxInventoryRows = 100_000;
 /** What a file may say of how a device is kept. */
 export const inventoryPosture = z.object({
   ...postureSwitches,
+  platform: z.optional(z.enum(platforms)),
   os_version: z.optional(z.string()),
 });
 export type InventoryPosture = z.infer<typeof inventoryPosture>;
 
 const identities = ['serial_number', 'hardware_uuid'] as const;
-const columns = [...identities, ...postureSwitchNames, 'os_version'] as const;
+const columns = [...identities, ...postureSwitchNames, 'platform', 'os_version'] as const;
 type Column = (typeof columns)[number];
 
 /** A line's fields; `undefined` where the quotes of one do not match. */
@@ -63,6 +64,13 @@ function readPosture(
       return { ok: false, detail: `${name} must be true, false or empty` };
     }
     posture[name] = text === 'true';
+  }
+  if (given.platform !== undefined) {
+    const platform = platforms.find((known) => known === given.platform?.toLowerCase());
+    if (platform === undefined) {
+      return { ok: false, detail: `platform must be one of ${platforms.join(', ')} or empty` };
+    }
+    posture.platform = platform;
   }
   const { os_version } = given;
   if (os_version === undefined) return { ok: true, posture };

@@ -36,7 +36,7 @@ const storedColumns = 'serial_number, hardware_uuid, posture, put_at_ms';
 /** A device in the file is managed, and heard of whenever anybody asks. What the file says of it was so when it was put. */
 function deviceOf(row: StoredRow, nowMs: number): ManagedDevice {
   const { serial_number, hardware_uuid, posture: stored, put_at_ms } = row;
-  const { os_version, ...posture } = inventoryPosture.parse(JSON.parse(stored ?? '{}'));
+  const { platform, os_version, ...posture } = inventoryPosture.parse(JSON.parse(stored ?? '{}'));
   return {
     mdmId: serial_number || hardware_uuid,
     managed: true,
@@ -44,6 +44,7 @@ function deviceOf(row: StoredRow, nowMs: number): ManagedDevice {
     ...(serial_number === '' ? {} : { serialNumber: serial_number }),
     ...(hardware_uuid === '' ? {} : { hardwareUuid: hardware_uuid }),
     ...(stored === null ? {} : { posture, postureAtMs: put_at_ms }),
+    ...(platform === undefined ? {} : { platform }),
     ...(os_version === undefined ? {} : { osVersion: os_version }),
   };
 }

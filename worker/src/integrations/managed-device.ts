@@ -1,4 +1,4 @@
-import type { PostureSwitches } from '@countersign/protocol/posture';
+import type { Platform, PostureSwitches } from '@countersign/protocol/posture';
 import { normalizeHardwareId } from '../device/hardware-id.ts';
 
 /** A device as its management knows it, whichever one that is. */
@@ -11,6 +11,7 @@ export type ManagedDevice = {
   readonly hardwareUuid?: string;
   /** Milliseconds since 1970; absent where the management does not say. */
   readonly lastCheckInMs?: number;
+  readonly platform?: Platform;
   readonly osVersion?: string;
   readonly user?: string;
   readonly compliant?: boolean;

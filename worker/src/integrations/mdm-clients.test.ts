@@ -250,7 +250,7 @@ describe('what a management says of how a device is kept', () => {
         ...change,
       });
       expect(await reportOf(clientOf(connection, fake.clientSecret))).toEqual(
-        expected && { reported_at_ms: nowMs - 60_000, ...expected },
+        expected && { reported_at_ms: nowMs - 60_000, platform: 'macos', ...expected },
       );
     }
   });
@@ -283,6 +283,7 @@ describe('what a management says of how a device is kept', () => {
       expect(await reportOf(ofIntune)).toEqual({
         reported_at_ms: nowMs,
         disk_encryption: isEncrypted,
+        platform: 'windows',
         os_version: '10.0.22631.3737',
       });
     }
@@ -298,6 +299,7 @@ describe('what a management says of how a device is kept', () => {
       });
       expect(await reportOf(ofJumpCloud)).toEqual({
         reported_at_ms: nowMs,
+        platform: 'macos',
         os_version: '14.5',
         ...(encrypted === undefined ? {} : { disk_encryption: encrypted }),
       });
@@ -305,6 +307,31 @@ describe('what a management says of how a device is kept', () => {
     const mac = { serialNumber, lastCheckInMs: nowMs, mdmEnabled: true, isRemoved: false };
     kandji.devices.set('k', mac);
     const ofKandji = clientOf({ kind: 'kandji', tenant_url: kandji.url }, kandji.apiToken);
-    expect(await reportOf(ofKandji)).toEqual({ reported_at_ms: nowMs, os_version: '14.5' });
+    expect(await reportOf(ofKandji)).toEqual({
+      reported_at_ms: nowMs,
+      platform: 'macos',
+      os_version: '14.5',
+    });
+
+    const named = [
+      ['Windows', 'windows'],
+      ['macOS', 'macos'],
+      ['Mac OS X', 'macos'],
+      ['Mac', 'macos'],
+      ['iPadOS', 'ios'],
+      ['iPhone', 'ios'],
+      ['Android', 'android'],
+      ['Ubuntu', 'other_desktop'],
+      ['AppleTV', undefined],
+    ] as const;
+    for (const [name, platform] of named) {
+      const windows = { serialNumber, managementState: 'managed', lastSyncMs: nowMs };
+      intune.devices.set('w', { ...windows, operatingSystem: name });
+      jumpcloud.systems.set('j', { serialNumber, lastContactMs: nowMs, os: name });
+      kandji.devices.set('k', { ...mac, platform: name });
+      for (const client of [ofIntune, ofJumpCloud, ofKandji]) {
+        expect((await reportOf(client))?.platform, name).toBe(platform);
+      }
+    }
   });
 });

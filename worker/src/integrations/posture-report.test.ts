@@ -34,7 +34,8 @@ describe('postureReportOf', () => {
   it('is none where nothing is known, or not since when', () => {
     const { postureAtMs: _, ...timeless } = record();
     expect(postureReportOf(timeless, nowMs)).toBe(undefined);
-    expect(postureReportOf(record({ posture: {}, osVersion: 'Sonoma' }), nowMs)).toBe(undefined);
+    const unread = { posture: {}, platform: 'macos', osVersion: 'Sonoma' } as const;
+    expect(postureReportOf(record(unread), nowMs)).toBe(undefined);
   });
 
   it.each([
@@ -77,6 +78,14 @@ describe('what a shard is told', () => {
     const later = { posture: { disk_encryption: false }, postureAtMs: nowMs + 6 * hourMs };
     expect(tell(record(later), nowMs + 7 * hourMs)).toBe(true);
     expect(tell(record(later), nowMs + 7 * hourMs)).toBe(false);
+  });
+
+  it('is told the platform too, once the management names it', () => {
+    const { tell, due } = watched();
+    tell(record());
+    const named = record({ platform: 'macos' });
+    expect(due(named)?.posture).toMatchObject({ platform: 'macos', os_version: '14.5' });
+    expect([tell(named), tell(named)]).toEqual([true, false]);
   });
 
   it('is told that the management says nothing any more', () => {

@@ -18,7 +18,7 @@ const reportedSwitches: Readonly<Record<IntegrationConnection['kind'], readonly 
     inventory_file: postureSwitchNames,
   };
 
-/** What policies may ask these integrations about. Every management tells the version of the system. */
+/** What policies may ask these integrations about. Every management tells the system and its version. */
 export function reportedPosture(
   integrations: Iterable<Pick<IntegrationRecord, 'connection' | 'state'>>,
 ): ReadonlySet<ReportedPosture> {
@@ -37,13 +37,13 @@ function versionIn(text: string | undefined): string | undefined {
 }
 
 /**
- * What a management's record says of how the device is kept. `undefined` where it says nothing, or not since when: what
+ * What a management's record says of how the device is kept. `undefined` where it says nothing but the platform, or not since when: what
  * is of no time can be of any.
  *
  * @param nowMs what claims to be later is of now
  */
 export function postureReportOf(
-  { posture, postureAtMs, osVersion }: ManagedDevice,
+  { posture, postureAtMs, platform, osVersion }: ManagedDevice,
   nowMs: number,
 ): PostureReport | undefined {
   const os_version = versionIn(osVersion);
@@ -52,13 +52,19 @@ export function postureReportOf(
     ...(os_version === undefined ? {} : { os_version }),
   };
   if (postureAtMs === undefined || Object.keys(known).length === 0) return undefined;
-  return { reported_at_ms: Math.min(postureAtMs, nowMs), ...known };
+  return {
+    reported_at_ms: Math.min(postureAtMs, nowMs),
+    ...known,
+    ...(platform === undefined ? {} : { platform }),
+  };
 }
 
 /** What a report says, without its time; empty where there is none. The same text says the same. */
 export function contentOf(report: PostureReport | undefined): string {
   if (report === undefined) return '';
   return JSON.stringify(
-    [...postureSwitchNames, 'os_version' as const].map((name) => report[name] ?? null),
+    [...postureSwitchNames, 'platform' as const, 'os_version' as const].map(
+      (name) => report[name] ?? null,
+    ),
   );
 }

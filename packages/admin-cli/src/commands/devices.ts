@@ -58,9 +58,9 @@ type Posture = NonNullable<Device['posture']>;
 
 /** One line for each who says something. */
 function postureRows({ device, mdm }: Posture): ReadonlyArray<[string, string | undefined]> {
-  const told = (said: NonNullable<Posture['device'] | Posture['mdm']>, system?: string) =>
+  const told = (said: NonNullable<Posture['device'] | Posture['mdm']>) =>
     [
-      system ?? said.os_version,
+      [said.platform, said.os_version].filter((text) => text !== undefined).join(' '),
       ...postureSwitchNames
         .filter((name) => said[name] !== undefined)
         .map((name) => `${name}: ${said[name]}`),
@@ -71,7 +71,7 @@ function postureRows({ device, mdm }: Posture): ReadonlyArray<[string, string | 
     [
       'posture: device',
       device &&
-        `${told(device, `${device.platform} ${device.os_version}`)}; told ${device.told_at}${
+        `${told(device)}; told ${device.told_at}${
           device.measured_at === undefined ? '' : `, measured ${device.measured_at}`
         }`,
     ],

@@ -74,13 +74,14 @@ describe('a compiled policy', () => {
 
 /** The device's word of the one, the management's of the other. */
 function told(device: PostureFacts, mdm: PostureFacts): PostureFacts {
-  const both = <Name extends keyof PostureFacts>(name: Name) => ({
+  const both = <Name extends Exclude<keyof PostureFacts, 'platform'>>(name: Name) => ({
     [name]: { device: device[name]?.device, mdm: mdm[name]?.mdm },
   });
   return {
     ...both('diskEncryption'),
     ...both('firewall'),
     ...both('screenLock'),
+    platform: { mdm: mdm.platform?.mdm },
     ...both('osVersion'),
   };
 }

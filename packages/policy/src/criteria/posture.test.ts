@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { PostureFacts } from '../facts.ts';
-import { type Platform, postureCondition } from '../policy-document.ts';
+import { type Platform, platforms, postureCondition } from '../policy-document.ts';
 import { goodFacts } from '../testing/facts.ts';
 import type { Verdict } from './criterion.ts';
 import { isAtLeast, posture } from './posture.ts';
@@ -46,6 +46,12 @@ describe('posture', () => {
     [macos, { osVersion: { device: '' } }, 'unknown'],
     [macos, {}, 'unknown'],
     [{ ...macos, reported_by: 'mdm' }, { osVersion: { device: '15' } }, 'unknown'],
+    // A report from before managements named the platform.
+    [{ ...macos, reported_by: 'mdm' }, { osVersion: { mdm: '15' } }, 'unknown'],
+    [macos, { osVersion: { mdm: '15', device: '15' } }, 'unknown'],
+    [macos, { osVersion: { mdm: '15' }, platform: { mdm: 'macos' } }, 'met'],
+    [{ ...macos, reported_by: 'device' }, { osVersion: { mdm: '14', device: '15' } }, 'met'],
+    [macos, { osVersion: {}, platform: { mdm: 'windows' } }, 'not_met'],
     [
       { ...macos, ...encrypted },
       { osVersion: { device: '15' }, diskEncryption: { device: false } },
@@ -59,6 +65,72 @@ describe('posture', () => {
     const facts = { osVersion: { device: '99' } };
     expect(check(macos, facts, 'windows')).toBe('not_met');
     expect(check(macos, facts, 'unsaid')).toBe('unknown');
+  });
+
+  describe('of a device that forges its platform', () => {
+    const minimum_os_version = {
+      macos: '14.5',
+      windows: '10.0.22000',
+      other_desktop: '9',
+      ios: '17',
+      android: '14',
+      other_mobile: '8',
+    };
+    const verdict = (
+      reported_by: string,
+      signedPlatform: Platform,
+      managed: Platform | undefined,
+      version: string,
+    ) =>
+      posture.check(
+        postureCondition.parse({ minimum_os_version, reported_by }),
+        {
+          ...goodFacts,
+          platform: signedPlatform,
+          signedPlatform,
+          posture: {
+            platform: { mdm: managed },
+            osVersion: { mdm: version, device: '99' },
+          },
+        },
+        [],
+      );
+
+    it.each<[Platform, string, string]>([
+      ['macos', '13.2', '14.5'],
+      ['windows', '10.0.19045', '10.0.22000'],
+      ['other_desktop', '8', '9'],
+      ['ios', '16.7', '17'],
+      ['android', '13', '14'],
+      ['other_mobile', '7', '8'],
+    ])("holds the management's version against the minimum of its %s", (managed, old, fresh) => {
+      for (const reported_by of ['mdm', 'any']) {
+        for (const signed of platforms) {
+          expect(verdict(reported_by, signed, managed, old)).toBe('not_met');
+          expect(verdict(reported_by, signed, managed, fresh)).toBe('met');
+          expect(verdict(reported_by, signed, undefined, fresh)).toBe('unknown');
+        }
+      }
+    });
+
+    it("says whose platform it saw, and leaves the device's own word to the device", () => {
+      expect(verdict('device', 'windows', 'macos', '13.2')).toBe('met');
+      const facts = {
+        ...goodFacts,
+        signedPlatform: 'windows',
+        posture: { platform: { mdm: 'macos' }, osVersion: { mdm: '13.2', device: '11' } },
+      } as const;
+      const seen = (reported_by: string) =>
+        posture.seen(facts, [], postureCondition.parse({ minimum_os_version, reported_by }));
+      expect(['mdm', 'any', 'device'].map(seen)).toEqual([
+        'macos 13.2 (mdm)',
+        'macos 13.2 (mdm)',
+        'windows 11 (device)',
+      ]);
+      const unnamed = { ...facts, posture: { osVersion: { mdm: '13.2' } } };
+      const condition = postureCondition.parse({ minimum_os_version, reported_by: 'mdm' });
+      expect(posture.seen(unnamed, [], condition)).toBe('platform not said, version 13.2 (mdm)');
+    });
   });
 
   it.each([
@@ -97,9 +169,12 @@ describe('posture', () => {
       'disk_encryption: true, macos 14.5 or newer, reported by mdm',
     );
     const facts = { ...goodFacts, posture: { diskEncryption: { mdm: false, device: true } } };
-    expect(posture.seen(facts, [], condition)).toBe('disk_encryption: false (mdm), macos not said');
+    expect(posture.seen(facts, [], condition)).toBe(
+      'disk_encryption: false (mdm), platform not said, version not said',
+    );
     const others = {
       diskEncryption: { device: true },
+      platform: { mdm: 'macos' },
       osVersion: { mdm: '14.5', device: '15' },
     } as const;
     expect(

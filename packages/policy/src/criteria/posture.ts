@@ -1,4 +1,5 @@
 import type { PolicyFacts, Reported } from '../facts.ts';
+import type { Platform } from '../policy-document.ts';
 import { platformOf } from './choices.ts';
 import { type Condition, type Criterion, notSaid, type Verdict, verdictOf } from './criterion.ts';
 
@@ -41,13 +42,31 @@ export function isAtLeast(version: string, minimum: string): boolean {
 
 const isVersion = (text: string) => /^\d{1,9}(\.\d{1,9}){0,9}$/.test(text);
 
+type System = {
+  readonly platform: Platform | undefined;
+  readonly version: Word<string> | undefined;
+};
+
+/**
+ * The version that counts, and which platform's it is in the word of the same reporter: else a device could choose the
+ * minimum that its management's version is held against.
+ */
+function systemOf(facts: PolicyFacts, wanted: Reporter): System {
+  const version = wordOn(facts.posture.osVersion, wanted, facts);
+  const managed = wordOn(facts.posture.platform, wanted, facts);
+  const by = version?.by ?? (wanted === 'any' ? (managed?.by ?? 'device') : wanted);
+  // Of what is not known to be a device of ours a management says nothing.
+  const isDeviceAsked = by === 'device' || !facts.deviceTrust.trusted;
+  return { platform: isDeviceAsked ? platformOf(facts) : managed?.value, version };
+}
+
 function checkVersion({ minimum_os_version, reported_by }: Posture, facts: PolicyFacts): Verdict {
   if (minimum_os_version === undefined) return 'met';
-  const platform = platformOf(facts);
+  const { platform, version: word } = systemOf(facts, reported_by);
   if (platform === undefined) return 'unknown';
   const minimum = minimum_os_version[platform];
   if (minimum === undefined) return 'not_met';
-  const version = wordOn(facts.posture.osVersion, reported_by, facts)?.value;
+  const version = word?.value;
   if (version === undefined || !isVersion(version)) return 'unknown';
   return verdictOf(isAtLeast(version, minimum));
 }
@@ -77,8 +96,8 @@ export const posture: Criterion<'posture'> = {
       .filter(([wanted]) => condition[wanted] === true)
       .map(([wanted, fact]) => `${wanted}: ${told(wordOn(facts.posture[fact], by, facts))}`);
     if (condition.minimum_os_version !== undefined) {
-      const version = told(wordOn(facts.posture.osVersion, by, facts));
-      parts.push(`${platformOf(facts) ?? 'platform not said'} ${version}`);
+      const { platform, version } = systemOf(facts, by);
+      parts.push(`${platform ?? 'platform not said, version'} ${told(version)}`);
     }
     return parts.join(', ');
   },

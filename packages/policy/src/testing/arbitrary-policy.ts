@@ -162,6 +162,7 @@ export const arbitraryFacts = (unsaid: boolean): fc.Arbitrary<PolicyFacts> => {
       diskEncryption: reported(fc.boolean()),
       firewall: reported(fc.boolean()),
       screenLock: reported(fc.boolean()),
+      platform: fc.record({ mdm: maybe(fc.constantFrom(...platforms), 2) }),
       osVersion: reported(fc.constantFrom('14.5', '14.4.9', '10.0.19045', '15', 'beta')),
     }),
     atMs: fc.integer({ min: now, max: now + 7 * 86_400_000 }),

@@ -3,10 +3,11 @@ import { askWithToken } from '../access-token.ts';
 import { type ManagedDevice, managedDevice, readTime } from '../managed-device.ts';
 import type { MdmClient, MdmContext } from '../mdm-client.ts';
 import { askMdmFor, type MdmResult, mdmFailure } from '../mdm-request.ts';
+import { platformNamed } from '../platform-name.ts';
 import { type EntraClient, obtainEntraToken } from './entra-token.ts';
 
 const fields =
-  'id,serialNumber,udid,managementState,lastSyncDateTime,osVersion,userPrincipalName,complianceState,isEncrypted';
+  'id,serialNumber,udid,managementState,lastSyncDateTime,operatingSystem,osVersion,userPrincipalName,complianceState,isEncrypted';
 const pageSize = 200;
 
 /** What `managementState` says of a device that its administrators have neither given up nor begun to. */
@@ -19,6 +20,7 @@ const device = z.object({
   udid: text,
   managementState: z.string(),
   lastSyncDateTime: text,
+  operatingSystem: text,
   osVersion: text,
   userPrincipalName: text,
   complianceState: text,
@@ -36,6 +38,7 @@ function deviceOf(record: z.infer<typeof device>): ManagedDevice {
     serialNumber: record.serialNumber,
     hardwareUuid: record.udid,
     lastCheckInMs: readTime(record.lastSyncDateTime),
+    platform: platformNamed(record.operatingSystem),
     osVersion: record.osVersion,
     user: record.userPrincipalName,
     compliant: record.complianceState == null ? undefined : record.complianceState === 'compliant',

@@ -81,6 +81,8 @@ function deviceOf(record: z.infer<typeof computer>): ManagedDevice {
     lastCheckInMs: readTime(
       general?.lastContactTime ?? general?.lastCheckIn ?? general?.lastContact,
     ),
+    // What is in this inventory is a Mac; mobile devices have another.
+    platform: 'macos',
     osVersion: operatingSystem?.version,
     user: userAndLocation?.username,
     posture: { disk_encryption: isEncrypted(record), firewall: security?.firewallEnabled },

@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { type ManagedDevice, managedDevice, readTime } from '../managed-device.ts';
 import type { MdmClient, MdmContext } from '../mdm-client.ts';
 import { askMdmFor } from '../mdm-request.ts';
+import { platformNamed } from '../platform-name.ts';
 
 const pageSize = 100;
 
@@ -10,6 +11,7 @@ const system = z.object({
   _id: z.string(),
   serialNumber: text,
   lastContact: text,
+  os: text,
   version: text,
   fde: z.optional(z.nullable(z.object({ active: z.optional(z.nullable(z.boolean())) }))),
 });
@@ -22,6 +24,7 @@ function deviceOf(record: z.infer<typeof system>): ManagedDevice {
     managed: true,
     serialNumber: record.serialNumber,
     lastCheckInMs: readTime(record.lastContact),
+    platform: platformNamed(record.os),
     osVersion: record.version,
     posture: { disk_encryption: record.fde?.active },
     postureAtMs: readTime(record.lastContact),

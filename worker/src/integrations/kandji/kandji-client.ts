@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { type ManagedDevice, managedDevice, readTime } from '../managed-device.ts';
 import type { MdmClient, MdmContext } from '../mdm-client.ts';
 import { askMdmFor } from '../mdm-request.ts';
+import { platformNamed } from '../platform-name.ts';
 
 const pageSize = 300;
 
@@ -9,6 +10,7 @@ const text = z.optional(z.nullable(z.string()));
 const device = z.object({
   device_id: z.string(),
   serial_number: text,
+  platform: text,
   os_version: text,
   last_check_in: text,
   // An object, or an empty text where nobody is assigned.
@@ -25,6 +27,7 @@ function deviceOf(record: z.infer<typeof device>): ManagedDevice {
     managed: record.is_removed !== true && record.mdm_enabled !== false,
     serialNumber: record.serial_number,
     lastCheckInMs: readTime(record.last_check_in),
+    platform: platformNamed(record.platform),
     osVersion: record.os_version,
     // The list says nothing of FileVault, firewall or screen lock.
     postureAtMs: readTime(record.last_check_in),
