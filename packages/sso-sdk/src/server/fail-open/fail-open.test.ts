@@ -272,6 +272,17 @@ describe('a statement', () => {
     await expect(without.evaluate(input())).rejects.toMatchObject(unreachable);
   });
 
+  it('of an application that the options name no more lets nobody in, and leaves the store', async () => {
+    const before = await duringOutage();
+    await before.close();
+    const after = world.client({ applications: ['payroll'] });
+    await expect(after.evaluate(input())).rejects.toMatchObject(unreachable);
+    await until('not_allowed');
+    expect(world.has('not_allowed')).toMatchObject([{ application }]);
+    expect(JSON.parse(world.stored ?? '').statements).toEqual({});
+    expect(world.has('let_in')).toEqual([]);
+  });
+
   it('that was changed in the store, anywhere, lets nobody in', async () => {
     await duringOutage();
     const { statements } = JSON.parse(world.stored ?? '');

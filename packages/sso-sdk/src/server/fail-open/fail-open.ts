@@ -96,8 +96,10 @@ export class FailOpen {
     const cause = causeOf(error);
     // Without a decision the password is all there is: where it was not given, nothing is.
     if (cause === undefined || input.subjectAuthenticated !== true) return undefined;
-    await this.#kept.loaded;
     const { application, subject } = input;
+    // The store may still hold a statement from when the server wanted it for this application.
+    if (!this.#options.applications.includes(application)) return undefined;
+    await this.#kept.loaded;
     if (!Object.hasOwn(this.#kept.state.statements, application)) return undefined;
     // One that answers others fails at this request alone, and so would it for whoever can make it do that.
     if (!(await this.#isAway())) return undefined;
@@ -188,6 +190,7 @@ export class FailOpen {
 
   async #runRound(): Promise<void> {
     await this.#kept.loaded;
+    await this.#forgetUnwanted();
     const pauses = await Promise.all(
       this.#options.applications.map((application) => this.#renew(application)),
     );
@@ -254,6 +257,15 @@ export class FailOpen {
     this.#kept.change({ statements });
     await this.#kept.save();
     this.#tell({ type: 'not_allowed', application, detail });
+  }
+
+  /** What the store holds for applications that the options name no more: nobody renews it, or takes it back. */
+  async #forgetUnwanted(): Promise<void> {
+    const { applications } = this.#options;
+    const kept = Object.keys(this.#kept.state.statements);
+    for (const application of kept.filter((name) => !applications.includes(name))) {
+      await this.#forget(application, 'the option failOpen.applications does not name it');
+    }
   }
 
   /** @returns false where the broker did not take them, and they are to be brought again */

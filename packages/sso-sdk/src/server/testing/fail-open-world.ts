@@ -3,7 +3,11 @@ import { failOpenReports } from '@countersign/protocol/fail-open';
 import { makeTestKey, type TestKey } from '@countersign/testkit/fake-authorities';
 import { CompactSign } from 'jose';
 import { createCountersignClient } from '../countersign-client.ts';
-import type { FailOpenEvent, FailOpenStore } from '../fail-open/fail-open-options.ts';
+import type {
+  FailOpenEvent,
+  FailOpenOptions,
+  FailOpenStore,
+} from '../fail-open/fail-open-options.ts';
 import { createTransaction } from '../transaction.ts';
 
 export const brokerUrl = 'https://broker.example.com';
@@ -77,7 +81,7 @@ export class World {
     });
   };
 
-  client(options: { log?: (event: FailOpenEvent) => void; store?: FailOpenStore } = {}) {
+  client(options: Partial<FailOpenOptions> = {}) {
     const made = createCountersignClient({
       brokerUrl,
       clientId,
