@@ -14,6 +14,7 @@ import type { FailOpenDecision } from '../decision.ts';
 import type { EvaluateInput } from '../decision-request.ts';
 import type { FindDecisionKey } from '../verify-decision-token.ts';
 import type { FailOpenEvent, FailOpenOptions } from './fail-open-options.ts';
+import { isAway } from './is-away.ts';
 import { StateKeeper } from './kept-state.ts';
 import { kidOf, type StatementResult, verifyStatement } from './verify-statement.ts';
 
@@ -41,9 +42,6 @@ const neverTaken: readonly (CountersignErrorCode | undefined)[] = [
   'json_malformed',
   'body_too_large',
 ];
-
-/** For the one question whether the broker answers anybody. */
-const healthTimeoutMs = 1_000;
 
 const causeOf = (error: CountersignError): FailOpenReport['cause'] | undefined => {
   if (error.code === 'broker_unreachable' || error.code === 'broker_timeout') return error.code;
@@ -101,8 +99,10 @@ export class FailOpen {
     if (!this.#options.applications.includes(application)) return undefined;
     await this.#kept.loaded;
     if (!Object.hasOwn(this.#kept.state.statements, application)) return undefined;
-    // One that answers others fails at this request alone, and so would it for whoever can make it do that.
-    if (!(await this.#isAway())) return undefined;
+    // One that answers others fails at this request alone, and so would it for whoever can make it do that. Nor is the
+    // request's own timeout a sign of anything: it may be this server that was too busy to read the answer.
+    const { connection, timeoutMs } = this.#context;
+    if (!(await isAway(connection, timeoutMs))) return undefined;
     const verified = await this.#verifyKept(application);
     if (!verified.ok || this.#kept.state.reports.length >= mostUnreported) return undefined;
     const { jti: statementId, exp } = verified.claims;
@@ -145,20 +145,6 @@ export class FailOpen {
     const dropped = new Set(reports.map(({ report_id }) => report_id));
     const left = this.#kept.state.reports.filter(({ report_id }) => !dropped.has(report_id));
     this.#kept.change({ reports: left });
-  }
-
-  async #isAway(): Promise<boolean> {
-    const { connection } = this.#context;
-    try {
-      const response = await connection.fetch(`${connection.url}/healthz`, {
-        redirect: 'manual',
-        signal: AbortSignal.timeout(healthTimeoutMs),
-      });
-      await response.body?.cancel();
-      return response.status >= 500;
-    } catch {
-      return true;
-    }
   }
 
   async #verifyKept(application: string): Promise<StatementResult> {

@@ -72,21 +72,25 @@ export class World {
     const path = new URL(input instanceof Request ? input.url : input).pathname;
     const body = typeof init?.body === 'string' ? init.body : '';
     this.asked.push({ path, body });
-    const given = this.isAway ? undefined : await this.answers.get(path)?.();
-    const answer = this.isAway ? 'unreachable' : (given ?? (await this.#honest(path, body)));
-    if (answer === 'unreachable') throw new TypeError('fetch failed');
-    if (answer !== 'silent') return answer;
-    return await new Promise((_, reject) => {
+    const aborted = new Promise<never>((_, reject) => {
       init?.signal?.addEventListener('abort', () => reject(new Error('aborted')));
     });
+    const answer = await Promise.race([this.#answer(path, body), aborted]);
+    if (answer === 'unreachable') throw new TypeError('fetch failed');
+    return answer === 'silent' ? await aborted : answer;
   };
 
-  client(options: Partial<FailOpenOptions> = {}) {
+  async #answer(path: string, body: string): Promise<Answer> {
+    if (this.isAway) return 'unreachable';
+    return (await this.answers.get(path)?.()) ?? (await this.#honest(path, body));
+  }
+
+  client(options: Partial<FailOpenOptions> = {}, { timeoutMs = 300 } = {}) {
     const made = createCountersignClient({
       brokerUrl,
       clientId,
       authentication: { clientSecret: 'secret' },
-      timeoutMs: 300,
+      timeoutMs,
       fetch: this.fetch,
       now: () => this.nowMs,
       failOpen: { applications: [application], log: this.log, store: this.store, ...options },
