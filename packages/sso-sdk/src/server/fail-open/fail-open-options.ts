@@ -36,6 +36,8 @@ export type FailOpenEvent =
   /** An application may let people in from now on, or no longer; `detail` says why where it is not the broker's word. */
   | { readonly type: 'allowed'; readonly application: string; readonly expiresAt: Date }
   | { readonly type: 'not_allowed'; readonly application: string; readonly detail: string }
+  /** No word of the broker on an application; told once, until there is one. What is kept is used until it ends. */
+  | { readonly type: 'not_renewed'; readonly application: string; readonly detail: string }
   /** What was stored cannot be read or written. */
   | { readonly type: 'store_failed'; readonly detail: string };
 

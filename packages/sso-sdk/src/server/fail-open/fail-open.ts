@@ -7,7 +7,7 @@ import {
   maxFailOpenReports,
 } from '@countersign/protocol/fail-open';
 import { p256PublicJwk, parseFields } from '@countersign/protocol/schemas';
-import { type CryptoKey, errors, exportJWK, importJWK } from 'jose';
+import { type CryptoKey, exportJWK, importJWK } from 'jose';
 import { type BrokerConnection, callBroker } from '../call-broker.ts';
 import { CountersignError, type CountersignErrorCode } from '../countersign-error.ts';
 import type { FailOpenDecision } from '../decision.ts';
@@ -43,6 +43,15 @@ const neverTaken: readonly (CountersignErrorCode | undefined)[] = [
   'body_too_large',
 ];
 
+/**
+ * With these words the broker takes a statement back. Any other answer may be that of a front or of one that is not well, at
+ * the beginning of the very outage that the statement is for.
+ */
+const takenBack: readonly CountersignErrorCode[] = [
+  'fail_open_off',
+  'client_authentication_failed',
+];
+
 const causeOf = (error: CountersignError): FailOpenReport['cause'] | undefined => {
   if (error.code === 'broker_unreachable' || error.code === 'broker_timeout') return error.code;
   return error.status !== undefined && error.status >= 500 ? 'broker_failed' : undefined;
@@ -62,6 +71,8 @@ export class FailOpen {
   #isClosed = false;
   /** Applications that the log has been told of. */
   readonly #allowed = new Set<string>();
+  /** Likewise, of what it could not ask for. */
+  readonly #notRenewed = new Set<string>();
   readonly #kept: StateKeeper;
 
   constructor(options: FailOpenOptions, context: FailOpenContext) {
@@ -190,22 +201,21 @@ export class FailOpen {
   async #renew(application: string): Promise<number | undefined> {
     const asked = await this.#ask('/v1/fail-open-statements', { application });
     if (!asked.ok) {
-      // Any word of the broker counts at once; only its silence is what statements are for.
-      if (asked.isAway) return undefined;
-      await this.#forget(application, asked.error.message);
+      const { code, message } = asked.error;
+      if (!takenBack.includes(code)) return this.#keepWhatThereIs(application, message);
+      await this.#forget(application, message);
       return failOpenRenewalSeconds;
     }
     const answer = parseFields(failOpenStatementAnswer, asked.json);
-    const key = answer.ok ? await this.#findKey(answer.value.statement) : undefined;
-    if (key === 'unavailable') return undefined;
+    const key = answer.ok ? await this.#findKey(answer.value.statement) : 'unavailable';
     const kept =
-      answer.ok && key !== undefined
+      answer.ok && key !== 'unavailable'
         ? await this.#examine(answer.value.statement, key, application)
         : undefined;
     if (!answer.ok || kept === undefined) {
-      await this.#forget(application, 'the broker gave a statement that does not verify');
-      return failOpenRenewalSeconds;
+      return this.#keepWhatThereIs(application, 'the answer is no statement that verifies');
     }
+    this.#notRenewed.delete(application);
     const statements = { ...this.#kept.state.statements, [application]: kept.stored };
     this.#kept.change({ statements });
     await this.#kept.save();
@@ -216,14 +226,21 @@ export class FailOpen {
     return answer.value.renew_after_seconds;
   }
 
-  /** Of the broker's published ones; `undefined` where the statement names none of them. */
-  async #findKey(statement: string): Promise<CryptoKey | 'unavailable' | undefined> {
+  /** Nothing was heard of the broker, or of somebody else in its place: a statement that is kept ends by itself. */
+  #keepWhatThereIs(application: string, detail: string): undefined {
+    if (this.#notRenewed.has(application)) return;
+    this.#notRenewed.add(application);
+    this.#tell({ type: 'not_renewed', application, detail });
+  }
+
+  /** Of the broker's published ones. */
+  async #findKey(statement: string): Promise<CryptoKey | 'unavailable'> {
     const kid = kidOf(statement);
-    if (kid === undefined) return undefined;
+    if (kid === undefined) return 'unavailable';
     try {
       return await this.#context.findKey({ alg: 'ES256', kid });
-    } catch (error) {
-      return error instanceof errors.JWKSNoMatchingKey ? undefined : 'unavailable';
+    } catch {
+      return 'unavailable';
     }
   }
 
@@ -237,6 +254,7 @@ export class FailOpen {
   }
 
   async #forget(application: string, detail: string): Promise<void> {
+    this.#notRenewed.delete(application);
     if (!Object.hasOwn(this.#kept.state.statements, application)) return;
     this.#allowed.delete(application);
     const { [application]: _, ...statements } = this.#kept.state.statements;
@@ -280,7 +298,7 @@ export class FailOpen {
     body: object,
   ): Promise<
     | { readonly ok: true; readonly json: unknown }
-    | { readonly ok: false; readonly isAway: boolean; readonly error: CountersignError }
+    | { readonly ok: false; readonly error: CountersignError }
   > {
     const { connection, timeoutMs } = this.#context;
     const deadline = AbortSignal.timeout(timeoutMs);
@@ -293,7 +311,7 @@ export class FailOpen {
         cause instanceof CountersignError
           ? cause
           : new CountersignError('broker_unreachable', { cause });
-      return { ok: false, isAway: causeOf(error) !== undefined, error };
+      return { ok: false, error };
     }
   }
 
