@@ -32,7 +32,7 @@ export type FailOpenContext = {
 /** After that nobody is let in any more: what cannot be told must not happen. */
 export const mostUnreported = 10_000;
 
-/** While the broker does not answer, and the longest pause that this grows to. */
+/** While the broker does not answer or the store cannot be read, and the longest pause that this grows to. */
 const firstRetryMs = 5_000;
 const longestRetryMs = 60_000;
 
@@ -68,6 +68,7 @@ export class FailOpen {
   #round: Promise<void> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #retryMs = firstRetryMs;
+  #isFirstRound = true;
   #isClosed = false;
   /** Applications that the log has been told of. */
   readonly #allowed = new Set<string>();
@@ -108,7 +109,8 @@ export class FailOpen {
     const { application, subject } = input;
     // The store may still hold a statement from when the server wanted it for this application.
     if (!this.#options.applications.includes(application)) return undefined;
-    await this.#kept.loaded;
+    // Where the store cannot be read, what happens now could not be kept in it.
+    if (!(await this.#kept.loaded)) return undefined;
     if (!Object.hasOwn(this.#kept.state.statements, application)) return undefined;
     // One that answers others fails at this request alone, and so would it for whoever can make it do that. Nor is the
     // request's own timeout a sign of anything: it may be this server that was too busy to read the answer.
@@ -186,15 +188,23 @@ export class FailOpen {
   }
 
   async #runRound(): Promise<void> {
-    await this.#kept.loaded;
+    const isLoaded = this.#isFirstRound ? await this.#kept.loaded : await this.#kept.loadAgain();
+    this.#isFirstRound = false;
+    if (!isLoaded) return this.#tryAgain();
     await this.#forgetUnwanted();
     const pauses = await Promise.all(
       this.#options.applications.map((application) => this.#renew(application)),
     );
     const isAway = pauses.includes(undefined) || !(await this.#deliver());
     const pauseMs = Math.min(...pauses.map((seconds = failOpenRenewalSeconds) => seconds * 1000));
-    this.#schedule(isAway ? this.#retryMs : pauseMs);
-    this.#retryMs = isAway ? Math.min(this.#retryMs * 2, longestRetryMs) : firstRetryMs;
+    if (isAway) return this.#tryAgain();
+    this.#schedule(pauseMs);
+    this.#retryMs = firstRetryMs;
+  }
+
+  #tryAgain(): void {
+    this.#schedule(this.#retryMs);
+    this.#retryMs = Math.min(this.#retryMs * 2, longestRetryMs);
   }
 
   /** @returns after how many seconds to ask again; `undefined` where the broker did not answer */
