@@ -1,10 +1,8 @@
-import { setTimeout } from 'node:timers/promises';
 import { failOpenReports } from '@countersign/protocol/fail-open';
 import { makeTestKey } from '@countersign/testkit/fake-authorities';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCountersignClient } from '../countersign-client.ts';
 import {
-  type Answer,
   application,
   brokerUrl,
   clientId,
@@ -13,32 +11,21 @@ import {
   problem,
   randomId,
   startMs,
+  unreachable,
   World,
 } from '../testing/fail-open-world.ts';
 import { mostUnreported } from './fail-open.ts';
-import type { FailOpenEvent } from './fail-open-options.ts';
+import type { FailOpenEvent, FailOpenOptions } from './fail-open-options.ts';
 import { keptState } from './kept-state.ts';
 
 let world: World;
 beforeEach(() => {
   world = new World();
 });
-afterEach(async () => {
-  vi.useRealTimers();
-  for (const client of world.clients) await client.close();
-});
+afterEach(() => world.close());
 
-const until = (type: FailOpenEvent['type'], count = 1) =>
-  expect.poll(() => world.has(type).length, { timeout: 2_000, interval: 5 }).toBe(count);
-
-/** A server that has a statement, and then no broker. */
-async function duringOutage(options: Parameters<World['client']>[0] = {}) {
-  const client = world.client(options);
-  await until('allowed');
-  world.isAway = true;
-  return client;
-}
-const unreachable = { code: 'broker_unreachable' };
+const until = (type: FailOpenEvent['type'], count = 1) => world.until(type, count);
+const duringOutage = (options: Partial<FailOpenOptions> = {}) => world.duringOutage(options);
 
 describe('while the broker cannot be reached', () => {
   it('lets an authenticated person in, says so, logs it first and keeps a report', async () => {
@@ -220,70 +207,6 @@ describe('a word of the broker counts, whatever it is', () => {
   });
 });
 
-describe('a server that was busy itself', () => {
-  /** The deadline of whatever waits passes meanwhile, and its timer runs before any socket is read. */
-  const beBusy = () => {
-    const endMs = performance.now() + 400;
-    while (performance.now() < endMs);
-    return 'silent' as const;
-  };
-  /** A server whose evaluation was not answered in time, and what it finds then, probe by probe. */
-  async function afterTimeout(
-    probes: readonly (() => Answer)[],
-    evaluation: () => Answer = beBusy,
-  ) {
-    const client = world.client({}, { timeoutMs: 100 });
-    await until('allowed');
-    world.answers.set('/access/v1/evaluation', evaluation);
-    const left = [...probes];
-    world.answers.set('/healthz', () => left.shift()?.());
-    return { client, left };
-  }
-  const unreachableProbe = () => 'unreachable' as const;
-  const silent = () => 'silent' as const;
-  const timeout = { code: 'broker_timeout' };
-
-  it.each([
-    ['once', [beBusy]],
-    ['each time', [beBusy, beBusy, beBusy, beBusy, unreachableProbe, unreachableProbe]],
-    ['between two failures', [unreachableProbe, beBusy, unreachableProbe]],
-  ])('%s takes no healthy broker for one that is away', async (_, probes) => {
-    const { client } = await afterTimeout(probes);
-    await expect(client.evaluate(input())).rejects.toMatchObject(timeout);
-    expect(world.has('let_in')).toEqual([]);
-  });
-
-  it.each([
-    ['fails', () => problem(503, 'snapshot_unavailable')],
-    ['is lost', unreachableProbe],
-    ['is not answered', silent],
-  ])('needs more than one probe that %s', async (_, probe) => {
-    const { client, left } = await afterTimeout([probe], silent);
-    await expect(client.evaluate(input())).rejects.toMatchObject(timeout);
-    expect(left).toEqual([]);
-    expect(world.has('let_in')).toEqual([]);
-  });
-
-  it('still finds out that the broker is away', async () => {
-    const { client, left } = await afterTimeout([beBusy, unreachableProbe, silent]);
-    expect(await client.evaluate(input())).toMatchObject({
-      failOpen: { cause: 'broker_timeout' },
-    });
-    expect(left).toEqual([]);
-  });
-
-  it('gives a slow broker as long as an evaluation', async () => {
-    const client = world.client({}, { timeoutMs: 1_300 });
-    await until('allowed');
-    world.answers.set('/access/v1/evaluation', unreachableProbe);
-    world.answers.set('/healthz', async () => {
-      await setTimeout(1_100);
-      return undefined;
-    });
-    await expect(client.evaluate(input())).rejects.toMatchObject(unreachable);
-  });
-});
-
 describe('a statement', () => {
   it.each([
     ['for another client', { aud: 'other' }, {}],
@@ -339,17 +262,6 @@ describe('a statement', () => {
     await expect(without.evaluate(input())).rejects.toMatchObject(unreachable);
   });
 
-  it('of an application that the options name no more lets nobody in, and leaves the store', async () => {
-    const before = await duringOutage();
-    await before.close();
-    const after = world.client({ applications: ['payroll'] });
-    await expect(after.evaluate(input())).rejects.toMatchObject(unreachable);
-    await until('not_allowed');
-    expect(world.has('not_allowed')).toMatchObject([{ application }]);
-    expect(JSON.parse(world.stored ?? '').statements).toEqual({});
-    expect(world.has('let_in')).toEqual([]);
-  });
-
   it('that was changed in the store, anywhere, lets nobody in', async () => {
     await duringOutage();
     const { statements } = JSON.parse(world.stored ?? '');
@@ -375,88 +287,6 @@ describe('a statement', () => {
       await expect(client.evaluate(input())).rejects.toMatchObject(unreachable);
     }
     expect(world.has('store_failed').length).toBe(4);
-  });
-
-  it.each([
-    ['fail-open is off', () => problem(404, 'fail_open_off')],
-    ['it does not know the client', () => problem(401, 'client_authentication_failed')],
-  ])('is given up as soon as the broker says that %s', async (_, answer) => {
-    await duringOutage();
-    world.isAway = false;
-    world.answers.set('/v1/fail-open-statements', answer);
-    const told = world.client();
-    await until('not_allowed');
-    world.isAway = true;
-    await expect(told.evaluate(input())).rejects.toMatchObject(unreachable);
-    expect(JSON.parse(world.stored ?? '').statements).toEqual({});
-  });
-
-  const page = (status: number) => () => new Response('<html>', { status });
-  it.each([
-    ['a failure', () => problem(503, 'snapshot_unavailable')],
-    ['silence', () => 'unreachable' as const],
-    ['too many requests', () => problem(429, 'rate_limited')],
-    ['the 404 of a front', page(404)],
-    ['the 403 of a front', page(403)],
-    ['the 429 of a front', page(429)],
-    ['a page', page(200)],
-    ['another JSON', () => Response.json({ error: 'fail_open_off' }, { status: 404 })],
-    ['no statement', () => Response.json({ statement: 'a.b.c', renew_after_seconds: 60 })],
-    [
-      "a statement of somebody else's key",
-      async () =>
-        Response.json({
-          statement: await world.statement({}, {}, makeTestKey()),
-          renew_after_seconds: 60,
-        }),
-    ],
-  ])('outlives %s in place of the next one', async (_, answer) => {
-    const before = await duringOutage();
-    await before.close();
-    world.isAway = false;
-    world.answers.set('/v1/fail-open-statements', answer);
-    const client = world.client();
-    await until('not_renewed');
-    world.isAway = true;
-    expect(await client.evaluate(input())).toMatchObject({ reasonCode: 'fail_open' });
-    expect(world.has('not_allowed')).toEqual([]);
-  });
-});
-
-describe('a store that cannot be read', () => {
-  it.each([
-    ['fails', () => Promise.reject(new Error('disk away'))],
-    ['holds something else', async () => '{"version":2}'],
-  ])('and %s lets nobody in, and is not written over', async (_, load) => {
-    const saved: string[] = [];
-    const store = { load, save: async (text: string) => void saved.push(text) };
-    const client = world.client({ store });
-    await until('store_failed');
-    world.isAway = true;
-    await expect(client.evaluate(input())).rejects.toMatchObject(unreachable);
-    await client.close();
-    expect([saved, world.has('let_in'), world.has('allowed')]).toEqual([[], [], []]);
-  });
-
-  it('is read again, and nothing that it held is lost', async () => {
-    const before = await duringOutage();
-    await before.evaluate(input());
-    await before.close();
-    let failures = 1;
-    const load = async () => {
-      if (failures-- > 0) throw new Error('disk away');
-      return world.stored;
-    };
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    const client = world.client({ store: { load, save: world.store.save } });
-    await vi.advanceTimersByTimeAsync(0);
-    await expect(client.evaluate(input())).rejects.toBeInstanceOf(Error);
-    await vi.advanceTimersByTimeAsync(5_000);
-    vi.useRealTimers();
-    const decision = await client.evaluate(input({ subject: 'bob' }));
-    expect(decision).toMatchObject({ reasonCode: 'fail_open' });
-    const { reports } = keptState.parse(JSON.parse(world.stored ?? ''));
-    expect(reports.map(({ subject }) => subject)).toEqual(['ada', 'bob']);
   });
 });
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { failOpenReports } from '@countersign/protocol/fail-open';
 import { makeTestKey, type TestKey } from '@countersign/testkit/fake-authorities';
 import { CompactSign } from 'jose';
+import { expect } from 'vitest';
 import { createCountersignClient } from '../countersign-client.ts';
 import type {
   FailOpenEvent,
@@ -16,6 +17,9 @@ export const application = 'crm';
 export const startMs = Date.UTC(2026, 10, 22, 9);
 export const ignore = async () => undefined;
 export const randomId = () => randomBytes(16).toString('base64url');
+
+/** What `evaluate()` throws while nothing answers. */
+export const unreachable = { code: 'broker_unreachable' };
 
 export type Answer = Response | 'unreachable' | 'silent';
 
@@ -101,6 +105,22 @@ export class World {
 
   has(type: FailOpenEvent['type']) {
     return this.events.filter((event) => event.type === type);
+  }
+
+  until(type: FailOpenEvent['type'], count = 1) {
+    return expect.poll(() => this.has(type).length, { timeout: 2_000, interval: 5 }).toBe(count);
+  }
+
+  /** A server that has a statement, and then no broker. */
+  async duringOutage(options: Partial<FailOpenOptions> = {}) {
+    const client = this.client(options);
+    await this.until('allowed');
+    this.isAway = true;
+    return client;
+  }
+
+  async close() {
+    for (const client of this.clients) await client.close();
   }
 }
 
