@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { input, unreachable, World } from '../testing/fail-open-world.ts';
 import { keptState } from './kept-state.ts';
@@ -20,6 +21,8 @@ describe('a store that cannot be read', () => {
     const store = { load, save: async (text: string) => void saved.push(text) };
     const client = world.client({ store });
     await world.until('store_failed');
+    // Time enough for a statement, which would be saved.
+    await setTimeout(100);
     world.isAway = true;
     await expect(client.evaluate(input())).rejects.toMatchObject(unreachable);
     await client.close();
