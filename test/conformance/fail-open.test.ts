@@ -334,6 +334,29 @@ describe('a report', () => {
 });
 
 describe('switched off', () => {
+  it('says when the longest of the settings before ends, and shows it', async () => {
+    const path = `/v1/admin/applications/${other.application}/fail-open`;
+    const set = async (body: object) =>
+      failOpenChangeAnswer.parse(await (await broker.client.admin('PUT', path, body)).json())
+        .statements_end_at;
+    const on = (max_age_seconds: number) =>
+      set({ enabled: true, accept_untrusted_devices: true, max_age_seconds });
+    expect(await on(86_400)).toBeUndefined();
+    const end = await on(60);
+    const endsInMs = Date.parse(end ?? '') - Date.now();
+    expect(endsInMs).toBeGreaterThan(86_395_000);
+    expect(endsInMs).toBeLessThanOrEqual(86_410_000);
+    expect(await set({ enabled: false })).toBe(end);
+    expect(await set({ enabled: false })).toBe(end);
+    expect(await on(60)).toBe(end);
+    expect(await set({ enabled: false })).toBe(end);
+    const shown = await (await broker.client.admin('GET', path)).json();
+    expect(shown).toMatchObject({ enabled: false, statements_end_at: end });
+    expect(shown).not.toHaveProperty('max_age_seconds');
+    expect((await statementFor(other.application, other)).status).toBe(404);
+    expect(await desk.done('fail-open', 'show', other.application)).toContain(`by ${end}`);
+  });
+
   it('gives no statement any more, and says when the last one ends', async () => {
     const started = signInServer();
     await started.until('allowed');

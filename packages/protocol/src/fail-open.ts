@@ -41,6 +41,8 @@ export const failOpenAnswer = z.object({
   enabled: z.boolean(),
   /** Present while it is on. */
   max_age_seconds: z.optional(z.int()),
+  /** While statements of an earlier, longer setting live: all of them have ended by then (RFC 3339). */
+  statements_end_at: z.optional(z.string()),
   organization_version: z.int(),
 });
 
@@ -50,7 +52,7 @@ export const failOpenChangeAnswer = z.object({
   organization_version: z.int(),
   changed: z.boolean(),
   complete_at: z.string(),
-  /** Of a setting that was made narrower: the last statement that was given before has ended by then (RFC 3339). */
+  /** While statements of an earlier, longer setting live: all of them have ended by then (RFC 3339). */
   statements_end_at: z.optional(z.string()),
 });
 

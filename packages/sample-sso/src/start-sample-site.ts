@@ -55,6 +55,8 @@ function describeFailOpen(event: FailOpenEvent): string {
       return `fail-open allowed ${event.application}`;
     case 'not_allowed':
       return `fail-open not_allowed ${event.application} ${event.detail}`;
+    case 'not_renewed':
+      return `fail-open not_renewed ${event.application} ${event.detail}`;
     case 'store_failed':
       return `fail-open store_failed ${event.detail}`;
   }

@@ -103,7 +103,9 @@ export class OrganizationObject extends DirectoryObject {
 
   /** Whether people may be let in to an application while the broker is away; see `change-fail-open.ts`. */
   async setFailOpen(adminId: string, applicationId: string, input: FailOpenInput) {
-    return await this.change(adminId, (sql) => setFailOpen(sql, applicationId, input));
+    return await this.change(adminId, (sql, nowMs) =>
+      setFailOpen(sql, applicationId, input, nowMs),
+    );
   }
 
   async setLearnMore(adminId: string, url: string) {

@@ -11,11 +11,11 @@ import {
   readReadOnly,
 } from './organization-settings.ts';
 import {
-  failOpen,
   type RegisteredClient,
   registeredClient,
   type StoredApplication,
   type StoredSnapshot,
+  storedFailOpen,
 } from './organization-snapshot.ts';
 import { readGlobalPolicy } from './policy-records.ts';
 import { readInactiveNamesJson, readInactiveUsersJson } from './user-records.ts';
@@ -35,10 +35,22 @@ export function readApplications(sql: SqlStorage): Map<string, StoredApplication
       {
         ...row,
         policy: applicationPolicy.parse(JSON.parse(row.policy)),
-        ...(fail_open === null ? {} : { fail_open: failOpen.parse(JSON.parse(fail_open)) }),
+        ...(fail_open === null ? {} : openFailOpen(fail_open)),
       },
     ]),
   );
+}
+
+function openFailOpen(
+  json: string,
+): Pick<StoredApplication, 'fail_open' | 'fail_open_statements_end_at_ms'> {
+  const { max_age_seconds, statements_end_at_ms } = storedFailOpen.parse(JSON.parse(json));
+  return {
+    ...(max_age_seconds === undefined ? {} : { fail_open: { max_age_seconds } }),
+    ...(statements_end_at_ms === undefined
+      ? {}
+      : { fail_open_statements_end_at_ms: statements_end_at_ms }),
+  };
 }
 
 export function readClients(sql: SqlStorage): Map<string, RegisteredClient> {

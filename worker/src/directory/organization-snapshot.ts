@@ -18,8 +18,14 @@ export const registeredClient = z.extend(clientInput, { client_id: z.string() })
 export type RegisteredClient = z.infer<typeof registeredClient>;
 
 /** Sign-in servers may let people in while the broker is away, for so long after they last heard from it. */
-export const failOpen = z.object({ max_age_seconds: z.int() });
-export type FailOpen = z.infer<typeof failOpen>;
+export type FailOpen = { readonly max_age_seconds: number };
+
+/** On record it stays when it is switched off: as long as a statement lives, somebody may want to know. */
+export const storedFailOpen = z.object({
+  max_age_seconds: z.optional(z.int()),
+  statements_end_at_ms: z.optional(z.int()),
+});
+export type StoredFailOpen = z.infer<typeof storedFailOpen>;
 
 /** `policy`: by which its sign-ins are decided, with what it leaves to the global one. */
 export type Application = {
@@ -28,6 +34,8 @@ export type Application = {
   readonly policy: PolicyDocument;
   /** While it is on. */
   readonly fail_open?: FailOpen;
+  /** By then every statement of an earlier, longer setting has ended. */
+  readonly fail_open_statements_end_at_ms?: number;
 };
 
 /** As it is on record: with what is its own. */

@@ -40,13 +40,14 @@ export const failOpenCommands: readonly Command[] = [
     routes: [`GET ${route}`],
     run: async (context, input) => {
       const answer = await context.client().get(pathOf(input), failOpenAnswer);
-      const { enabled, max_age_seconds } = answer;
+      const { enabled, max_age_seconds, statements_end_at: end } = answer;
       return {
         json: answer,
         sections: [
           rows(
             ['fail-open', enabled ? 'on' : 'off'],
             ['for up to', max_age_seconds === undefined ? undefined : `${max_age_seconds} s`],
+            ['what was given before ends', end === undefined ? undefined : `by ${end}`],
           ),
           ...(enabled ? [lines(meaning)] : []),
         ],

@@ -9,7 +9,6 @@ import {
   failOpenRequest,
   failOpenTyp,
 } from '@countersign/protocol/fail-open';
-import { narrowingCompletesAfterMs } from '@countersign/protocol/limits';
 import type { SystemLogEvent } from '../../audit/system-log-event.ts';
 import { currentTimeMs } from '../../clock.ts';
 import { shardOfId } from '../../device/placement.ts';
@@ -30,11 +29,12 @@ export const getFailOpen = forAdmin('applications.read', async (broker, context)
   if (snapshot === undefined) return context.refuse({ code: 'snapshot_unavailable' });
   const application = snapshot.applications.get(application_id);
   if (application === undefined) return context.refuse({ code: 'application_not_found' });
-  const { fail_open } = application;
+  const { fail_open, fail_open_statements_end_at_ms } = application;
   return Response.json({
     application_id,
     enabled: fail_open !== undefined,
     ...fail_open,
+    ...stillToEnd(fail_open_statements_end_at_ms),
     organization_version: snapshot.version,
   });
 });
@@ -62,20 +62,15 @@ export const putFailOpen = forAdmin(
       broker.organization().setFailOpen(context.admin.adminId, id, body.value),
     );
     if (!changed.ok) return context.refuse({ code: changed.code });
-    const before = changed.value?.max_age_seconds ?? 0;
-    const now = body.value.enabled ? body.value.max_age_seconds : 0;
-    const endsAtMs = currentTimeMs() + narrowingCompletesAfterMs + before * 1000;
-    return await answerChange(
-      broker,
-      context,
-      id,
-      changed,
-      changed.changed && before > now
-        ? { statements_end_at: new Date(endsAtMs).toISOString() }
-        : {},
-    );
+    return await answerChange(broker, context, id, changed, stillToEnd(changed.value));
   },
 );
+
+/** What an earlier, longer setting has left behind, until that is over. */
+const stillToEnd = (endMs: number | undefined) =>
+  endMs === undefined || endMs <= currentTimeMs()
+    ? {}
+    : { statements_end_at: new Date(endMs).toISOString() };
 
 /** `POST /v1/fail-open-statements`: what a sign-in server shows itself, should this broker be away. */
 export async function postFailOpenStatement(

@@ -5,7 +5,7 @@ import type { FailOpenReport } from '@countersign/protocol/fail-open';
  * one process alone.
  */
 export type FailOpenStore = {
-  /** What was saved last; `undefined` at first. */
+  /** What was saved last; `undefined` at first, and only then: what cannot be read is thrown. It is asked again. */
   load(): Promise<string | undefined>;
   /** Resolves when it is where a restart finds it. */
   save(text: string): Promise<void>;
@@ -36,7 +36,9 @@ export type FailOpenEvent =
   /** An application may let people in from now on, or no longer; `detail` says why where it is not the broker's word. */
   | { readonly type: 'allowed'; readonly application: string; readonly expiresAt: Date }
   | { readonly type: 'not_allowed'; readonly application: string; readonly detail: string }
-  /** What was stored cannot be read or written. */
+  /** No word of the broker on an application; told once, until there is one. What is kept is used until it ends. */
+  | { readonly type: 'not_renewed'; readonly application: string; readonly detail: string }
+  /** What was stored cannot be read or written; until it has been read, it is not written and nobody is let in. */
   | { readonly type: 'store_failed'; readonly detail: string };
 
 /**

@@ -11,31 +11,21 @@ import {
   problem,
   randomId,
   startMs,
+  unreachable,
   World,
 } from '../testing/fail-open-world.ts';
 import { mostUnreported } from './fail-open.ts';
-import type { FailOpenEvent } from './fail-open-options.ts';
+import type { FailOpenEvent, FailOpenOptions } from './fail-open-options.ts';
 import { keptState } from './kept-state.ts';
 
 let world: World;
 beforeEach(() => {
   world = new World();
 });
-afterEach(async () => {
-  for (const client of world.clients) await client.close();
-});
+afterEach(() => world.close());
 
-const until = (type: FailOpenEvent['type'], count = 1) =>
-  expect.poll(() => world.has(type).length, { timeout: 2_000, interval: 5 }).toBe(count);
-
-/** A server that has a statement, and then no broker. */
-async function duringOutage(options: Parameters<World['client']>[0] = {}) {
-  const client = world.client(options);
-  await until('allowed');
-  world.isAway = true;
-  return client;
-}
-const unreachable = { code: 'broker_unreachable' };
+const until = (type: FailOpenEvent['type'], count = 1) => world.until(type, count);
+const duringOutage = (options: Partial<FailOpenOptions> = {}) => world.duringOutage(options);
 
 describe('while the broker cannot be reached', () => {
   it('lets an authenticated person in, says so, logs it first and keeps a report', async () => {
@@ -297,24 +287,6 @@ describe('a statement', () => {
       await expect(client.evaluate(input())).rejects.toMatchObject(unreachable);
     }
     expect(world.has('store_failed').length).toBe(4);
-  });
-
-  it('is given up as soon as the broker says so, and kept while it says nothing', async () => {
-    await duringOutage();
-    world.isAway = false;
-    world.answers.set('/v1/fail-open-statements', () => problem(503, 'snapshot_unavailable'));
-    const silent = world.client();
-    await expect
-      .poll(() => world.asked.filter(({ path }) => path === '/v1/fail-open-statements').length)
-      .toBeGreaterThan(2);
-    await silent.close();
-    expect(world.has('not_allowed')).toEqual([]);
-    world.answers.set('/v1/fail-open-statements', () => problem(404, 'fail_open_off'));
-    const told = world.client();
-    await until('not_allowed');
-    world.isAway = true;
-    await expect(told.evaluate(input())).rejects.toMatchObject(unreachable);
-    expect(JSON.parse(world.stored ?? '').statements).toEqual({});
   });
 });
 

@@ -7,13 +7,14 @@ import {
   maxFailOpenReports,
 } from '@countersign/protocol/fail-open';
 import { p256PublicJwk, parseFields } from '@countersign/protocol/schemas';
-import { type CryptoKey, errors, exportJWK, importJWK } from 'jose';
+import { type CryptoKey, exportJWK, importJWK } from 'jose';
 import { type BrokerConnection, callBroker } from '../call-broker.ts';
 import { CountersignError, type CountersignErrorCode } from '../countersign-error.ts';
 import type { FailOpenDecision } from '../decision.ts';
 import type { EvaluateInput } from '../decision-request.ts';
 import type { FindDecisionKey } from '../verify-decision-token.ts';
 import type { FailOpenEvent, FailOpenOptions } from './fail-open-options.ts';
+import { isAway } from './is-away.ts';
 import { StateKeeper } from './kept-state.ts';
 import { kidOf, type StatementResult, verifyStatement } from './verify-statement.ts';
 
@@ -31,7 +32,7 @@ export type FailOpenContext = {
 /** After that nobody is let in any more: what cannot be told must not happen. */
 export const mostUnreported = 10_000;
 
-/** While the broker does not answer, and the longest pause that this grows to. */
+/** While the broker does not answer or the store cannot be read, and the longest pause that this grows to. */
 const firstRetryMs = 5_000;
 const longestRetryMs = 60_000;
 
@@ -42,8 +43,14 @@ const neverTaken: readonly (CountersignErrorCode | undefined)[] = [
   'body_too_large',
 ];
 
-/** For the one question whether the broker answers anybody. */
-const healthTimeoutMs = 1_000;
+/**
+ * With these words the broker takes a statement back. Any other answer may be that of a front or of one that is not well, at
+ * the beginning of the very outage that the statement is for.
+ */
+const takenBack: readonly CountersignErrorCode[] = [
+  'fail_open_off',
+  'client_authentication_failed',
+];
 
 const causeOf = (error: CountersignError): FailOpenReport['cause'] | undefined => {
   if (error.code === 'broker_unreachable' || error.code === 'broker_timeout') return error.code;
@@ -61,9 +68,12 @@ export class FailOpen {
   #round: Promise<void> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #retryMs = firstRetryMs;
+  #isFirstRound = true;
   #isClosed = false;
   /** Applications that the log has been told of. */
   readonly #allowed = new Set<string>();
+  /** Likewise, of what it could not ask for. */
+  readonly #notRenewed = new Set<string>();
   readonly #kept: StateKeeper;
 
   constructor(options: FailOpenOptions, context: FailOpenContext) {
@@ -96,11 +106,16 @@ export class FailOpen {
     const cause = causeOf(error);
     // Without a decision the password is all there is: where it was not given, nothing is.
     if (cause === undefined || input.subjectAuthenticated !== true) return undefined;
-    await this.#kept.loaded;
     const { application, subject } = input;
+    // The store may still hold a statement from when the server wanted it for this application.
+    if (!this.#options.applications.includes(application)) return undefined;
+    // Where the store cannot be read, what happens now could not be kept in it.
+    if (!(await this.#kept.loaded)) return undefined;
     if (!Object.hasOwn(this.#kept.state.statements, application)) return undefined;
-    // One that answers others fails at this request alone, and so would it for whoever can make it do that.
-    if (!(await this.#isAway())) return undefined;
+    // One that answers others fails at this request alone, and so would it for whoever can make it do that. Nor is the
+    // request's own timeout a sign of anything: it may be this server that was too busy to read the answer.
+    const { connection, timeoutMs } = this.#context;
+    if (!(await isAway(connection, timeoutMs))) return undefined;
     const verified = await this.#verifyKept(application);
     if (!verified.ok || this.#kept.state.reports.length >= mostUnreported) return undefined;
     const { jti: statementId, exp } = verified.claims;
@@ -145,20 +160,6 @@ export class FailOpen {
     this.#kept.change({ reports: left });
   }
 
-  async #isAway(): Promise<boolean> {
-    const { connection } = this.#context;
-    try {
-      const response = await connection.fetch(`${connection.url}/healthz`, {
-        redirect: 'manual',
-        signal: AbortSignal.timeout(healthTimeoutMs),
-      });
-      await response.body?.cancel();
-      return response.status >= 500;
-    } catch {
-      return true;
-    }
-  }
-
   async #verifyKept(application: string): Promise<StatementResult> {
     const { statements } = this.#kept.state;
     const kept = Object.hasOwn(statements, application) ? statements[application] : undefined;
@@ -187,36 +188,44 @@ export class FailOpen {
   }
 
   async #runRound(): Promise<void> {
-    await this.#kept.loaded;
+    const isLoaded = this.#isFirstRound ? await this.#kept.loaded : await this.#kept.loadAgain();
+    this.#isFirstRound = false;
+    if (!isLoaded) return this.#tryAgain();
+    await this.#forgetUnwanted();
     const pauses = await Promise.all(
       this.#options.applications.map((application) => this.#renew(application)),
     );
     const isAway = pauses.includes(undefined) || !(await this.#deliver());
     const pauseMs = Math.min(...pauses.map((seconds = failOpenRenewalSeconds) => seconds * 1000));
-    this.#schedule(isAway ? this.#retryMs : pauseMs);
-    this.#retryMs = isAway ? Math.min(this.#retryMs * 2, longestRetryMs) : firstRetryMs;
+    if (isAway) return this.#tryAgain();
+    this.#schedule(pauseMs);
+    this.#retryMs = firstRetryMs;
+  }
+
+  #tryAgain(): void {
+    this.#schedule(this.#retryMs);
+    this.#retryMs = Math.min(this.#retryMs * 2, longestRetryMs);
   }
 
   /** @returns after how many seconds to ask again; `undefined` where the broker did not answer */
   async #renew(application: string): Promise<number | undefined> {
     const asked = await this.#ask('/v1/fail-open-statements', { application });
     if (!asked.ok) {
-      // Any word of the broker counts at once; only its silence is what statements are for.
-      if (asked.isAway) return undefined;
-      await this.#forget(application, asked.error.message);
+      const { code, message } = asked.error;
+      if (!takenBack.includes(code)) return this.#keepWhatThereIs(application, message);
+      await this.#forget(application, message);
       return failOpenRenewalSeconds;
     }
     const answer = parseFields(failOpenStatementAnswer, asked.json);
-    const key = answer.ok ? await this.#findKey(answer.value.statement) : undefined;
-    if (key === 'unavailable') return undefined;
+    const key = answer.ok ? await this.#findKey(answer.value.statement) : 'unavailable';
     const kept =
-      answer.ok && key !== undefined
+      answer.ok && key !== 'unavailable'
         ? await this.#examine(answer.value.statement, key, application)
         : undefined;
     if (!answer.ok || kept === undefined) {
-      await this.#forget(application, 'the broker gave a statement that does not verify');
-      return failOpenRenewalSeconds;
+      return this.#keepWhatThereIs(application, 'the answer is no statement that verifies');
     }
+    this.#notRenewed.delete(application);
     const statements = { ...this.#kept.state.statements, [application]: kept.stored };
     this.#kept.change({ statements });
     await this.#kept.save();
@@ -227,14 +236,21 @@ export class FailOpen {
     return answer.value.renew_after_seconds;
   }
 
-  /** Of the broker's published ones; `undefined` where the statement names none of them. */
-  async #findKey(statement: string): Promise<CryptoKey | 'unavailable' | undefined> {
+  /** Nothing was heard of the broker, or of somebody else in its place: a statement that is kept ends by itself. */
+  #keepWhatThereIs(application: string, detail: string): undefined {
+    if (this.#notRenewed.has(application)) return;
+    this.#notRenewed.add(application);
+    this.#tell({ type: 'not_renewed', application, detail });
+  }
+
+  /** Of the broker's published ones. */
+  async #findKey(statement: string): Promise<CryptoKey | 'unavailable'> {
     const kid = kidOf(statement);
-    if (kid === undefined) return undefined;
+    if (kid === undefined) return 'unavailable';
     try {
       return await this.#context.findKey({ alg: 'ES256', kid });
-    } catch (error) {
-      return error instanceof errors.JWKSNoMatchingKey ? undefined : 'unavailable';
+    } catch {
+      return 'unavailable';
     }
   }
 
@@ -248,12 +264,22 @@ export class FailOpen {
   }
 
   async #forget(application: string, detail: string): Promise<void> {
+    this.#notRenewed.delete(application);
     if (!Object.hasOwn(this.#kept.state.statements, application)) return;
     this.#allowed.delete(application);
     const { [application]: _, ...statements } = this.#kept.state.statements;
     this.#kept.change({ statements });
     await this.#kept.save();
     this.#tell({ type: 'not_allowed', application, detail });
+  }
+
+  /** What the store holds for applications that the options name no more: nobody renews it, or takes it back. */
+  async #forgetUnwanted(): Promise<void> {
+    const { applications } = this.#options;
+    const kept = Object.keys(this.#kept.state.statements);
+    for (const application of kept.filter((name) => !applications.includes(name))) {
+      await this.#forget(application, 'the option failOpen.applications does not name it');
+    }
   }
 
   /** @returns false where the broker did not take them, and they are to be brought again */
@@ -282,7 +308,7 @@ export class FailOpen {
     body: object,
   ): Promise<
     | { readonly ok: true; readonly json: unknown }
-    | { readonly ok: false; readonly isAway: boolean; readonly error: CountersignError }
+    | { readonly ok: false; readonly error: CountersignError }
   > {
     const { connection, timeoutMs } = this.#context;
     const deadline = AbortSignal.timeout(timeoutMs);
@@ -295,7 +321,7 @@ export class FailOpen {
         cause instanceof CountersignError
           ? cause
           : new CountersignError('broker_unreachable', { cause });
-      return { ok: false, isAway: causeOf(error) !== undefined, error };
+      return { ok: false, error };
     }
   }
 

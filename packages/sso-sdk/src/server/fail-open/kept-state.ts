@@ -26,7 +26,10 @@ function parseState(text: string): KeptState | undefined {
   }
 }
 
-/** The state in memory, and in the store if there is one. */
+/**
+ * The state in memory, and in the store if there is one. Until it has been read nothing is written: that would be over
+ * sign-ins which nobody has reported.
+ */
 export class StateKeeper {
   readonly #store: FailOpenStore | undefined;
   readonly #onFailure: (detail: string) => void;
@@ -34,13 +37,23 @@ export class StateKeeper {
   #saving: Promise<void> = Promise.resolve();
   /** A write that has not begun: it will have whatever the state is by then. */
   #nextSave: Promise<void> | undefined;
-  /** What was kept is there; changes before that would be lost. */
-  readonly loaded: Promise<void>;
+  #loaded: Promise<boolean>;
 
   constructor(store: FailOpenStore | undefined, onFailure: (detail: string) => void) {
     this.#store = store;
     this.#onFailure = onFailure;
-    this.loaded = this.#load();
+    this.#loaded = this.#load();
+  }
+
+  /** Whether what was kept is there. Where that cannot be read the state is empty, and a change of it would be lost. */
+  get loaded(): Promise<boolean> {
+    return this.#loaded;
+  }
+
+  /** Tries to read once more what could not be read. */
+  async loadAgain(): Promise<boolean> {
+    if (!(await this.#loaded)) this.#loaded = this.#load();
+    return await this.#loaded;
   }
 
   get state(): KeptState {
@@ -55,6 +68,7 @@ export class StateKeeper {
   async save(): Promise<boolean> {
     const store = this.#store;
     if (store === undefined) return true;
+    if (!(await this.#loaded)) return false;
     if (this.#nextSave === undefined) {
       const next = this.#saving.then(() => {
         this.#nextSave = undefined;
@@ -77,15 +91,18 @@ export class StateKeeper {
     await this.#saving;
   }
 
-  async #load(): Promise<void> {
+  async #load(): Promise<boolean> {
     try {
       const text = await this.#store?.load();
-      if (text === undefined) return;
-      const state = parseState(text);
-      if (state === undefined) this.#onFailure('it holds something else');
-      else this.#state = state;
+      const state = text === undefined ? noState : parseState(text);
+      if (state !== undefined) {
+        this.#state = state;
+        return true;
+      }
+      this.#onFailure('it holds something else, which is left as it is');
     } catch (error) {
       this.#onFailure(String(error));
     }
+    return false;
   }
 }

@@ -2,8 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { failOpenReports } from '@countersign/protocol/fail-open';
 import { makeTestKey, type TestKey } from '@countersign/testkit/fake-authorities';
 import { CompactSign } from 'jose';
+import { expect } from 'vitest';
 import { createCountersignClient } from '../countersign-client.ts';
-import type { FailOpenEvent, FailOpenStore } from '../fail-open/fail-open-options.ts';
+import type {
+  FailOpenEvent,
+  FailOpenOptions,
+  FailOpenStore,
+} from '../fail-open/fail-open-options.ts';
 import { createTransaction } from '../transaction.ts';
 
 export const brokerUrl = 'https://broker.example.com';
@@ -12,6 +17,9 @@ export const application = 'crm';
 export const startMs = Date.UTC(2026, 10, 22, 9);
 export const ignore = async () => undefined;
 export const randomId = () => randomBytes(16).toString('base64url');
+
+/** What `evaluate()` throws while nothing answers. */
+export const unreachable = { code: 'broker_unreachable' };
 
 export type Answer = Response | 'unreachable' | 'silent';
 
@@ -68,21 +76,25 @@ export class World {
     const path = new URL(input instanceof Request ? input.url : input).pathname;
     const body = typeof init?.body === 'string' ? init.body : '';
     this.asked.push({ path, body });
-    const given = this.isAway ? undefined : await this.answers.get(path)?.();
-    const answer = this.isAway ? 'unreachable' : (given ?? (await this.#honest(path, body)));
-    if (answer === 'unreachable') throw new TypeError('fetch failed');
-    if (answer !== 'silent') return answer;
-    return await new Promise((_, reject) => {
+    const aborted = new Promise<never>((_, reject) => {
       init?.signal?.addEventListener('abort', () => reject(new Error('aborted')));
     });
+    const answer = await Promise.race([this.#answer(path, body), aborted]);
+    if (answer === 'unreachable') throw new TypeError('fetch failed');
+    return answer === 'silent' ? await aborted : answer;
   };
 
-  client(options: { log?: (event: FailOpenEvent) => void; store?: FailOpenStore } = {}) {
+  async #answer(path: string, body: string): Promise<Answer> {
+    if (this.isAway) return 'unreachable';
+    return (await this.answers.get(path)?.()) ?? (await this.#honest(path, body));
+  }
+
+  client(options: Partial<FailOpenOptions> = {}, { timeoutMs = 300 } = {}) {
     const made = createCountersignClient({
       brokerUrl,
       clientId,
       authentication: { clientSecret: 'secret' },
-      timeoutMs: 300,
+      timeoutMs,
       fetch: this.fetch,
       now: () => this.nowMs,
       failOpen: { applications: [application], log: this.log, store: this.store, ...options },
@@ -93,6 +105,22 @@ export class World {
 
   has(type: FailOpenEvent['type']) {
     return this.events.filter((event) => event.type === type);
+  }
+
+  until(type: FailOpenEvent['type'], count = 1) {
+    return expect.poll(() => this.has(type).length, { timeout: 2_000, interval: 5 }).toBe(count);
+  }
+
+  /** A server that has a statement, and then no broker. */
+  async duringOutage(options: Partial<FailOpenOptions> = {}) {
+    const client = this.client(options);
+    await this.until('allowed');
+    this.isAway = true;
+    return client;
+  }
+
+  async close() {
+    for (const client of this.clients) await client.close();
   }
 }
 
