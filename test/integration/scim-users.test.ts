@@ -255,6 +255,43 @@ describe('a user', () => {
     expect(await directory.user(user.id)).toMatchObject({ active: true });
   });
 
+  it.each<readonly [string, (name: string) => Promise<void>]>([
+    [
+      'deleted',
+      async (name) => {
+        const user = await directory.createUser({ userName: name });
+        await broker.putUser(name, false);
+        await directory.send('DELETE', `/Users/${user.id}`);
+      },
+    ],
+    [
+      'renamed away',
+      async (name) => {
+        const user = await directory.createUser({ userName: name });
+        await broker.putUser(name, false);
+        const rename = { op: 'replace', path: 'userName', value: newName() };
+        await directory.patch(`/Users/${user.id}`, [rename]);
+      },
+    ],
+    ['never in the directory', (name) => broker.putUser(name, false).then(() => undefined)],
+  ])(
+    '#66 whom an administrator has deactivated, and who is %s, comes back in no other spelling',
+    async (_, prepare) => {
+      const userName = newName();
+      await prepare(userName);
+      const upper = userName.toUpperCase();
+      const user = await directory.createUser({ userName: upper });
+      expect(user).toMatchObject({ active: false });
+      expect(await userRow(upper)).toMatchObject({ active: 0, held: 1 });
+      expect(await denialOf(upper)).toBe('subject_inactive');
+      await broker.putUser(upper, true);
+      for (const active of [false, true]) {
+        await directory.patch(`/Users/${user.id}`, [{ op: 'replace', value: { active } }]);
+      }
+      expect(await denialOf(upper)).toBeUndefined();
+    },
+  );
+
   it('whom the directory has deactivated no administrator lets in again', async () => {
     const user = await directory.createUser({ active: false });
     const path = `/v1/admin/users/${encodeURIComponent(user.userName)}`;

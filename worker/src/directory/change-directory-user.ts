@@ -22,7 +22,14 @@ import { nameKey } from './name-key.ts';
 import { readReadOnly } from './organization-settings.ts';
 import type { AdminEvent, Outcome } from './record-change.ts';
 import { runningTombstoneJobs, type TombstoneJob } from './tombstone-job.ts';
-import { findUser, otherSpellings, storeUser, type UserRow, unknownUser } from './user-records.ts';
+import {
+  findNamesakes,
+  findUser,
+  otherSpellings,
+  storeUser,
+  type UserRow,
+  unknownUser,
+} from './user-records.ts';
 
 /**
  * People as a directory brings, changes and ends them. What ends goes the way of a deactivation by an administrator:
@@ -182,21 +189,29 @@ export function carryOutPlan(
 /** Lets the user in or keeps them out as the directory says, unless an administrator has deactivated them. */
 function setStanding(
   sql: SqlStorage,
-  { userId, next, nameKey: key, before }: UserPlan,
+  { userId, next, nameKey: key, before, isRenamed }: UserPlan,
   context: DirectoryContext,
 ): AdminEvent[] {
   const found = findUser(sql, userId);
-  const known: UserRow = { ...(found ?? unknownUser(userId)), provisioned: 1, name_key: key };
+  const isNewName = before === undefined || isRenamed;
+  const isHeld = isNewName && key !== null && isNameHeld(sql, userId, key);
+  const known: UserRow = {
+    ...(found ?? unknownUser(userId)),
+    provisioned: 1,
+    name_key: key,
+    ...(isHeld ? { held: 1 } : {}),
+  };
   if (key !== null) {
-    // The name is theirs now: what became of others of this name says nothing of them.
+    // The name is theirs now: what became of others of this name says nothing more of them.
     sql.exec('UPDATE users SET name_key = NULL WHERE name_key = ? AND user_id <> ?', key, userId);
   }
+  const isLetIn = next.active && !isHeld;
   if (found === undefined) {
-    storeUser(sql, { ...known, active: next.active ? 1 : 0 });
-    return next.active ? [] : [...endUser(sql, userId, false, context).events];
+    storeUser(sql, { ...known, active: isLetIn ? 1 : 0 });
+    return isLetIn ? [] : [...endUser(sql, userId, false, context).events];
   }
   storeUser(sql, known);
-  if (!next.active) {
+  if (!isLetIn) {
     if (known.active === 0) return [];
     const { job, events } = endUser(sql, userId, true, context);
     return [userEvent('admin.user.deactivate', findUser(sql, userId) ?? known, job), ...events];
@@ -207,6 +222,10 @@ function setStanding(
   storeUser(sql, user);
   return [userEvent('admin.user.reactivate', user)];
 }
+
+/** Whether an administrator has deactivated somebody of this name, however it was spelled then. */
+const isNameHeld = (sql: SqlStorage, userId: string, key: string) =>
+  findNamesakes(sql, userId, key).some(({ held }) => held === 1);
 
 /**
  * Another name is another user: what was bound under the old one ends, and so does what somebody may have bound under
