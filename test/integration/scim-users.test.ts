@@ -292,6 +292,42 @@ describe('a user', () => {
     },
   );
 
+  it('#66 whom an administrator ends in one spelling is ended in all of them, and let in so again', async () => {
+    const user = await directory.createUser();
+    const upper = user.userName.toUpperCase();
+    const device = await enrolledDevice();
+    expect((await broker.signIn(client, device, upper)).decision).toBe(true);
+    const revoke = `/v1/admin/users/${encodeURIComponent(user.userName)}/revoke`;
+    expect((await broker.admin('POST', revoke, { reason: 'unspecified' })).status).toBe(202);
+    expect(await userRow(upper)).toMatchObject({ active: 1, epoch: 2 });
+    const lower = user.userName.toLowerCase();
+    await broker.putUser(lower, false);
+    for (const name of [user.userName, upper, lower]) {
+      expect([name, await userRow(name)]).toMatchObject([name, { active: 0, held: 1 }]);
+    }
+    expect(await directory.user(user.id)).toMatchObject({ active: false });
+    await broker.putUser(lower, true);
+    expect(await directory.user(user.id)).toMatchObject({ active: true });
+    expect(await userRow(upper)).toMatchObject({ active: 0, held: 0, epoch: 3 });
+  });
+
+  it('ids that no directory knows are each their own, in capitals and small letters', async () => {
+    const name = newName();
+    await broker.putUser(name.toUpperCase(), true);
+    await broker.putUser(name, false);
+    expect(await userRow(name.toUpperCase())).toMatchObject({ active: 1, epoch: 1 });
+  });
+
+  it('#66 the directory ends what is bound in another spelling, also where the administrator was first', async () => {
+    const user = await directory.createUser();
+    await broker.putUser(user.userName, false);
+    const upper = user.userName.toUpperCase();
+    // As it was left by a deactivation of one spelling alone.
+    await sqlInOrganization('INSERT INTO users (user_id, active, epoch) VALUES (?, 1, 1)', upper);
+    await directory.patch(`/Users/${user.id}`, [{ op: 'replace', value: { active: false } }]);
+    expect(await userRow(upper)).toMatchObject({ active: 0, epoch: 2 });
+  });
+
   it('whom the directory has deactivated no administrator lets in again', async () => {
     const user = await directory.createUser({ active: false });
     const path = `/v1/admin/users/${encodeURIComponent(user.userName)}`;

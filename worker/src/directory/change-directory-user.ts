@@ -212,7 +212,11 @@ function setStanding(
   }
   storeUser(sql, known);
   if (!isLetIn) {
-    if (known.active === 0) return [];
+    if (known.active === 0) {
+      // An administrator was first: what was bound in another spelling ends all the same.
+      const isTurnedOff = isNewName || before.active === 1;
+      return isTurnedOff ? endOtherSpellings(sql, known, context) : [];
+    }
     const { job, events } = endUser(sql, userId, true, context);
     return [userEvent('admin.user.deactivate', findUser(sql, userId) ?? known, job), ...events];
   }
@@ -259,22 +263,29 @@ function endUser(
   sql: SqlStorage,
   userId: string,
   isActive: boolean,
-  { nowMs, newJobId }: DirectoryContext,
+  context: DirectoryContext,
 ): { readonly job: TombstoneJob | undefined; readonly events: readonly AdminEvent[] } {
   const user = findUser(sql, userId);
   if (user === undefined) return { job: undefined, events: [] };
-  const end = (row: UserRow) =>
-    endEpoch(sql, row, { active: 0 }, 'deactivated', { jobId: newJobId(), nowMs });
-  const job = isActive ? end(user).job : undefined;
-  if (user.name_key === null) return { job, events: [] };
-  const others = otherSpellings(sql, userId).filter(
+  const newJob = { jobId: context.newJobId(), nowMs: context.nowMs };
+  const job = isActive ? endEpoch(sql, user, { active: 0 }, 'deactivated', newJob).job : undefined;
+  return { job, events: endOtherSpellings(sql, user, context) };
+}
+
+function endOtherSpellings(
+  sql: SqlStorage,
+  { user_id, name_key }: UserRow,
+  { nowMs, newJobId }: DirectoryContext,
+): AdminEvent[] {
+  if (name_key === null) return [];
+  const others = otherSpellings(sql, user_id).filter(
     (other) => other.active === 1 && findDirectoryUserOf(sql, other.user_id) === undefined,
   );
-  const events = others.map((other) => {
-    const ended = end(other);
+  return others.map((other) => {
+    const newJob = { jobId: newJobId(), nowMs };
+    const ended = endEpoch(sql, other, { active: 0 }, 'deactivated', newJob);
     return userEvent('admin.user.deactivate', ended.user, ended.job);
   });
-  return { job, events };
 }
 
 /** Takes a user out of every group, and puts another in their place. */
