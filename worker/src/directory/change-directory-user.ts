@@ -8,7 +8,12 @@ import {
 import { endEpoch, userEvent } from './change-user.ts';
 import { noteRemovals, type QuotaReached, refuseRemovals, usersScope } from './directory-quota.ts';
 import { readDirectorySync } from './directory-settings.ts';
-import { type PlanRefusal, planUser, type UserPlan } from './directory-user-plan.ts';
+import {
+  type PlanRefusal,
+  planUser,
+  readActiveSpellings,
+  type UserPlan,
+} from './directory-user-plan.ts';
 import {
   countDirectoryUsers,
   type DirectoryUser,
@@ -117,7 +122,9 @@ export function removeDirectoryUser(
   const before = findDirectoryUser(sql, scimId);
   if (before === undefined) return notFound;
   if (!isExpected(expected, before.version)) return mismatch;
-  const refused = takeRemoval(sql, before.standing, context.nowMs);
+  const isNamed = readDirectorySync(sql).subject === 'userName';
+  const ending = readActiveSpellings(sql, peopleIn(sql), before.user_id, isNamed);
+  const refused = takeRemovals(sql, ending.length, context.nowMs);
   if (refused !== undefined) return refused;
   const ended = endUser(sql, before.user_id, before.standing === 1, context);
   moveMemberships(sql, before.user_id, undefined);
@@ -127,7 +134,7 @@ export function removeDirectoryUser(
   return { ok: true, value: undefined, event, further: ended.events };
 }
 
-function takeRemoval(sql: SqlStorage, count: number, nowMs: number): QuotaReached | undefined {
+function takeRemovals(sql: SqlStorage, count: number, nowMs: number): QuotaReached | undefined {
   if (count === 0) return undefined;
   const present = () => countDirectoryUsers(sql).active;
   const refused = refuseRemovals(sql, usersScope, { count, present }, nowMs);
@@ -142,7 +149,7 @@ function carryOut(
 ): Outcome<DescribedUser> | DirectoryUserRefusal {
   if (!planned.ok) return planned;
   const { plan } = planned;
-  const refused = takeRemoval(sql, plan.isRemoval ? 1 : 0, context.nowMs);
+  const refused = takeRemovals(sql, plan.removals, context.nowMs);
   if (refused !== undefined) return refused;
   const { scimId, events } = carryOutPlan(sql, plan, context);
   const [event, ...further] = events;

@@ -185,7 +185,7 @@ function removalsIn(
   planned: readonly PlannedUser[],
   groups: readonly GroupPlan[],
 ): ScopedRemovals[] {
-  const count = planned.filter(({ plan }) => plan.isRemoval).length;
+  const count = planned.reduce((sum, { plan }) => sum + plan.removals, 0);
   const present = () => countDirectoryUsers(sql).active;
   const ofGroups = groups.flatMap((group) => {
     const { groupId } = group;
