@@ -1,6 +1,7 @@
 import type { TestClient } from '@countersign/testkit/broker-client';
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod/mini';
+import { importOrganizationRows } from '../../worker/src/directory/import-organization.ts';
 import { eventCount, eventsAfter, expectRefusal } from './test-administration.ts';
 import { broker } from './test-broker.ts';
 import { enrolledDevice } from './test-changes.ts';
@@ -13,7 +14,7 @@ import {
   TestDirectory,
 } from './test-directory.ts';
 import { jobWhen, sqlInOrganization } from './test-jobs.ts';
-import { organizationObject } from './test-objects.ts';
+import { organizationObject, runInOrganization } from './test-objects.ts';
 
 // People of a directory, as Okta and Entra send them: what each request makes of them, in the table and in sign-ins.
 
@@ -326,6 +327,26 @@ describe('a user', () => {
     await sqlInOrganization('INSERT INTO users (user_id, active, epoch) VALUES (?, 1, 1)', upper);
     await directory.patch(`/Users/${user.id}`, [{ op: 'replace', value: { active: false } }]);
     expect(await userRow(upper)).toMatchObject({ active: 0, epoch: 2 });
+  });
+
+  it('#66 whom an export from before directories has as inactive, no directory lets in again', async () => {
+    const [off, on, ended] = [newName(), newName(), newName()];
+    const epoch = { epoch: 2, epoch_since_ms: 0, provisioned: 1 };
+    const importId = 'import-of-an-older-version';
+    await runInOrganization(({ storage: { sql } }) => {
+      sql.exec(
+        "INSERT INTO imports VALUES (1000, ?, '2026-01-01T00:00:00Z', '[]', 1, NULL)",
+        importId,
+      );
+      importOrganizationRows(sql, importId, 'users', [
+        { user_id: off, active: 0, ...epoch },
+        { user_id: on, active: 1, ...epoch },
+        { user_id: ended, active: 0, ...epoch, held: 0, name_key: null },
+      ]);
+      sql.exec('DELETE FROM imports WHERE import_id = ?', importId);
+    });
+    const active = async (userName: string) => (await directory.createUser({ userName })).active;
+    expect([await active(off), await active(on), await active(ended)]).toEqual([false, true, true]);
   });
 
   it('whom the directory has deactivated no administrator lets in again', async () => {
