@@ -2,14 +2,7 @@ import { maxGroupMembers } from '@countersign/protocol/admin-integrations';
 import type { DescribedGroup } from '../scim/describe-resources.ts';
 import type { GivenGroup, GroupStep } from '../scim/group-steps.ts';
 import { type ExpectedVersions, isExpected } from './change-directory-user.ts';
-import {
-  createGroup,
-  memberFacts,
-  membersOf,
-  namesOfUses,
-  removeGroup,
-  usesOfGroup,
-} from './change-group.ts';
+import { createGroup, memberFacts, membersOf, removeGroup } from './change-group.ts';
 import {
   countMembers,
   type DirectoryGroup,
@@ -23,8 +16,8 @@ import {
   groupScope,
   noteRemovals,
   type QuotaReached,
-  type Removals,
   refuseRemovals,
+  removalsOf,
 } from './directory-quota.ts';
 import { findDirectoryUser } from './directory-user-records.ts';
 import { changeMembers, type MemberChange } from './group-versions.ts';
@@ -201,22 +194,6 @@ export function changeDirectoryGroup(
       event_type: 'admin.group.update',
       debug_data: { group_id: groupId, name, ...memberFacts(members.added, members.removed) },
     },
-  };
-}
-
-/** What a change takes from a group that decides about sign-ins; `undefined` of any other. */
-export function removalsOf(
-  sql: SqlStorage,
-  groupId: string,
-  { added, removed }: MemberChange,
-): Removals | undefined {
-  if (removed.length === 0) return undefined;
-  if (namesOfUses(usesOfGroup(sql, groupId)).length === 0) return undefined;
-  const present = countMembers(sql, groupId);
-  return {
-    count: removed.length,
-    present: () => present,
-    emptiesGroup: present + added.length === removed.length,
   };
 }
 

@@ -6,7 +6,14 @@ import {
   type UserStep,
 } from '../scim/user-steps.ts';
 import { endEpoch, userEvent } from './change-user.ts';
-import { noteRemovals, type QuotaReached, refuseRemovals, usersScope } from './directory-quota.ts';
+import {
+  groupScope,
+  noteRemovals,
+  type QuotaReached,
+  refuseRemovals,
+  removalsOf,
+  usersScope,
+} from './directory-quota.ts';
 import { readDirectorySync } from './directory-settings.ts';
 import {
   type PlanRefusal,
@@ -112,7 +119,7 @@ export function changeDirectoryUser(
   return carryOut(sql, planUser(sql, peopleIn(sql), subject, before, next), context);
 }
 
-/** Ends a person's access and forgets the resource. Whoever comes under the same name later has an epoch of their own. */
+/** Ends a person's access and forgets the resource, with memberships as far as quotas of groups permit. Whoever comes under the same name later has an epoch of their own. */
 export function removeDirectoryUser(
   sql: SqlStorage,
   scimId: string,
@@ -127,11 +134,11 @@ export function removeDirectoryUser(
   const refused = takeRemovals(sql, ending.length, context.nowMs);
   if (refused !== undefined) return refused;
   const ended = endUser(sql, before.user_id, before.standing === 1, context);
-  moveMemberships(sql, before.user_id, undefined);
+  const stops = forgetMemberships(sql, before.user_id, context.nowMs);
   sql.exec('DELETE FROM directory_users WHERE scim_id = ?', scimId);
   const user = findUser(sql, before.user_id) ?? unknownUser(before.user_id);
   const event = userEvent('admin.user.delete', user, ended.job);
-  return { ok: true, value: undefined, event, further: ended.events };
+  return { ok: true, value: undefined, event, further: [...ended.events, ...stops] };
 }
 
 function takeRemovals(sql: SqlStorage, count: number, nowMs: number): QuotaReached | undefined {
@@ -296,13 +303,38 @@ function endOtherSpellings(
 }
 
 /** Takes a user out of every group, and puts another in their place. */
-function moveMemberships(sql: SqlStorage, userId: string, to: string | undefined): void {
+function moveMemberships(sql: SqlStorage, userId: string, to: string): void {
   const groups = sql
     .exec<{ group_id: string }>('SELECT group_id FROM group_members WHERE user_id = ?', userId)
     .toArray();
   for (const { group_id } of groups) {
-    changeMembers(sql, group_id, { removed: [userId], added: to === undefined ? [] : [to] });
+    changeMembers(sql, group_id, { removed: [userId], added: [to] });
   }
+}
+
+/**
+ * Takes a user out of the directory's groups. One that decides about sign-ins keeps who would be too many to go: it may
+ * keep somebody out, who may come back under the same name. What administrators gave stays.
+ */
+function forgetMemberships(sql: SqlStorage, userId: string, nowMs: number): AdminEvent[] {
+  const groups = sql
+    .exec<{ group_id: string }>(
+      `SELECT group_id FROM group_members JOIN user_groups USING (group_id)
+       WHERE user_id = ? AND origin = 'directory'`,
+      userId,
+    )
+    .toArray();
+  return groups.flatMap(({ group_id }) => {
+    const change = { removed: [userId], added: [] };
+    const scope = groupScope(group_id);
+    const removals = removalsOf(sql, group_id, change);
+    const refused =
+      removals === undefined ? undefined : refuseRemovals(sql, scope, removals, nowMs);
+    if (refused !== undefined) return refused.event === undefined ? [] : [refused.event];
+    if (removals !== undefined) noteRemovals(sql, scope, removals.count, nowMs);
+    changeMembers(sql, group_id, change);
+    return [];
+  });
 }
 
 /** A resource that is there, with its groups and what is still being done. */
