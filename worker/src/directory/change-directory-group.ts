@@ -9,7 +9,6 @@ import {
   describeDirectoryGroup,
   findDirectoryGroup,
   findDirectoryGroupNamed,
-  isMember,
   newGroupId,
 } from './directory-group-records.ts';
 import {
@@ -86,7 +85,7 @@ export function createDirectoryGroup(
 /** User ids of members, each once. */
 function resolve(sql: SqlStorage, ids: readonly string[]) {
   const userIds = new Set<string>();
-  for (const id of ids) {
+  for (const id of new Set(ids)) {
     const user = findDirectoryUser(sql, id);
     if (user === undefined) return invalidMembers(`${id.slice(0, 64)} is no user`);
     userIds.add(user.user_id);
@@ -119,35 +118,29 @@ function stepsOf(change: GroupEdit): readonly GroupStep[] {
   ];
 }
 
-/** What is to be added and removed in the end, whatever the steps do in between. */
+/** What is to be added and removed in the end, whatever the steps do in between. Members are read once. */
 function plan(sql: SqlStorage, before: DirectoryGroup, change: GroupEdit): Planned {
   let { name, external_id: externalId } = before;
-  const wanted = new Map<string, boolean>();
+  const present: ReadonlySet<string> = new Set(membersOf(sql, before.group_id));
+  let members = new Set(present);
   for (const step of stepsOf(change)) {
     if (step.set === 'displayName') name = step.value;
     else if (step.set === 'externalId') externalId = step.value ?? null;
     else if (step.to === 'without') {
-      for (const id of step.ids) {
+      for (const id of new Set(step.ids)) {
         const user = findDirectoryUser(sql, id);
         // Who is gone is in no group.
-        if (user !== undefined) wanted.set(user.user_id, false);
+        if (user !== undefined) members.delete(user.user_id);
       }
     } else {
       const resolved = resolve(sql, step.ids);
       if (!resolved.ok) return resolved;
-      if (step.to === 'only') {
-        for (const user of membersOf(sql, before.group_id)) wanted.set(user, false);
-        for (const user of wanted.keys()) wanted.set(user, false);
-      }
-      for (const user of resolved.userIds) wanted.set(user, true);
+      if (step.to === 'only') members = new Set();
+      for (const user of resolved.userIds) members.add(user);
     }
   }
-  const added: string[] = [];
-  const removed: string[] = [];
-  for (const [user, isWanted] of wanted) {
-    if (isMember(sql, before.group_id, user) === isWanted) continue;
-    (isWanted ? added : removed).push(user);
-  }
+  const added = [...members].filter((user) => !present.has(user));
+  const removed = [...present].filter((user) => !members.has(user));
   return { ok: true, next: { name, externalId, members: { added, removed } } };
 }
 

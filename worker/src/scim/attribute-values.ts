@@ -1,3 +1,4 @@
+import { maxGroupMembers } from '@countersign/protocol/admin-integrations';
 import { collect, refuseSyntax, refuseValue, type ScimResult } from './scim-result.ts';
 import { type Email, maxEmails } from './user-profile.ts';
 
@@ -87,10 +88,10 @@ export function keepEmails(value: unknown): Email[] {
   return given.slice(0, maxEmails).flatMap(keepEmail);
 }
 
-/** Ids of members: a list of `{value}`, one alone, or texts. Whatever else is in them is not looked at. */
+/** Ids of members, each once: a list of `{value}`, one alone, or texts. Whatever else is in them is not looked at. */
 export function readMemberIds(value: unknown): ScimResult<string[]> {
   const given: unknown[] = Array.isArray(value) ? value : [value ?? []].flat();
-  return collect(
+  const ids = collect(
     given.map((member) => {
       const id = isObject(member) ? member.value : member;
       return typeof id === 'string' && id !== '' && id.length <= maxTextLength
@@ -98,4 +99,9 @@ export function readMemberIds(value: unknown): ScimResult<string[]> {
         : refuseValue('members must have a value: the id of a user');
     }),
   );
+  if (!ids.ok) return ids;
+  const unique = [...new Set(ids.value)];
+  return unique.length > maxGroupMembers
+    ? refuseValue(`members: at most ${maxGroupMembers}`)
+    : { ok: true, value: unique };
 }

@@ -178,6 +178,14 @@ describe('what identity providers send to change a user', () => {
     expect(after).toEqual(expected);
   });
 
+  it('no more than 16 addresses are kept, however many operations add them', () => {
+    const adds = Array.from({ length: 40 }, (_, n) => [
+      { op: 'add', path: 'emails', value: { value: `${n}@example.com` } },
+      { op: 'add', path: `emails[type eq "t${n}"].value`, value: `t${n}@example.com` },
+    ]).flat();
+    expect(patched(adds)).toMatchObject({ emails: { length: 16 } });
+  });
+
   it('a message of too many operations is refused', () => {
     const one = { op: 'replace', path: 'active', value: true };
     expect(patched(Array.from({ length: 1_001 }, () => one))).toBe('scim_syntax_invalid');

@@ -14,6 +14,7 @@ import { collect, refusePath, refuseValue, type ScimResult } from './scim-result
 import {
   type Email,
   emptyProfile,
+  maxEmails,
   type NamePart,
   nameParts,
   type UserProfile,
@@ -73,10 +74,12 @@ export function takeUserStep(user: UserDescription, step: UserStep): UserDescrip
     case 'moreEmails': {
       const known = new Set(profile.emails.map(({ value }) => value));
       const more = step.value.filter(({ value }) => !known.has(value));
-      return withProfile({ emails: [...profile.emails, ...more] });
+      return withProfile({ emails: [...profile.emails, ...more].slice(0, maxEmails) });
     }
     case 'email':
-      return withProfile({ emails: setEmail(profile.emails, step.of, step.value) });
+      return withProfile({
+        emails: setEmail(profile.emails, step.of, step.value).slice(0, maxEmails),
+      });
   }
 }
 
