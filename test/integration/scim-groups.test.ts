@@ -314,30 +314,6 @@ describe('the quota', () => {
     expect((await deactivate(ids[3] ?? '')).status).toBe(200);
   });
 
-  it('#66 counts whom a directory ends in another spelling, and under a name that somebody is given', async () => {
-    await sqlInOrganization('DELETE FROM directory_users');
-    await set({ max_removals: 2, max_removals_percent: 0, period_seconds: 3600 });
-    const names = Array.from({ length: 6 }, newName);
-    for (const name of names) {
-      await sqlInOrganization('INSERT INTO users (user_id, active, epoch) VALUES (?, 1, 1)', name);
-    }
-    const [a = '', b = '', c = '', ...rest] = names;
-    const off = (name: string) =>
-      directory.send('POST', '/Users', { userName: name.toUpperCase(), active: 'False' });
-    expect((await off(a)).status).toBe(201);
-    const dummy = await directory.createUser({ active: false });
-    const rename = (userName: string) =>
-      directory.patch(`/Users/${dummy.id}`, [{ op: 'replace', value: { userName } }]);
-    expect((await rename(b)).status).toBe(200);
-    expect(await scimRefusal(await rename(c))).toEqual(stopped);
-    for (const name of rest) expect(await scimRefusal(await off(name))).toEqual(stopped);
-    const active = await sqlInOrganization(
-      `SELECT user_id FROM users WHERE active = 1 AND user_id IN (?, ?, ?, ?, ?, ?)`,
-      ...names,
-    );
-    expect(active).toHaveLength(4);
-  });
-
   it('is a share of a large directory, and forgets what is older than the period', async () => {
     await sqlInOrganization('DELETE FROM directory_users');
     await set({ max_removals: 1, max_removals_percent: 50, period_seconds: 3600 });

@@ -5,15 +5,9 @@ import {
   type UserDescription,
   type UserStep,
 } from '../scim/user-steps.ts';
+import { forgetMemberships, moveMemberships } from './change-memberships.ts';
 import { endEpoch, userEvent } from './change-user.ts';
-import {
-  groupScope,
-  noteRemovals,
-  type QuotaReached,
-  refuseRemovals,
-  removalsOf,
-  usersScope,
-} from './directory-quota.ts';
+import { noteRemovals, type QuotaReached, refuseRemovals, usersScope } from './directory-quota.ts';
 import { readDirectorySync } from './directory-settings.ts';
 import {
   type PlanRefusal,
@@ -29,7 +23,6 @@ import {
   peopleIn,
   storeDirectoryUser,
 } from './directory-user-records.ts';
-import { changeMembers } from './group-versions.ts';
 import { nameKey } from './name-key.ts';
 import { readReadOnly } from './organization-settings.ts';
 import type { AdminEvent, Outcome } from './record-change.ts';
@@ -299,41 +292,6 @@ function endOtherSpellings(
     const newJob = { jobId: newJobId(), nowMs };
     const ended = endEpoch(sql, other, { active: 0 }, 'deactivated', newJob);
     return userEvent('admin.user.deactivate', ended.user, ended.job);
-  });
-}
-
-/** Takes a user out of every group, and puts another in their place. */
-function moveMemberships(sql: SqlStorage, userId: string, to: string): void {
-  const groups = sql
-    .exec<{ group_id: string }>('SELECT group_id FROM group_members WHERE user_id = ?', userId)
-    .toArray();
-  for (const { group_id } of groups) {
-    changeMembers(sql, group_id, { removed: [userId], added: [to] });
-  }
-}
-
-/**
- * Takes a user out of the directory's groups. One that decides about sign-ins keeps who would be too many to go: it may
- * keep somebody out, who may come back under the same name. What administrators gave stays.
- */
-function forgetMemberships(sql: SqlStorage, userId: string, nowMs: number): AdminEvent[] {
-  const groups = sql
-    .exec<{ group_id: string }>(
-      `SELECT group_id FROM group_members JOIN user_groups USING (group_id)
-       WHERE user_id = ? AND origin = 'directory'`,
-      userId,
-    )
-    .toArray();
-  return groups.flatMap(({ group_id }) => {
-    const change = { removed: [userId], added: [] };
-    const scope = groupScope(group_id);
-    const removals = removalsOf(sql, group_id, change);
-    const refused =
-      removals === undefined ? undefined : refuseRemovals(sql, scope, removals, nowMs);
-    if (refused !== undefined) return refused.event === undefined ? [] : [refused.event];
-    if (removals !== undefined) noteRemovals(sql, scope, removals.count, nowMs);
-    changeMembers(sql, group_id, change);
-    return [];
   });
 }
 
