@@ -344,6 +344,32 @@ describe('the quota', () => {
     ).toBe(200);
   });
 
+  it('#66 keeps in a group that keeps people out who is deleted and comes back', async () => {
+    const client = await broker.registerClient();
+    const [eve] = await people(1);
+    const group = await directory.createGroup([eve?.id ?? '']);
+    const free = await directory.createGroup([eve?.id ?? '']);
+    const own = `own-${Date.now()}`;
+    await put(`/v1/admin/groups/${own}`, { name: 'Own', members: [eve?.userName] });
+    await applicationFor(client, group.id, 'except_groups');
+    const before = await eventCount();
+    expect((await directory.send('DELETE', `/Users/${eve?.id}`)).status).toBe(204);
+    const events = await eventsAfter(before);
+    expect(events.map(({ event_type }) => event_type)).toEqual([
+      'admin.user.delete',
+      'admin.directory.stop',
+    ]);
+    const again = await directory.createUser({ userName: eve?.userName });
+    expect(again).toMatchObject({ active: true });
+    expect(await membersOf(group.id)).toEqual([again.id]);
+    expect(await membersOf(free.id)).toEqual([]);
+    const kept = await sqlInOrganization(
+      'SELECT user_id FROM group_members WHERE group_id = ?',
+      own,
+    );
+    expect(kept).toEqual([{ user_id: eve?.userName }]);
+  });
+
   it('names what is wrong with its settings', async () => {
     for (const [wrong, field] of [
       [{ subject: 'emails' }, 'subject'],

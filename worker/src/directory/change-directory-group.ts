@@ -2,29 +2,21 @@ import { maxGroupMembers } from '@countersign/protocol/admin-integrations';
 import type { DescribedGroup } from '../scim/describe-resources.ts';
 import type { GivenGroup, GroupStep } from '../scim/group-steps.ts';
 import { type ExpectedVersions, isExpected } from './change-directory-user.ts';
-import {
-  createGroup,
-  memberFacts,
-  membersOf,
-  namesOfUses,
-  removeGroup,
-  usesOfGroup,
-} from './change-group.ts';
+import { createGroup, memberFacts, membersOf, removeGroup } from './change-group.ts';
 import {
   countMembers,
   type DirectoryGroup,
   describeDirectoryGroup,
   findDirectoryGroup,
   findDirectoryGroupNamed,
-  isMember,
   newGroupId,
 } from './directory-group-records.ts';
 import {
   groupScope,
   noteRemovals,
   type QuotaReached,
-  type Removals,
   refuseRemovals,
+  removalsOf,
 } from './directory-quota.ts';
 import { findDirectoryUser } from './directory-user-records.ts';
 import { changeMembers, type MemberChange } from './group-versions.ts';
@@ -93,7 +85,7 @@ export function createDirectoryGroup(
 /** User ids of members, each once. */
 function resolve(sql: SqlStorage, ids: readonly string[]) {
   const userIds = new Set<string>();
-  for (const id of ids) {
+  for (const id of new Set(ids)) {
     const user = findDirectoryUser(sql, id);
     if (user === undefined) return invalidMembers(`${id.slice(0, 64)} is no user`);
     userIds.add(user.user_id);
@@ -126,35 +118,29 @@ function stepsOf(change: GroupEdit): readonly GroupStep[] {
   ];
 }
 
-/** What is to be added and removed in the end, whatever the steps do in between. */
+/** What is to be added and removed in the end, whatever the steps do in between. Members are read once. */
 function plan(sql: SqlStorage, before: DirectoryGroup, change: GroupEdit): Planned {
   let { name, external_id: externalId } = before;
-  const wanted = new Map<string, boolean>();
+  const present: ReadonlySet<string> = new Set(membersOf(sql, before.group_id));
+  let members = new Set(present);
   for (const step of stepsOf(change)) {
     if (step.set === 'displayName') name = step.value;
     else if (step.set === 'externalId') externalId = step.value ?? null;
     else if (step.to === 'without') {
-      for (const id of step.ids) {
+      for (const id of new Set(step.ids)) {
         const user = findDirectoryUser(sql, id);
         // Who is gone is in no group.
-        if (user !== undefined) wanted.set(user.user_id, false);
+        if (user !== undefined) members.delete(user.user_id);
       }
     } else {
       const resolved = resolve(sql, step.ids);
       if (!resolved.ok) return resolved;
-      if (step.to === 'only') {
-        for (const user of membersOf(sql, before.group_id)) wanted.set(user, false);
-        for (const user of wanted.keys()) wanted.set(user, false);
-      }
-      for (const user of resolved.userIds) wanted.set(user, true);
+      if (step.to === 'only') members = new Set();
+      for (const user of resolved.userIds) members.add(user);
     }
   }
-  const added: string[] = [];
-  const removed: string[] = [];
-  for (const [user, isWanted] of wanted) {
-    if (isMember(sql, before.group_id, user) === isWanted) continue;
-    (isWanted ? added : removed).push(user);
-  }
+  const added = [...members].filter((user) => !present.has(user));
+  const removed = [...present].filter((user) => !members.has(user));
   return { ok: true, next: { name, externalId, members: { added, removed } } };
 }
 
@@ -201,22 +187,6 @@ export function changeDirectoryGroup(
       event_type: 'admin.group.update',
       debug_data: { group_id: groupId, name, ...memberFacts(members.added, members.removed) },
     },
-  };
-}
-
-/** What a change takes from a group that decides about sign-ins; `undefined` of any other. */
-export function removalsOf(
-  sql: SqlStorage,
-  groupId: string,
-  { added, removed }: MemberChange,
-): Removals | undefined {
-  if (removed.length === 0) return undefined;
-  if (namesOfUses(usesOfGroup(sql, groupId)).length === 0) return undefined;
-  const present = countMembers(sql, groupId);
-  return {
-    count: removed.length,
-    present: () => present,
-    emptiesGroup: present + added.length === removed.length,
   };
 }
 

@@ -5,10 +5,16 @@ import {
   type UserDescription,
   type UserStep,
 } from '../scim/user-steps.ts';
+import { forgetMemberships, moveMemberships } from './change-memberships.ts';
 import { endEpoch, userEvent } from './change-user.ts';
 import { noteRemovals, type QuotaReached, refuseRemovals, usersScope } from './directory-quota.ts';
 import { readDirectorySync } from './directory-settings.ts';
-import { type PlanRefusal, planUser, type UserPlan } from './directory-user-plan.ts';
+import {
+  type PlanRefusal,
+  planUser,
+  readActiveSpellings,
+  type UserPlan,
+} from './directory-user-plan.ts';
 import {
   countDirectoryUsers,
   type DirectoryUser,
@@ -17,12 +23,18 @@ import {
   peopleIn,
   storeDirectoryUser,
 } from './directory-user-records.ts';
-import { changeMembers } from './group-versions.ts';
 import { nameKey } from './name-key.ts';
 import { readReadOnly } from './organization-settings.ts';
 import type { AdminEvent, Outcome } from './record-change.ts';
 import { runningTombstoneJobs, type TombstoneJob } from './tombstone-job.ts';
-import { findUser, otherSpellings, storeUser, type UserRow, unknownUser } from './user-records.ts';
+import {
+  findNamesakes,
+  findUser,
+  otherSpellings,
+  storeUser,
+  type UserRow,
+  unknownUser,
+} from './user-records.ts';
 
 /**
  * People as a directory brings, changes and ends them. What ends goes the way of a deactivation by an administrator:
@@ -100,7 +112,7 @@ export function changeDirectoryUser(
   return carryOut(sql, planUser(sql, peopleIn(sql), subject, before, next), context);
 }
 
-/** Ends a person's access and forgets the resource. Whoever comes under the same name later has an epoch of their own. */
+/** Ends a person's access and forgets the resource, with memberships as far as quotas of groups permit. Whoever comes under the same name later has an epoch of their own. */
 export function removeDirectoryUser(
   sql: SqlStorage,
   scimId: string,
@@ -110,17 +122,19 @@ export function removeDirectoryUser(
   const before = findDirectoryUser(sql, scimId);
   if (before === undefined) return notFound;
   if (!isExpected(expected, before.version)) return mismatch;
-  const refused = takeRemoval(sql, before.standing, context.nowMs);
+  const isNamed = readDirectorySync(sql).subject === 'userName';
+  const ending = readActiveSpellings(sql, peopleIn(sql), before.user_id, isNamed);
+  const refused = takeRemovals(sql, ending.length, context.nowMs);
   if (refused !== undefined) return refused;
   const ended = endUser(sql, before.user_id, before.standing === 1, context);
-  moveMemberships(sql, before.user_id, undefined);
+  const stops = forgetMemberships(sql, before.user_id, context.nowMs);
   sql.exec('DELETE FROM directory_users WHERE scim_id = ?', scimId);
   const user = findUser(sql, before.user_id) ?? unknownUser(before.user_id);
   const event = userEvent('admin.user.delete', user, ended.job);
-  return { ok: true, value: undefined, event, further: ended.events };
+  return { ok: true, value: undefined, event, further: [...ended.events, ...stops] };
 }
 
-function takeRemoval(sql: SqlStorage, count: number, nowMs: number): QuotaReached | undefined {
+function takeRemovals(sql: SqlStorage, count: number, nowMs: number): QuotaReached | undefined {
   if (count === 0) return undefined;
   const present = () => countDirectoryUsers(sql).active;
   const refused = refuseRemovals(sql, usersScope, { count, present }, nowMs);
@@ -135,7 +149,7 @@ function carryOut(
 ): Outcome<DescribedUser> | DirectoryUserRefusal {
   if (!planned.ok) return planned;
   const { plan } = planned;
-  const refused = takeRemoval(sql, plan.isRemoval ? 1 : 0, context.nowMs);
+  const refused = takeRemovals(sql, plan.removals, context.nowMs);
   if (refused !== undefined) return refused;
   const { scimId, events } = carryOutPlan(sql, plan, context);
   const [event, ...further] = events;
@@ -182,22 +196,34 @@ export function carryOutPlan(
 /** Lets the user in or keeps them out as the directory says, unless an administrator has deactivated them. */
 function setStanding(
   sql: SqlStorage,
-  { userId, next, nameKey: key, before }: UserPlan,
+  { userId, next, nameKey: key, before, isRenamed }: UserPlan,
   context: DirectoryContext,
 ): AdminEvent[] {
   const found = findUser(sql, userId);
-  const known: UserRow = { ...(found ?? unknownUser(userId)), provisioned: 1, name_key: key };
+  const isNewName = before === undefined || isRenamed;
+  const isHeld = isNewName && key !== null && isNameHeld(sql, userId, key);
+  const known: UserRow = {
+    ...(found ?? unknownUser(userId)),
+    provisioned: 1,
+    name_key: key,
+    ...(isHeld ? { held: 1 } : {}),
+  };
   if (key !== null) {
-    // The name is theirs now: what became of others of this name says nothing of them.
+    // The name is theirs now: what became of others of this name says nothing more of them.
     sql.exec('UPDATE users SET name_key = NULL WHERE name_key = ? AND user_id <> ?', key, userId);
   }
+  const isLetIn = next.active && !isHeld;
   if (found === undefined) {
-    storeUser(sql, { ...known, active: next.active ? 1 : 0 });
-    return next.active ? [] : [...endUser(sql, userId, false, context).events];
+    storeUser(sql, { ...known, active: isLetIn ? 1 : 0 });
+    return isLetIn ? [] : [...endUser(sql, userId, false, context).events];
   }
   storeUser(sql, known);
-  if (!next.active) {
-    if (known.active === 0) return [];
+  if (!isLetIn) {
+    if (known.active === 0) {
+      // An administrator was first: what was bound in another spelling ends all the same.
+      const isTurnedOff = isNewName || before.active === 1;
+      return isTurnedOff ? endOtherSpellings(sql, known, context) : [];
+    }
     const { job, events } = endUser(sql, userId, true, context);
     return [userEvent('admin.user.deactivate', findUser(sql, userId) ?? known, job), ...events];
   }
@@ -207,6 +233,10 @@ function setStanding(
   storeUser(sql, user);
   return [userEvent('admin.user.reactivate', user)];
 }
+
+/** Whether an administrator has deactivated somebody of this name, however it was spelled then. */
+const isNameHeld = (sql: SqlStorage, userId: string, key: string) =>
+  findNamesakes(sql, userId, key).some(({ held }) => held === 1);
 
 /**
  * Another name is another user: what was bound under the old one ends, and so does what somebody may have bound under
@@ -240,32 +270,29 @@ function endUser(
   sql: SqlStorage,
   userId: string,
   isActive: boolean,
-  { nowMs, newJobId }: DirectoryContext,
+  context: DirectoryContext,
 ): { readonly job: TombstoneJob | undefined; readonly events: readonly AdminEvent[] } {
   const user = findUser(sql, userId);
   if (user === undefined) return { job: undefined, events: [] };
-  const end = (row: UserRow) =>
-    endEpoch(sql, row, { active: 0 }, 'deactivated', { jobId: newJobId(), nowMs });
-  const job = isActive ? end(user).job : undefined;
-  if (user.name_key === null) return { job, events: [] };
-  const others = otherSpellings(sql, userId).filter(
-    (other) => other.active === 1 && findDirectoryUserOf(sql, other.user_id) === undefined,
-  );
-  const events = others.map((other) => {
-    const ended = end(other);
-    return userEvent('admin.user.deactivate', ended.user, ended.job);
-  });
-  return { job, events };
+  const newJob = { jobId: context.newJobId(), nowMs: context.nowMs };
+  const job = isActive ? endEpoch(sql, user, { active: 0 }, 'deactivated', newJob).job : undefined;
+  return { job, events: endOtherSpellings(sql, user, context) };
 }
 
-/** Takes a user out of every group, and puts another in their place. */
-function moveMemberships(sql: SqlStorage, userId: string, to: string | undefined): void {
-  const groups = sql
-    .exec<{ group_id: string }>('SELECT group_id FROM group_members WHERE user_id = ?', userId)
-    .toArray();
-  for (const { group_id } of groups) {
-    changeMembers(sql, group_id, { removed: [userId], added: to === undefined ? [] : [to] });
-  }
+function endOtherSpellings(
+  sql: SqlStorage,
+  { user_id, name_key }: UserRow,
+  { nowMs, newJobId }: DirectoryContext,
+): AdminEvent[] {
+  if (name_key === null) return [];
+  const others = otherSpellings(sql, user_id).filter(
+    (other) => other.active === 1 && findDirectoryUserOf(sql, other.user_id) === undefined,
+  );
+  return others.map((other) => {
+    const newJob = { jobId: newJobId(), nowMs };
+    const ended = endEpoch(sql, other, { active: 0 }, 'deactivated', newJob);
+    return userEvent('admin.user.deactivate', ended.user, ended.job);
+  });
 }
 
 /** A resource that is there, with its groups and what is still being done. */

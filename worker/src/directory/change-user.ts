@@ -1,12 +1,14 @@
+import { readDirectorySync } from './directory-settings.ts';
 import { findDirectoryUserOf, raiseUserVersion } from './directory-user-records.ts';
-import type { Outcome } from './record-change.ts';
+import { nameKey } from './name-key.ts';
+import type { AdminEvent, Outcome } from './record-change.ts';
 import {
   createTombstoneJob,
   findTombstoneJob,
   runningTombstoneJobs,
   type TombstoneJob,
 } from './tombstone-job.ts';
-import { findUser, storeUser, type UserRow, unknownUser } from './user-records.ts';
+import { findNamesakes, findUser, storeUser, type UserRow, unknownUser } from './user-records.ts';
 
 /** `job` is the one that the change waits for; `undefined` when it is complete as it is. */
 export type UserChange = {
@@ -16,6 +18,9 @@ export type UserChange = {
 
 /** The id of the job that a change begins, when it begins one, and the time of both. */
 export type NewJob = { readonly jobId: string; readonly nowMs: number };
+
+/** Ids of jobs for changes that may begin several. */
+export type NewJobs = { readonly newJobId: () => string; readonly nowMs: number };
 
 /**
  * Ends every binding that the user has, and every one that is being made: the epoch rises, and a job brings the
@@ -52,68 +57,111 @@ export const userEvent = (
 });
 
 /**
- * Deactivates a user, known or not; nobody inactive binds a certificate. Of one who is inactive already, no binding can
- * have come to be: the change waits for the job that is running, if there is one. From then on only an administrator
- * lets the user in again.
+ * Everybody of this name beside the row of this id: where people are known by name, and the directory knows this one,
+ * another spelling is the same person. Ids that no directory knows are what they are.
+ */
+function othersOfName(sql: SqlStorage, userId: string): UserRow[] {
+  if (readDirectorySync(sql).subject !== 'userName') return [];
+  const key = nameKey(userId);
+  const others = findNamesakes(sql, userId, key);
+  const isKnown = findUser(sql, userId)?.name_key === key;
+  return isKnown || others.some(({ name_key }) => name_key === key) ? others : [];
+}
+
+const outcome = (user: UserRow, job: TombstoneJob | undefined, events: readonly AdminEvent[]) => {
+  const [event, ...further] = events;
+  return { ok: true, value: { user, job }, event, further } as const;
+};
+
+/**
+ * Deactivates a user, known or not, in every spelling of the name; nobody inactive binds a certificate. Of one who is
+ * inactive already, no binding can have come to be: the change waits for the job that is running, if there is one. From
+ * then on only an administrator lets the user in again.
  */
 export function deactivateUser(
   sql: SqlStorage,
   userId: string,
-  newJob: NewJob,
+  { newJobId, nowMs }: NewJobs,
 ): Outcome<UserChange> {
-  const user = findUser(sql, userId) ?? unknownUser(userId);
-  if (user.active === 0) {
-    const job = runningTombstoneJobs(sql, userId).at(-1);
-    if (user.held === 1) return { ok: true, value: { user, job }, event: undefined };
-    const held: UserRow = { ...user, held: 1 };
-    storeUser(sql, held);
-    return {
-      ok: true,
-      value: { user: held, job },
-      event: userEvent('admin.user.deactivate', held, job),
-    };
-  }
-  const standing = { active: 0, held: 1, provisioned: 1 } as const;
-  const change = endEpoch(sql, user, standing, 'deactivated', newJob);
-  raiseUserVersion(sql, userId);
-  return {
-    ok: true,
-    value: change,
-    event: userEvent('admin.user.deactivate', change.user, change.job),
+  const hold = (user: UserRow): { readonly change: UserChange; readonly events: AdminEvent[] } => {
+    if (user.active === 0) {
+      const job = runningTombstoneJobs(sql, user.user_id).at(-1);
+      if (user.held === 1) return { change: { user, job }, events: [] };
+      const held: UserRow = { ...user, held: 1 };
+      storeUser(sql, held);
+      return { change: { user: held, job }, events: [userEvent(deactivated, held, job)] };
+    }
+    const standing = { active: 0, held: 1, provisioned: 1 } as const;
+    const change = endEpoch(sql, user, standing, 'deactivated', { jobId: newJobId(), nowMs });
+    raiseUserVersion(sql, user.user_id);
+    return { change, events: [userEvent(deactivated, change.user, change.job)] };
   };
+  const others = othersOfName(sql, userId);
+  const { change, events } = hold(findUser(sql, userId) ?? unknownUser(userId));
+  return outcome(change.user, change.job, [
+    ...events,
+    ...others.flatMap((other) => hold(other).events),
+  ]);
 }
+
+const deactivated = 'admin.user.deactivate';
 
 /**
  * Lets a user sign in again, with new certificates: what was ended stays so, and running jobs go on. One of whom nothing
- * was on record is made known. Whom the directory has deactivated, the directory alone lets in again.
+ * was on record is made known. Whom the directory has deactivated, the directory alone lets in again. Of other spellings
+ * of the name, the one that the directory has comes back too; nobody is held any more.
  */
 export function reactivateUser(
   sql: SqlStorage,
   userId: string,
 ): Outcome<UserChange> | { readonly ok: false; readonly code: 'user_inactive_in_directory' } {
   const known = findUser(sql, userId) ?? unknownUser(userId);
-  if (findDirectoryUserOf(sql, userId)?.active === 0) {
+  const held = othersOfName(sql, userId).filter((other) => other.held === 1);
+  const inDirectory = [known, ...held].map(({ user_id }) => findDirectoryUserOf(sql, user_id));
+  if (inDirectory.some((found) => found?.active === 0)) {
     return { ok: false, code: 'user_inactive_in_directory' };
   }
-  if (known.active === 1 && known.provisioned === 1) {
-    return { ok: true, value: { user: known, job: undefined }, event: undefined };
-  }
-  const user: UserRow = { ...known, active: 1, provisioned: 1, held: 0 };
-  storeUser(sql, user);
-  raiseUserVersion(sql, userId);
-  const type = known.active === 1 ? 'admin.user.create' : 'admin.user.reactivate';
-  return { ok: true, value: { user, job: undefined }, event: userEvent(type, user) };
+  const release = (user: UserRow, isLetIn: boolean): AdminEvent[] => {
+    const released: UserRow = {
+      ...user,
+      ...(isLetIn ? { active: 1, provisioned: 1 } : {}),
+      held: 0,
+    };
+    storeUser(sql, released);
+    if (!isLetIn) return [];
+    raiseUserVersion(sql, user.user_id);
+    const type = user.active === 1 ? 'admin.user.create' : 'admin.user.reactivate';
+    return [userEvent(type, released)];
+  };
+  const isLetIn = known.active === 1 && known.provisioned === 1;
+  const events = [
+    ...(isLetIn ? [] : release(known, true)),
+    ...held.flatMap((other) =>
+      release(other, findDirectoryUserOf(sql, other.user_id) !== undefined),
+    ),
+  ];
+  return outcome(findUser(sql, userId) ?? known, undefined, events);
 }
 
-/** Ends the bindings of a user who may sign in again at once, with new certificates. Each call is a revocation. */
+/**
+ * Ends the bindings of a user, in every spelling of the name, who may sign in again at once, with new certificates. Each
+ * call is a revocation.
+ */
 export function revokeUser(
   sql: SqlStorage,
   userId: string,
   reason: string,
-  newJob: NewJob,
+  { newJobId, nowMs }: NewJobs,
 ): Outcome<UserChange> {
-  const user = findUser(sql, userId) ?? unknownUser(userId);
-  const change = endEpoch(sql, user, { active: user.active }, reason, newJob);
-  const event = userEvent('admin.user.revoke', change.user, change.job);
-  return { ok: true, value: change, event: { ...event, reason } };
+  const others = othersOfName(sql, userId);
+  const changes = [findUser(sql, userId) ?? unknownUser(userId), ...others].map((user) =>
+    endEpoch(sql, user, { active: user.active }, reason, { jobId: newJobId(), nowMs }),
+  );
+  const [change] = changes;
+  if (change === undefined) throw new TypeError('one of them is the user');
+  const events = changes.map(({ user, job }) => ({
+    ...userEvent('admin.user.revoke', user, job),
+    reason,
+  }));
+  return outcome(change.user, change.job, events);
 }

@@ -39,11 +39,6 @@ export const countMembers = (sql: SqlStorage, groupId: string): number =>
     )
     .one().count;
 
-export const isMember = (sql: SqlStorage, groupId: string, userId: string): boolean =>
-  sql
-    .exec('SELECT 1 FROM group_members WHERE group_id = ? AND user_id = ?', groupId, userId)
-    .toArray().length > 0;
-
 /** @param withMembers whether they were asked for: there may be many */
 export function describeDirectoryGroup(
   sql: SqlStorage,

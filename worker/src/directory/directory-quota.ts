@@ -1,6 +1,9 @@
 import type { DirectoryResumption } from '@countersign/protocol/admin-directory';
 import * as z from 'zod/mini';
+import { namesOfUses, usesOfGroup } from './change-group.ts';
+import { countMembers } from './directory-group-records.ts';
 import { readDirectorySync } from './directory-settings.ts';
+import type { MemberChange } from './group-versions.ts';
 import { readSetting, writeSetting } from './organization-settings.ts';
 import type { AdminEvent, Outcome } from './record-change.ts';
 
@@ -131,6 +134,22 @@ export type Removals = {
   readonly present: Count;
   readonly emptiesGroup?: boolean;
 };
+
+/** What a change takes from a group that decides about sign-ins; `undefined` of any other. */
+export function removalsOf(
+  sql: SqlStorage,
+  groupId: string,
+  { added, removed }: MemberChange,
+): Removals | undefined {
+  if (removed.length === 0) return undefined;
+  if (namesOfUses(usesOfGroup(sql, groupId)).length === 0) return undefined;
+  const present = countMembers(sql, groupId);
+  return {
+    count: removed.length,
+    present: () => present,
+    emptiesGroup: present + added.length === removed.length,
+  };
+}
 
 /** Counts removals that are made. */
 export function noteRemovals(sql: SqlStorage, scope: string, count: number, nowMs: number): void {

@@ -2,7 +2,7 @@ import type { SubjectAttribute } from '@countersign/protocol/admin-directory';
 import type { UserDescription } from '../scim/user-steps.ts';
 import type { DirectoryUser, KnownPeople } from './directory-user-records.ts';
 import { nameKey } from './name-key.ts';
-import { findUser } from './user-records.ts';
+import { findUser, otherSpellings } from './user-records.ts';
 
 /** What is about to become of a person in the directory. Reads alone. */
 
@@ -13,8 +13,8 @@ export type UserPlan = {
   /** What sign-in servers send of them from then on. */
   readonly userId: string;
   readonly isRenamed: boolean;
-  /** Somebody who may sign in now loses what they have: their access, or under another name their bindings. */
-  readonly isRemoval: boolean;
+  /** How many users lose what they have: their access, or by another name their bindings. In any spelling of it. */
+  readonly removals: number;
   /** In lower case, where people are known by name. */
   readonly nameKey: string | null;
 };
@@ -65,7 +65,15 @@ export function planUser(
   }
   if (isOther(people.ofUser(userId))) return conflict('user id');
   const isRenamed = before !== undefined && before.user_id !== userId;
-  const known = before === undefined ? findUser(sql, userId)?.active : before.standing;
+  const isNamed = subject === 'userName';
+  const ended = new Set<string>();
+  const end = (id: string) => {
+    for (const each of readActiveSpellings(sql, people, id, isNamed)) ended.add(each);
+  };
+  if (before !== undefined && (!next.active || isRenamed)) end(before.user_id);
+  if (!next.active) end(userId);
+  // What somebody may have bound under the new name ends also where the person stays.
+  if (isRenamed && findUser(sql, userId)?.active === 1) ended.add(userId);
   return {
     ok: true,
     plan: {
@@ -73,8 +81,23 @@ export function planUser(
       next,
       userId,
       isRenamed,
-      isRemoval: known === 1 && (!next.active || isRenamed),
-      nameKey: subject === 'userName' ? key : null,
+      removals: ended.size,
+      nameKey: isNamed ? key : null,
     },
   };
+}
+
+/** Ids that end with this one: its own while it is active, and where people are known by name those of other spellings. */
+export function readActiveSpellings(
+  sql: SqlStorage,
+  people: Pick<KnownPeople, 'ofUser'>,
+  userId: string,
+  isNamed: boolean,
+): string[] {
+  const own = findUser(sql, userId)?.active === 1 ? [userId] : [];
+  if (!isNamed) return own;
+  const others = otherSpellings(sql, userId).filter(
+    ({ active, user_id }) => active === 1 && people.ofUser(user_id) === undefined,
+  );
+  return [...own, ...others.map(({ user_id }) => user_id)];
 }

@@ -1,7 +1,6 @@
 import type { DirectoryImport, ImportedUser } from '@countersign/protocol/admin-directory';
 import { emptyProfile, type UserProfile } from '../scim/user-profile.ts';
 import type { UserDescription } from '../scim/user-steps.ts';
-import { removalsOf } from './change-directory-group.ts';
 import { carryOutPlan, type DirectoryContext } from './change-directory-user.ts';
 import { createGroup, memberFacts } from './change-group.ts';
 import { newGroupId } from './directory-group-records.ts';
@@ -12,6 +11,7 @@ import {
   type QuotaReached,
   type Removals,
   refuseRemovals,
+  removalsOf,
   usersScope,
 } from './directory-quota.ts';
 import { readDirectorySync } from './directory-settings.ts';
@@ -185,7 +185,7 @@ function removalsIn(
   planned: readonly PlannedUser[],
   groups: readonly GroupPlan[],
 ): ScopedRemovals[] {
-  const count = planned.filter(({ plan }) => plan.isRemoval).length;
+  const count = planned.reduce((sum, { plan }) => sum + plan.removals, 0);
   const present = () => countDirectoryUsers(sql).active;
   const ofGroups = groups.flatMap((group) => {
     const { groupId } = group;

@@ -6,7 +6,7 @@ import {
   type StateSection,
 } from '@countersign/protocol/state';
 import * as z from 'zod/mini';
-import { ImportError, importRows, textOf } from '../storage/import-rows.ts';
+import { ImportError, importRows, textOf, wholeOf } from '../storage/import-rows.ts';
 import { readChanges } from '../storage/state-marks.ts';
 import { raiseVersion, readVersion } from './organization-settings.ts';
 import { appendAdminEvent } from './record-change.ts';
@@ -108,7 +108,7 @@ export function importOrganizationRows(
   assertRunning(sql, importId);
   if (section === 'binding_reservations' || section === 'tombstone_deliveries') return;
   if (section !== 'settings') {
-    importRows(sql, section, rows);
+    importRows(sql, section, section === 'users' ? rows.map(withHeld) : rows);
     return;
   }
   for (const row of rows) {
@@ -121,6 +121,10 @@ export function importOrganizationRows(
     );
   }
 }
+
+/** Before there were directories, whoever was inactive had been deactivated by an administrator. */
+const withHeld = (row: StateRow): StateRow =>
+  Object.hasOwn(row, 'held') ? row : { ...row, held: 1 - wholeOf(row, 'active') };
 
 /** Reserves a shard for everybody who has a binding there now. */
 export function importReservations(

@@ -115,16 +115,14 @@ export class OrganizationObject extends DirectoryObject {
   /** Deactivates or reactivates a user; see `change-user.ts`. */
   async setUserActive(adminId: string, userId: string, active: boolean) {
     return await this.change(adminId, (sql, nowMs) =>
-      active
-        ? reactivateUser(sql, userId)
-        : deactivateUser(sql, userId, { jobId: newJobId(), nowMs }),
+      active ? reactivateUser(sql, userId) : deactivateUser(sql, userId, { newJobId, nowMs }),
     );
   }
 
   /** Ends every binding of a user, who stays as active as before. */
   async revokeUser(adminId: string, userId: string, reason: string) {
     return await this.change(adminId, (sql, nowMs) =>
-      revokeUser(sql, userId, reason, { jobId: newJobId(), nowMs }),
+      revokeUser(sql, userId, reason, { newJobId, nowMs }),
     );
   }
 

@@ -65,6 +65,19 @@ export function otherSpellings(sql: SqlStorage, userId: string): UserRow[] {
     .map((row) => userRow.parse(row));
 }
 
+/** Users of the same name in another spelling: those that a directory knew by it, and those of `otherSpellings()`. */
+export function findNamesakes(sql: SqlStorage, userId: string, key: string): UserRow[] {
+  return sql
+    .exec(
+      `SELECT ${columns} FROM users WHERE name_key = ?2 AND user_id <> ?1
+       UNION SELECT ${columns} FROM users WHERE user_id = ?1 COLLATE NOCASE AND user_id <> ?1`,
+      userId,
+      key,
+    )
+    .toArray()
+    .map((row) => userRow.parse(row));
+}
+
 /** Whether a directory has ended the user of this name, however it is spelled. */
 export function isNameInactive(sql: SqlStorage, key: string): boolean {
   return (

@@ -1,5 +1,6 @@
+import { maxGroupMembers } from '@countersign/protocol/admin-integrations';
 import { collect, refuseSyntax, refuseValue, type ScimResult } from './scim-result.ts';
-import type { Email } from './user-profile.ts';
+import { type Email, maxEmails } from './user-profile.ts';
 
 /**
  * Values as identity providers send them. Nothing of a request is ever used as the name of a member: objects are read
@@ -7,7 +8,6 @@ import type { Email } from './user-profile.ts';
  */
 
 const maxTextLength = 256;
-const maxEmails = 16;
 
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -54,46 +54,44 @@ export function readRequiredText(value: unknown, what: string): ScimResult<strin
   return { ok: true, value };
 }
 
-function readEmail(value: unknown): ScimResult<Email | undefined> {
-  const members =
-    typeof value === 'string'
-      ? ({ ok: true, value: new Map([['value', value as unknown]]) } as const)
-      : membersOf(value, 'an email');
-  if (!members.ok) return members;
-  const address = readText(members.value.get('value'), 'emails.value');
-  if (!address.ok) return address;
-  const type = readText(members.value.get('type'), 'emails.type');
-  if (!type.ok) return type;
-  const isPrimary = members.value.get('primary') ?? undefined;
-  const primary =
-    isPrimary === undefined
-      ? ({ ok: true, value: undefined } as const)
-      : readBoolean(isPrimary, 'emails.primary');
-  if (!primary.ok) return primary;
-  if (address.value === undefined) return { ok: true, value: undefined };
-  return {
-    ok: true,
-    value: {
-      value: address.value,
-      ...(type.value === undefined ? {} : { type: type.value }),
-      ...(primary.value === undefined ? {} : { primary: primary.value }),
+/**
+ * A text that tells people apart and decides nothing, as far as it can be kept: nobody stays active because a name is
+ * malformed. `undefined` of what is no text.
+ */
+export function keepText(value: unknown): string | undefined {
+  if (typeof value !== 'string') return undefined;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  const text = value.replaceAll(/[\u0000-\u001f\u007f]/g, ' ').trim();
+  // A character of two units is not cut in half.
+  return text.slice(0, maxTextLength).replace(/[\ud800-\udbff]$/, '') || undefined;
+}
+
+function keepEmail(given: unknown): Email[] {
+  const members = membersOf(isObject(given) ? given : { value: given }, 'an email');
+  if (!members.ok) return [];
+  const value = keepText(members.value.get('value'));
+  if (value === undefined) return [];
+  const type = keepText(members.value.get('type'));
+  const primary = readBoolean(members.value.get('primary'), 'emails.primary');
+  return [
+    {
+      value,
+      ...(type === undefined ? {} : { type }),
+      ...(primary.ok ? { primary: primary.value } : {}),
     },
-  };
+  ];
 }
 
-/** A list of addresses, or one alone; those without an address are left out. */
-export function readEmails(value: unknown): ScimResult<Email[]> {
+/** A list of addresses, or one alone; those without an address are left out, and so are those beyond the most. */
+export function keepEmails(value: unknown): Email[] {
   const given: unknown[] = Array.isArray(value) ? value : [value ?? []].flat();
-  if (given.length > maxEmails) return refuseValue(`emails must be at most ${maxEmails}`);
-  const read = collect(given.map(readEmail));
-  if (!read.ok) return read;
-  return { ok: true, value: read.value.filter((email) => email !== undefined) };
+  return given.slice(0, maxEmails).flatMap(keepEmail);
 }
 
-/** Ids of members: a list of `{value}`, one alone, or texts. Whatever else is in them is not looked at. */
+/** Ids of members, each once: a list of `{value}`, one alone, or texts. Whatever else is in them is not looked at. */
 export function readMemberIds(value: unknown): ScimResult<string[]> {
   const given: unknown[] = Array.isArray(value) ? value : [value ?? []].flat();
-  return collect(
+  const ids = collect(
     given.map((member) => {
       const id = isObject(member) ? member.value : member;
       return typeof id === 'string' && id !== '' && id.length <= maxTextLength
@@ -101,4 +99,9 @@ export function readMemberIds(value: unknown): ScimResult<string[]> {
         : refuseValue('members must have a value: the id of a user');
     }),
   );
+  if (!ids.ok) return ids;
+  const unique = [...new Set(ids.value)];
+  return unique.length > maxGroupMembers
+    ? refuseValue(`members: at most ${maxGroupMembers}`)
+    : { ok: true, value: unique };
 }

@@ -1,3 +1,4 @@
+import { maxGroupMembers } from '@countersign/protocol/admin-integrations';
 import type { Filter } from 'scim2-parse-filter';
 import { membersOf, readMemberIds, readRequiredText, readText } from './attribute-values.ts';
 import { readOperations, type ScimOperation } from './read-operations.ts';
@@ -19,8 +20,16 @@ const step = (only: GroupStep): ScimResult<GroupStep[]> => ({ ok: true, value: [
 export function readGroupPatch(body: unknown): ScimResult<GroupStep[]> {
   const operations = readOperations(body);
   if (!operations.ok) return operations;
-  const steps = collect(operations.value.map(readGroupOperation));
-  return steps.ok ? { ok: true, value: steps.value.flat() } : steps;
+  const read = collect(operations.value.map(readGroupOperation));
+  if (!read.ok) return read;
+  const steps = read.value.flat();
+  const named = steps.reduce(
+    (sum, each) => sum + (each.set === 'members' ? each.ids.length : 0),
+    0,
+  );
+  // All of them are looked up in one block, in which nobody else is answered.
+  if (named > maxGroupMembers) return refuseValue(`members: at most ${maxGroupMembers} in a PATCH`);
+  return { ok: true, value: steps };
 }
 
 function readGroupOperation(operation: ScimOperation): ScimResult<GroupStep[]> {

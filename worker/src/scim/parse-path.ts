@@ -29,8 +29,14 @@ export function withoutSchema(name: string): string | undefined {
 /** Whether a member's name is a core schema itself: its value has attributes. */
 export const isCoreSchema = (name: string): boolean => coreSchemas.includes(name.toLowerCase());
 
+/** A core schema, and then no colon: a slip, of which nobody is to think that it changed something. */
+export const isMisspelledCorePath = (text: string): boolean => {
+  const lower = text.trim().toLowerCase();
+  return coreSchemas.some((core) => lower === core || lower.startsWith(`${core}.`));
+};
+
 export function parsePath(text: string): ScimResult<ScimPath> {
-  if (text.length > maxPathLength) return refusePath(text);
+  if (text.length > maxPathLength || isMisspelledCorePath(text)) return refusePath(text);
   const known = withoutSchema(text.trim());
   if (known === undefined) {
     return { ok: true, value: { attribute: undefined, filter: undefined, sub: undefined } };

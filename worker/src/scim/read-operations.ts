@@ -1,5 +1,5 @@
 import { isObject, membersOf } from './attribute-values.ts';
-import { isCoreSchema, parsePath, type ScimPath } from './parse-path.ts';
+import { isCoreSchema, isMisspelledCorePath, parsePath, type ScimPath } from './parse-path.ts';
 import { refusePath, refuseSyntax, type ScimResult } from './scim-result.ts';
 
 /** One attribute of a PATCH operation, whichever of the ways it was sent in. */
@@ -64,6 +64,7 @@ function readPathless(op: 'add' | 'replace', value: unknown): ScimResult<ScimOpe
       continue;
     }
     const path = parsePath(name);
+    if (!path.ok && isMisspelledCorePath(name)) return path;
     // A name that is no path is that of no attribute here: like others that are not known, it is left out.
     if (path.ok) operations.push({ op, path: path.value, value: member });
   }

@@ -9,6 +9,9 @@ const email = z.object({
 });
 export type Email = z.infer<typeof email>;
 
+/** More than these of one person are not kept. */
+export const maxEmails = 16;
+
 export const nameParts = ['formatted', 'givenName', 'familyName'] as const;
 export type NamePart = (typeof nameParts)[number];
 

@@ -1,18 +1,20 @@
 import type { Filter } from 'scim2-parse-filter';
 import {
   isObject,
+  keepEmails,
+  keepText,
   membersOf,
   readBoolean,
-  readEmails,
   readRequiredText,
   readText,
 } from './attribute-values.ts';
 import type { ScimOperation } from './read-operations.ts';
 import { readOperations } from './read-operations.ts';
-import { collect, refuseValue, type ScimResult } from './scim-result.ts';
+import { collect, refusePath, refuseValue, type ScimResult } from './scim-result.ts';
 import {
   type Email,
   emptyProfile,
+  maxEmails,
   type NamePart,
   nameParts,
   type UserProfile,
@@ -72,14 +74,19 @@ export function takeUserStep(user: UserDescription, step: UserStep): UserDescrip
     case 'moreEmails': {
       const known = new Set(profile.emails.map(({ value }) => value));
       const more = step.value.filter(({ value }) => !known.has(value));
-      return withProfile({ emails: [...profile.emails, ...more] });
+      return withProfile({ emails: [...profile.emails, ...more].slice(0, maxEmails) });
     }
     case 'email':
-      return withProfile({ emails: setEmail(profile.emails, step.of, step.value) });
+      return withProfile({
+        emails: setEmail(profile.emails, step.of, step.value).slice(0, maxEmails),
+      });
   }
 }
 
-/** The steps of a PATCH. Attributes that are not kept are left out; a value of the wrong kind is refused. */
+/**
+ * The steps of a PATCH. Attributes that are not kept are left out. Names and addresses are kept as far as they can be; a
+ * value of the wrong kind is refused of `userName`, `externalId` and `active`.
+ */
 export function readUserPatch(body: unknown): ScimResult<UserStep[]> {
   const operations = readOperations(body);
   if (!operations.ok) return operations;
@@ -91,8 +98,10 @@ const none: ScimResult<UserStep[]> = { ok: true, value: [] };
 const step = (only: UserStep): ScimResult<UserStep[]> => ({ ok: true, value: [only] });
 
 function readUserOperation({ op, path, value }: ScimOperation): ScimResult<UserStep[]> {
-  // Only lists have values to be chosen by a filter.
-  if (path.filter !== undefined && path.attribute !== 'emails') return none;
+  if (path.filter !== undefined && path.attribute !== 'emails') {
+    // Only lists have values to be chosen by a filter. Nobody is to take for done what decides and is not.
+    return decides(path.attribute) ? refusePath(`${path.attribute}[…]`) : none;
+  }
   const isRemoval = op === 'remove';
   switch (path.attribute) {
     case 'username': {
@@ -105,20 +114,23 @@ function readUserOperation({ op, path, value }: ScimOperation): ScimResult<UserS
       const active = readBoolean(unwrap(value), 'active');
       return active.ok ? step({ set: 'active', value: active.value }) : active;
     }
-    case 'externalid':
-    case 'displayname': {
-      const set = path.attribute === 'externalid' ? 'externalId' : 'displayName';
-      const text = readText(isRemoval ? undefined : value, set);
-      return text.ok ? step({ set, value: text.value }) : text;
+    case 'externalid': {
+      const text = readText(isRemoval ? undefined : value, 'externalId');
+      return text.ok ? step({ set: 'externalId', value: text.value }) : text;
     }
+    case 'displayname':
+      return step({ set: 'displayName', value: isRemoval ? undefined : keepText(value) });
     case 'name':
-      return readName(path.sub, isRemoval ? undefined : value, isRemoval);
+      return { ok: true, value: readName(path.sub, isRemoval ? null : value) };
     case 'emails':
-      return readEmailOperation({ op, path, value });
+      return { ok: true, value: readEmailOperation({ op, path, value }) };
     default:
       return none;
   }
 }
+
+const decides = (attribute: string | undefined): attribute is string =>
+  attribute === 'username' || attribute === 'externalid' || attribute === 'active';
 
 /** Some send a single value as a list of one, or as `{value}`. */
 function unwrap(value: unknown): unknown {
@@ -127,33 +139,18 @@ function unwrap(value: unknown): unknown {
   return isObject(first) && 'value' in first ? first.value : first;
 }
 
-function readName(
-  sub: string | undefined,
-  value: unknown,
-  isRemoval: boolean,
-): ScimResult<UserStep[]> {
+/** What is no object names no part. */
+function readName(sub: string | undefined, value: unknown): UserStep[] {
   if (sub !== undefined) {
     const part = nameParts.find((name) => name.toLowerCase() === sub);
-    if (part === undefined) return none;
-    const text = readText(value, `name.${part}`);
-    return text.ok ? step({ set: 'name', part, value: text.value }) : text;
+    return part === undefined ? [] : [{ set: 'name', part, value: keepText(value) }];
   }
-  if (isRemoval || value === null) {
-    const steps = nameParts.map((part) => ({ set: 'name', part, value: undefined }) as const);
-    return { ok: true, value: steps };
-  }
+  if (value === null) return nameParts.map((part) => ({ set: 'name', part, value: undefined }));
   const members = membersOf(value, 'name');
-  if (!members.ok) return members;
-  return collectSteps(
-    nameParts
-      .filter((part) => members.value.has(part.toLowerCase()))
-      .map((part) => readName(part.toLowerCase(), members.value.get(part.toLowerCase()), false)),
-  );
-}
-
-function collectSteps(results: ReadonlyArray<ScimResult<UserStep[]>>): ScimResult<UserStep[]> {
-  const collected = collect(results);
-  return collected.ok ? { ok: true, value: collected.value.flat() } : collected;
+  if (!members.ok) return [];
+  return nameParts
+    .filter((part) => members.value.has(part.toLowerCase()))
+    .flatMap((part) => readName(part.toLowerCase(), members.value.get(part.toLowerCase())));
 }
 
 /** `type eq "work"` or `primary eq true`; nothing else chooses an address here. */
@@ -167,17 +164,14 @@ function emailChoice(filter: Filter): EmailChoice | undefined {
   return attribute === 'primary' && compValue === true ? { primary: true } : undefined;
 }
 
-function readEmailOperation({ op, path, value }: ScimOperation): ScimResult<UserStep[]> {
+function readEmailOperation({ op, path, value }: ScimOperation): UserStep[] {
   if (path.filter === undefined) {
-    if (op === 'remove') return step({ set: 'emails', value: [] });
-    const emails = readEmails(value);
-    if (!emails.ok) return emails;
-    return step({ set: op === 'add' ? 'moreEmails' : 'emails', value: emails.value });
+    if (op === 'remove') return [{ set: 'emails', value: [] }];
+    return [{ set: op === 'add' ? 'moreEmails' : 'emails', value: keepEmails(value) }];
   }
   const of = emailChoice(path.filter);
-  if (of === undefined || (path.sub !== undefined && path.sub !== 'value')) return none;
-  const text = readText(op === 'remove' ? undefined : unwrap(value), 'emails.value');
-  return text.ok ? step({ set: 'email', of, value: text.value }) : text;
+  if (of === undefined || (path.sub !== undefined && path.sub !== 'value')) return [];
+  return [{ set: 'email', of, value: op === 'remove' ? undefined : keepText(unwrap(value)) }];
 }
 
 /** A person in the body of a POST or PUT: what is not said is `undefined`. */
@@ -199,15 +193,16 @@ export function readUser(body: unknown): ScimResult<GivenUser> {
     const path = { attribute, filter: undefined, sub: undefined };
     return value === undefined ? [] : [readUserOperation({ op: 'replace', path, value })];
   });
-  const steps = collectSteps(given);
-  if (!steps.ok) return steps;
+  const read = collect(given);
+  if (!read.ok) return read;
+  const steps = read.value.flat();
   const blank: UserDescription = {
     userName: userName.value,
     externalId: undefined,
     active: true,
     profile: emptyProfile,
   };
-  const { active, ...user } = steps.value.reduce(takeUserStep, blank);
-  const saysActive = steps.value.some(({ set }) => set === 'active');
+  const { active, ...user } = steps.reduce(takeUserStep, blank);
+  const saysActive = steps.some(({ set }) => set === 'active');
   return { ok: true, value: { ...user, active: saysActive ? active : undefined } };
 }
