@@ -321,6 +321,14 @@ describe('without SCIM', () => {
       code: 1,
       errors: expect.stringMatching(/line 3, user_name: another user has this userName/),
     });
+    // The last one of a group in use was deleted before: that is stopped, and shown until somebody has looked.
+    expect(await owner.run('directory', 'show')).toMatchObject({
+      code: 1,
+      output: expect.stringMatching(/^group support +\S+ +1$/m),
+    });
+    expect(await owner.done('directory', 'resume', '--group', 'support')).toMatch(
+      /^Nothing is stopped\.$/m,
+    );
     await owner.done('directory', 'set', '--max-removals', '1', '--max-removals-percent', '0');
     const fewer = owner.write('fewer.csv', 'user_name\ncsv-1\n');
     const refused = await owner.run('users', 'import', fewer, '--complete', '--apply');
