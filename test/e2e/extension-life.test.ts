@@ -42,7 +42,7 @@ describe('managed storage that arrives late', () => {
   test('reaches a sign-in page that is open already', async () => {
     const nothingYet = { managedStorage: 'none', launcher: 'missing' } as const;
     await withManagedBrowser(world, nothingYet, async (browser) => {
-      await browser.background();
+      await browser.waitForBackground();
       const page = await browser.newPage();
       await page.goto(world.ssoOrigin);
       prepareMachine(world, {});
@@ -178,9 +178,8 @@ describe('an upgrade of the host while the browser runs', () => {
 
   test('a host tells a newer extension that it is older', async () => {
     await withManagedBrowser(world, { profile }, async (browser) => {
-      const background = await browser.background();
       const message = { version: 2, id: '1', type: 'status', later: true };
-      const answer = await background.evaluate(
+      const answer = await browser.askBackground(
         `chrome.runtime.sendNativeMessage('${nativeHostName}', ${JSON.stringify(message)})`,
       );
       expect(answer).toMatchObject({ type: 'error', id: '1', code: 'host_version_unsupported' });
@@ -239,8 +238,7 @@ async function runningVersion(browser: ManagedBrowser): Promise<string> {
 
 /** Whether the content script is at work in the open page of this address, as the extension itself can see. */
 async function hasBridge(browser: ManagedBrowser, url: string): Promise<boolean> {
-  const background = await browser.background();
-  return background.evaluate<boolean>(`(async () => {
+  return browser.askBackground<boolean>(`(async () => {
     const tabs = await chrome.tabs.query({});
     const tab = tabs.find((each) => each.url === ${JSON.stringify(url)});
     const [{ result }] = await chrome.scripting.executeScript({

@@ -60,7 +60,7 @@ describe('the popup and browser policy', () => {
   test('a malformed policy that is the first means that no page works', async () => {
     const options = { managedStorage: malformed, launcher: 'missing' } as const;
     await withManagedBrowser(world, options, async (browser) => {
-      await browser.background();
+      await browser.waitForBackground();
       const page = await openPopup(browser, extensionId);
       await expect
         .poll(async () => (await findingOf(page)).details['Browser policy'], { timeout: 20_000 })
@@ -79,7 +79,7 @@ describe('the popup and browser policy', () => {
     // The extension gets into a profile without ever learning of a page.
     prepareMachine(world, { managedStorage: 'none', launcher: 'missing' });
     const first = await launchChromium(world.folders.scratch);
-    await first.background().finally(() => first.closeKeepingProfile());
+    await first.waitForBackground().finally(() => first.closeKeepingProfile());
     const unaware = await first.closeKeepingProfile();
     // On a busy machine policy may be there before the popup is. Each attempt begins with a copy of the profile.
     let sawPending = false;
@@ -109,12 +109,11 @@ describe('the popup and browser policy', () => {
     const managedStorage = { origins: [world.ssoOrigin] };
     await withManagedBrowser(world, { profile, managedStorage }, async (browser) => {
       await waitForRegistration(browser, patternsOf([world.ssoOrigin]));
-      const background = await browser.background();
       const page = await openPopup(browser, extensionId);
       const codeWithoutRegistration = async () => {
         // The start-up of the browser may register once more.
-        const { length } = await background.evaluate<object[]>(registeredScripts);
-        if (length > 0) await background.evaluate('chrome.scripting.unregisterContentScripts()');
+        const { length } = await browser.askBackground<object[]>(registeredScripts);
+        if (length > 0) await browser.askBackground('chrome.scripting.unregisterContentScripts()');
         await page.reload();
         return (await findingOf(page)).details.Code;
       };

@@ -19,5 +19,7 @@ export default defineProject({
     include: ['**/*.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // As in the configuration of all projects.
+    maxWorkers: '100%',
   },
 });

@@ -6,8 +6,10 @@ import { type BrowserContext, chromium, type Page, type Worker } from 'playwrigh
 export type ManagedBrowser = {
   readonly context: BrowserContext;
   newPage(): Promise<Page>;
-  /** The extension's background; only where policy allows developer tools. */
-  background(): Promise<Worker>;
+  /** Waits until the extension's background runs; only where policy allows developer tools. */
+  waitForBackground(): Promise<void>;
+  /** What the extension's background says to `expression`, which must be one that may be asked twice. */
+  askBackground<Answer>(expression: string): Promise<Answer>;
   /** Stops the background, as browsers do when it is idle or memory is short. */
   stopBackground(): Promise<void>;
   /** Ends the browser and removes its profile. */
@@ -53,12 +55,21 @@ export async function launchChromium(
   return {
     context,
     newPage: () => context.newPage(),
-    async background() {
-      // An update leaves the worker that it replaced on the list; what it is asked comes to nothing.
-      for (const worker of context.serviceWorkers().toReversed()) {
-        if (await isAlive(worker)) return worker;
+    async waitForBackground() {
+      await runningBackground(context);
+    },
+    async askBackground<Answer>(expression: string) {
+      const deadline = performance.now() + 20_000;
+      for (;;) {
+        const worker = await runningBackground(context);
+        try {
+          return await within(10_000, worker.evaluate<Answer>(expression));
+        } catch (error) {
+          // It may have been replaced or stopped since it last answered, and then says no more than "No SW".
+          if (performance.now() > deadline) throw error;
+          await new Promise((resolve) => setTimeout(resolve, 200));
+        }
       }
-      return context.waitForEvent('serviceworker', { timeout: 30_000 });
     },
     async stopBackground() {
       const page = await context.newPage();
@@ -84,10 +95,21 @@ export async function launchChromium(
   };
 }
 
-async function isAlive(worker: Worker): Promise<boolean> {
-  const silence = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 1_000));
-  const answer = worker.evaluate<boolean>('chrome.tabs.query({}).then(() => true)');
-  return await Promise.race([answer.catch(() => false), silence]);
+async function runningBackground(context: BrowserContext): Promise<Worker> {
+  // An update leaves the worker that it replaced on the list; what it is asked comes to nothing.
+  for (const worker of context.serviceWorkers().toReversed()) {
+    const asked = worker.evaluate<boolean>('chrome.tabs.query({}).then(() => true)');
+    if (await within(1_000, asked).catch(() => false)) return worker;
+  }
+  return context.waitForEvent('serviceworker', { timeout: 30_000 });
+}
+
+async function within<Answer>(limitMs: number, asked: Promise<Answer>): Promise<Answer> {
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${limitMs} ms`)), limitMs);
+  });
+  return await Promise.race([asked, silence]).finally(() => clearTimeout(timer));
 }
 
 /**
@@ -99,12 +121,11 @@ export async function waitForRegistration(
   patterns: readonly string[],
   timeoutMs = 30_000,
 ): Promise<void> {
-  const worker = await browser.background();
   const wanted = JSON.stringify([...patterns].sort());
   const deadline = performance.now() + timeoutMs;
   let seen = '';
   while (performance.now() < deadline) {
-    seen = await worker.evaluate(registeredMatches);
+    seen = await browser.askBackground<string>(registeredMatches);
     if (seen === wanted) return;
     await new Promise((resolve) => setTimeout(resolve, 200));
   }

@@ -45,10 +45,9 @@ export async function waitForCode(page: Page, code: string): Promise<void> {
 
 /** What the button in the toolbar shows, as the browser itself says it. */
 export async function toolbarOf(browser: ManagedBrowser) {
-  const worker = await browser.background();
   return {
-    title: await worker.evaluate<string>('chrome.action.getTitle({})'),
-    badge: await worker.evaluate<string>('chrome.action.getBadgeText({})'),
+    title: await browser.askBackground<string>('chrome.action.getTitle({})'),
+    badge: await browser.askBackground<string>('chrome.action.getBadgeText({})'),
   };
 }
 
