@@ -1,4 +1,4 @@
-import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { eventCount, eventsAfter, expectRefusal } from './test-administration.ts';
 import { broker } from './test-broker.ts';
 import { enrolledDevice } from './test-changes.ts';
@@ -89,6 +89,42 @@ describe('an import', () => {
     const back = await send(only(3), { complete: true });
     expect(await back.json()).toMatchObject({ users: { reactivated: 1, deactivated: 0 } });
   });
+
+  it('#66 that is too much is refused, and SCIM goes on', async () => {
+    const users = await Promise.all([directory.createUser(), directory.createUser()]);
+    await broker.admin('PUT', '/v1/admin/directory', { max_removals: 1, max_removals_percent: 0 });
+    const off = users.map(({ userName }) => ({ user_name: userName, active: false }));
+    await expectRefusal(await send(off), 429, 'directory_quota_reached');
+    const shown: unknown = await (await broker.admin('GET', '/v1/admin/directory')).json();
+    expect(shown).toMatchObject({ stopped: [], removals: { counted: 0 } });
+    const ended = [{ op: 'replace', value: { active: false } }];
+    expect((await directory.patch(`/Users/${users[0]?.id}`, ended)).status).toBe(200);
+  });
+
+  it.each([true, false])(
+    '#66 gives nothing of one person to another of the same name (the first one active: %s)',
+    async (active) => {
+      const client = await broker.registerClient();
+      const user_name = newName();
+      const device = await enrolledDevice();
+      await send([{ user_name, external_id: '1', display_name: 'Ada', groups: ['Sales'] }]);
+      expect((await broker.signIn(client, device, user_name)).decision).toBe(true);
+      if (!active) await send([{ user_name, external_id: '1', active: false }]);
+      const another = await send([{ user_name, external_id: '2' }]);
+      expect(await another.json()).toMatchObject({ users: { created: 1 }, groups: { changed: 1 } });
+      expect(await membersOf('sales')).toEqual([]);
+      const found = await directory.find('Users', `userName eq "${user_name}"`);
+      expect(found.Resources).toMatchObject([{ externalId: '2', active: true }]);
+      expect(found.Resources[0]).not.toHaveProperty('displayName');
+      await vi.waitFor(async () => {
+        expect((await broker.signIn(client, device, user_name)).decision).toBe(false);
+      });
+      const own = await broker.signIn(client, await enrolledDevice(), user_name);
+      expect(own.decision).toBe(true);
+      const again = await send([{ user_name, external_id: '2' }]);
+      expect(await again.json()).toMatchObject({ changed: false });
+    },
+  );
 
   it('follows a person whose external id is known to a new name', async () => {
     const [old, name] = [newName(), newName()];

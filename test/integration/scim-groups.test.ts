@@ -302,7 +302,13 @@ describe('the quota', () => {
     expect(shown).toMatchObject({
       users: { total: 6, active: 4 },
       removals: { counted: 2, allowed: 2 },
-      stopped: [{ since: expect.any(String), refused: 3 }],
+      stopped: [
+        {
+          since: expect.any(String),
+          refused: 3,
+          user_ids: [users[2]?.userName, users[3]?.userName],
+        },
+      ],
     });
     expect(await directory.user(ids[2] ?? '')).toMatchObject({ active: true });
     const resumed = await broker.admin('POST', '/v1/admin/directory/resume', { removals: 3 });

@@ -1,6 +1,7 @@
 import type { TestClient } from '@countersign/testkit/broker-client';
-import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { importOrganizationRows } from '../../worker/src/directory/import-organization.ts';
+import { storeUser, unknownUser } from '../../worker/src/directory/user-records.ts';
 import { broker } from './test-broker.ts';
 import { enrolledDevice } from './test-changes.ts';
 import { forgetRemovals, newName, scimRefusal, TestDirectory } from './test-directory.ts';
@@ -19,6 +20,10 @@ beforeEach(forgetRemovals);
 
 const userRow = async (userId: string) =>
   (await sqlInOrganization('SELECT * FROM users WHERE user_id = ?', userId))[0];
+
+/** As a sign-in leaves a user. */
+const seen = (userId: string) =>
+  runInOrganization(({ storage: { sql } }) => storeUser(sql, unknownUser(userId)));
 
 /** Why the user is denied now, or `undefined`. */
 async function denialOf(userId: string): Promise<string | undefined> {
@@ -80,7 +85,51 @@ describe('a person in several spellings', () => {
     expect(await directory.user(user.id)).toMatchObject({ active: false });
     await broker.putUser(lower, true);
     expect(await directory.user(user.id)).toMatchObject({ active: true });
-    expect(await userRow(upper)).toMatchObject({ active: 0, held: 0, epoch: 3 });
+    expect(await userRow(upper)).toMatchObject({ active: 1, held: 0, epoch: 3 });
+  });
+
+  const composed = `\u00e9va.${newName()}`;
+  it.each([
+    ['letters with their accents apart', composed, composed.normalize('NFD')],
+    ['letters beyond A to Z in capitals', `\u00e9mil.${newName()}`, undefined],
+    [
+      'letters of full width',
+      `bob.${newName()}`,
+      (name: string) => name.replace('bob', '\uff42\uff4f\uff42'),
+    ],
+    ['an invisible sign', newName(), (name: string) => `${name}\u200b`],
+    ['a space behind', newName(), (name: string) => `${name} `],
+  ] as const)('#66 and %s: they are one', async (_, userName, spell) => {
+    const other = typeof spell === 'function' ? spell(userName) : (spell ?? userName.toUpperCase());
+    const user = await directory.createUser({ userName });
+    expect(await scimRefusal(await directory.send('POST', '/Users', { userName: other }))).toEqual([
+      409,
+      'uniqueness',
+      'scim_conflict',
+    ]);
+    const device = await enrolledDevice();
+    expect((await broker.signIn(client, device, other)).decision).toBe(true);
+    await directory.patch(`/Users/${user.id}`, [{ op: 'replace', value: { active: false } }]);
+    expect(await userRow(other)).toMatchObject({ active: 0, epoch: 2 });
+    expect(await denialOf(other)).toBe('subject_inactive');
+    await directory.patch(`/Users/${user.id}`, [{ op: 'replace', value: { active: true } }]);
+    expect([await denialOf(other), await denialOf(userName)]).toEqual([undefined, undefined]);
+    // With new certificates: what was bound before is void.
+    await vi.waitFor(async () => {
+      expect((await broker.signIn(client, device, other)).decision).toBe(false);
+    });
+    await broker.putUser(other, false);
+    expect(await directory.user(user.id)).toMatchObject({ active: false });
+  });
+
+  it('#66 who comes back in another spelling signs in by each of them', async () => {
+    const user = await directory.createUser();
+    expect(await denialOf(user.userName)).toBeUndefined();
+    expect((await directory.send('DELETE', `/Users/${user.id}`)).status).toBe(204);
+    expect(await denialOf(user.userName)).toBe('subject_inactive');
+    await directory.createUser({ userName: user.userName.toUpperCase() });
+    expect(await denialOf(user.userName)).toBeUndefined();
+    expect(await denialOf(user.userName.toUpperCase())).toBeUndefined();
   });
 
   it('ids that no directory knows are each their own, in capitals and small letters', async () => {
@@ -95,7 +144,7 @@ describe('a person in several spellings', () => {
     await broker.putUser(user.userName, false);
     const upper = user.userName.toUpperCase();
     // As it was left by a deactivation of one spelling alone.
-    await sqlInOrganization('INSERT INTO users (user_id, active, epoch) VALUES (?, 1, 1)', upper);
+    await seen(upper);
     await directory.patch(`/Users/${user.id}`, [{ op: 'replace', value: { active: false } }]);
     expect(await userRow(upper)).toMatchObject({ active: 0, epoch: 2 });
   });
@@ -127,7 +176,7 @@ describe('a person in several spellings', () => {
     await broker.admin('PUT', '/v1/admin/directory', quota);
     const names = Array.from({ length: 6 }, newName);
     for (const name of names) {
-      await sqlInOrganization('INSERT INTO users (user_id, active, epoch) VALUES (?, 1, 1)', name);
+      await seen(name);
     }
     const [a = '', b = '', c = '', ...rest] = names;
     const off = (name: string) =>

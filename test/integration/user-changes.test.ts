@@ -124,7 +124,8 @@ describe('several changes of one user', () => {
         epoch_since_ms: 0,
         provisioned: 1,
         held: 0,
-        name_key: null,
+        name_key: user.toLowerCase(),
+        by_name: 0,
       },
     ]);
     expect(await version()).toEqual(before);

@@ -41,6 +41,8 @@ export const directoryAnswer = z.object({
       since: z.string(),
       /** Requests that were refused since, the first one included. */
       refused: z.int(),
+      /** Who was to be removed, and was not: the first hundred. */
+      user_ids: z.array(z.string()),
     }),
   ),
   organization_version: z.int(),

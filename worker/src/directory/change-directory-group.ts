@@ -8,8 +8,8 @@ import {
   type DirectoryGroup,
   describeDirectoryGroup,
   findDirectoryGroup,
-  findDirectoryGroupNamed,
   newGroupId,
+  readDirectoryGroupIds,
 } from './directory-group-records.ts';
 import {
   groupScope,
@@ -20,6 +20,7 @@ import {
 } from './directory-quota.ts';
 import { findDirectoryUser } from './directory-user-records.ts';
 import { changeMembers, type MemberChange } from './group-versions.ts';
+import { nameKey } from './name-key.ts';
 import { readVersion } from './organization-settings.ts';
 import type { Outcome } from './record-change.ts';
 
@@ -54,8 +55,8 @@ const invalidMembers = (detail: string): InvalidMembers => ({
 const tooMany = invalidMembers(`at most ${maxGroupMembers}`);
 
 const isNameTaken = (sql: SqlStorage, name: string, groupId: string | undefined) => {
-  const found = findDirectoryGroupNamed(sql, name);
-  return found !== undefined && found.group_id !== groupId;
+  const found = readDirectoryGroupIds(sql).get(nameKey(name));
+  return found !== undefined && found !== groupId;
 };
 
 export function createDirectoryGroup(
@@ -164,7 +165,8 @@ export function changeDirectoryGroup(
   const refused =
     removals === undefined ? undefined : refuseRemovals(sql, groupScope(groupId), removals, nowMs);
   if (refused !== undefined) return refused;
-  if (removals !== undefined) noteRemovals(sql, groupScope(groupId), removals.count, nowMs);
+  if (removals !== undefined)
+    noteRemovals(sql, groupScope(groupId), removals.userIds.length, nowMs);
   const isSame =
     name === before.name &&
     externalId === before.external_id &&

@@ -6,7 +6,7 @@ import {
   type UserStep,
 } from '../scim/user-steps.ts';
 import { forgetMemberships, moveMemberships } from './change-memberships.ts';
-import { endEpoch, userEvent } from './change-user.ts';
+import { endEpoch, letIn, userEvent } from './change-user.ts';
 import { noteRemovals, type QuotaReached, refuseRemovals, usersScope } from './directory-quota.ts';
 import { readDirectorySync } from './directory-settings.ts';
 import {
@@ -27,14 +27,7 @@ import { nameKey } from './name-key.ts';
 import { readReadOnly } from './organization-settings.ts';
 import type { AdminEvent, Outcome } from './record-change.ts';
 import { runningTombstoneJobs, type TombstoneJob } from './tombstone-job.ts';
-import {
-  findNamesakes,
-  findUser,
-  otherSpellings,
-  storeUser,
-  type UserRow,
-  unknownUser,
-} from './user-records.ts';
+import { findNamesakes, findUser, storeUser, type UserRow, unknownUser } from './user-records.ts';
 
 /**
  * People as a directory brings, changes and ends them. What ends goes the way of a deactivation by an administrator:
@@ -124,7 +117,7 @@ export function removeDirectoryUser(
   if (!isExpected(expected, before.version)) return mismatch;
   const isNamed = readDirectorySync(sql).subject === 'userName';
   const ending = readActiveSpellings(sql, peopleIn(sql), before.user_id, isNamed);
-  const refused = takeRemovals(sql, ending.length, context.nowMs);
+  const refused = takeRemovals(sql, ending, context.nowMs);
   if (refused !== undefined) return refused;
   const ended = endUser(sql, before.user_id, before.standing === 1, context);
   const stops = forgetMemberships(sql, before.user_id, context.nowMs);
@@ -134,11 +127,14 @@ export function removeDirectoryUser(
   return { ok: true, value: undefined, event, further: [...ended.events, ...stops] };
 }
 
-function takeRemovals(sql: SqlStorage, count: number, nowMs: number): QuotaReached | undefined {
-  if (count === 0) return undefined;
+function takeRemovals(
+  sql: SqlStorage,
+  userIds: readonly string[],
+  nowMs: number,
+): QuotaReached | undefined {
   const present = () => countDirectoryUsers(sql).active;
-  const refused = refuseRemovals(sql, usersScope, { count, present }, nowMs);
-  if (refused === undefined) noteRemovals(sql, usersScope, count, nowMs);
+  const refused = refuseRemovals(sql, usersScope, { userIds, present }, nowMs);
+  if (refused === undefined) noteRemovals(sql, usersScope, userIds.length, nowMs);
   return refused;
 }
 
@@ -156,7 +152,8 @@ function carryOut(
   return { ok: true, value: describeDirectoryUser(sql, scimId), event, further };
 }
 
-const isSameUser = (before: DirectoryUser, { next, userId }: UserPlan) =>
+const isSameUser = (before: DirectoryUser, { next, userId, isAnother }: UserPlan) =>
+  !isAnother &&
   before.user_id === userId &&
   before.user_name === next.userName &&
   (before.external_id ?? undefined) === next.externalId &&
@@ -174,7 +171,7 @@ export function carryOutPlan(
     return { scimId: before.scim_id, events: [] };
   }
   const scimId = before?.scim_id ?? context.newScimId();
-  const events = plan.isRenamed ? renameUser(sql, plan, context) : setStanding(sql, plan, context);
+  const events = changeStanding(sql, plan, context);
   storeDirectoryUser(sql, {
     scim_id: scimId,
     user_id: userId,
@@ -183,6 +180,7 @@ export function carryOutPlan(
     external_id: next.externalId ?? null,
     active: next.active ? 1 : 0,
     profile: next.profile,
+    former_user_ids: stillEnding(sql, plan),
     version: (before?.version ?? 0) + 1,
     created_at_ms: before?.created_at_ms ?? context.nowMs,
     changed_at_ms: context.nowMs,
@@ -193,58 +191,75 @@ export function carryOutPlan(
   return { scimId, events: [userEvent(type, user)] };
 }
 
+function changeStanding(sql: SqlStorage, plan: UserPlan, context: DirectoryContext): AdminEvent[] {
+  const { before, isRenamed, isAnother, userId } = plan;
+  if (before === undefined) return setStanding(sql, plan, context);
+  if (isRenamed) return renameUser(sql, { ...plan, before }, context);
+  if (!isAnother) return setStanding(sql, plan, context);
+  const { job, events } = endUser(sql, userId, before.standing === 1, context);
+  const user = findUser(sql, userId) ?? unknownUser(userId);
+  return [
+    ...(job === undefined ? [] : [userEvent('admin.user.deactivate', user, job)]),
+    ...events,
+    ...setStanding(sql, { ...plan, before: { ...before, active: 0 } }, context),
+  ];
+}
+
+/** Ids that the person had before, as long as what was bound under them is being ended. */
+function stillEnding(sql: SqlStorage, { before, userId }: UserPlan): string[] {
+  if (before === undefined) return [];
+  const ids = new Set([before.user_id, ...before.former_user_ids]);
+  ids.delete(userId);
+  return [...ids].filter((id) => runningTombstoneJobs(sql, id).length > 0);
+}
+
 /** Lets the user in or keeps them out as the directory says, unless an administrator has deactivated them. */
 function setStanding(
   sql: SqlStorage,
-  { userId, next, nameKey: key, before, isRenamed }: UserPlan,
+  { userId, next, isNamed, before, isRenamed }: UserPlan,
   context: DirectoryContext,
 ): AdminEvent[] {
   const found = findUser(sql, userId);
   const isNewName = before === undefined || isRenamed;
-  const isHeld = isNewName && key !== null && isNameHeld(sql, userId, key);
+  const namesakes = isNamed ? findNamesakes(sql, userId) : [];
+  // An administrator has deactivated somebody of this name, however it was spelled then.
+  const isHeld = isNewName && namesakes.some(({ held }) => held === 1);
   const known: UserRow = {
     ...(found ?? unknownUser(userId)),
     provisioned: 1,
-    name_key: key,
+    by_name: isNamed ? 1 : 0,
     ...(isHeld ? { held: 1 } : {}),
   };
-  if (key !== null) {
-    // The name is theirs now: what became of others of this name says nothing more of them.
-    sql.exec('UPDATE users SET name_key = NULL WHERE name_key = ? AND user_id <> ?', key, userId);
-  }
+  // The name is theirs now: what became of others of this name says nothing more of them.
+  for (const other of namesakes) if (other.by_name === 1) storeUser(sql, { ...other, by_name: 0 });
   const isLetIn = next.active && !isHeld;
-  if (found === undefined) {
-    storeUser(sql, { ...known, active: isLetIn ? 1 : 0 });
-    return isLetIn ? [] : [...endUser(sql, userId, false, context).events];
-  }
-  storeUser(sql, known);
+  storeUser(sql, found === undefined && !isLetIn ? { ...known, active: 0 } : known);
   if (!isLetIn) {
+    if (found === undefined) return [...endUser(sql, userId, false, context).events];
     if (known.active === 0) {
       // An administrator was first: what was bound in another spelling ends all the same.
       const isTurnedOff = isNewName || before.active === 1;
-      return isTurnedOff ? endOtherSpellings(sql, known, context) : [];
+      return isTurnedOff ? endNamesakes(sql, known, context) : [];
     }
     const { job, events } = endUser(sql, userId, true, context);
     return [userEvent('admin.user.deactivate', findUser(sql, userId) ?? known, job), ...events];
   }
   const isTurnedOn = before === undefined || before.active === 0;
-  if (!isTurnedOn || known.active === 1 || known.held === 1) return [];
-  const user: UserRow = { ...known, active: 1 };
-  storeUser(sql, user);
-  return [userEvent('admin.user.reactivate', user)];
+  if (!isTurnedOn || known.held === 1) return [];
+  const ended = [known, ...namesakes].filter(({ active }) => active === 0);
+  return ended.map(({ user_id }) => letIn(sql, findUser(sql, user_id) ?? unknownUser(user_id)));
 }
-
-/** Whether an administrator has deactivated somebody of this name, however it was spelled then. */
-const isNameHeld = (sql: SqlStorage, userId: string, key: string) =>
-  findNamesakes(sql, userId, key).some(({ held }) => held === 1);
 
 /**
  * Another name is another user: what was bound under the old one ends, and so does what somebody may have bound under
  * the new one, so that nobody comes by what another person has. Groups go along.
  */
-function renameUser(sql: SqlStorage, plan: UserPlan, context: DirectoryContext): AdminEvent[] {
+function renameUser(
+  sql: SqlStorage,
+  plan: UserPlan & { readonly before: DirectoryUser },
+  context: DirectoryContext,
+): AdminEvent[] {
   const { before, userId } = plan;
-  if (before === undefined) return [];
   const ended = endUser(sql, before.user_id, before.standing === 1, context);
   const found = findUser(sql, userId);
   const wasHeld = findUser(sql, before.user_id)?.held === 1;
@@ -256,7 +271,7 @@ function renameUser(sql: SqlStorage, plan: UserPlan, context: DirectoryContext):
   // Whom an administrator has deactivated does not come back under another name.
   if (wasHeld) {
     const known = findUser(sql, userId) ?? unknownUser(userId);
-    storeUser(sql, { ...known, active: 0, held: 1, provisioned: 1, name_key: plan.nameKey });
+    storeUser(sql, { ...known, active: 0, held: 1, provisioned: 1, by_name: plan.isNamed ? 1 : 0 });
   }
   const events = setStanding(sql, { ...plan, before: { ...before, active: 0 } }, context);
   const user = findUser(sql, userId) ?? unknownUser(userId);
@@ -276,16 +291,16 @@ function endUser(
   if (user === undefined) return { job: undefined, events: [] };
   const newJob = { jobId: context.newJobId(), nowMs: context.nowMs };
   const job = isActive ? endEpoch(sql, user, { active: 0 }, 'deactivated', newJob).job : undefined;
-  return { job, events: endOtherSpellings(sql, user, context) };
+  return { job, events: endNamesakes(sql, user, context) };
 }
 
-function endOtherSpellings(
+function endNamesakes(
   sql: SqlStorage,
-  { user_id, name_key }: UserRow,
+  { user_id, by_name }: UserRow,
   { nowMs, newJobId }: DirectoryContext,
 ): AdminEvent[] {
-  if (name_key === null) return [];
-  const others = otherSpellings(sql, user_id).filter(
+  if (by_name === 0) return [];
+  const others = findNamesakes(sql, user_id).filter(
     (other) => other.active === 1 && findDirectoryUserOf(sql, other.user_id) === undefined,
   );
   return others.map((other) => {
@@ -310,6 +325,13 @@ export function describeRow(sql: SqlStorage, user: DirectoryUser): DescribedUser
       user.user_id,
     )
     .toArray();
-  const jobs = runningTombstoneJobs(sql, user.user_id).map(({ job_id }) => job_id);
+  const namesakes =
+    findUser(sql, user.user_id)?.by_name === 1 ? findNamesakes(sql, user.user_id) : [];
+  const ids = new Set([
+    user.user_id,
+    ...user.former_user_ids,
+    ...namesakes.map((each) => each.user_id),
+  ]);
+  const jobs = [...ids].flatMap((id) => runningTombstoneJobs(sql, id).map(({ job_id }) => job_id));
   return { user, groups, jobs };
 }

@@ -33,7 +33,7 @@ export function forgetMemberships(sql: SqlStorage, userId: string, nowMs: number
     const refused =
       removals === undefined ? undefined : refuseRemovals(sql, scope, removals, nowMs);
     if (refused !== undefined) return refused.event === undefined ? [] : [refused.event];
-    if (removals !== undefined) noteRemovals(sql, scope, removals.count, nowMs);
+    if (removals !== undefined) noteRemovals(sql, scope, removals.userIds.length, nowMs);
     changeMembers(sql, group_id, change);
     return [];
   });

@@ -1,6 +1,5 @@
 import { readDirectorySync } from './directory-settings.ts';
 import { findDirectoryUserOf, raiseUserVersion } from './directory-user-records.ts';
-import { nameKey } from './name-key.ts';
 import type { AdminEvent, Outcome } from './record-change.ts';
 import {
   createTombstoneJob,
@@ -30,7 +29,7 @@ export type NewJobs = { readonly newJobId: () => string; readonly nowMs: number 
 export function endEpoch(
   sql: SqlStorage,
   user: UserRow,
-  standing: Pick<UserRow, 'active'> & Partial<Pick<UserRow, 'held' | 'provisioned' | 'name_key'>>,
+  standing: Pick<UserRow, 'active'> & Partial<Pick<UserRow, 'held' | 'provisioned' | 'by_name'>>,
   reason: string,
   newJob: NewJob,
 ): UserChange {
@@ -62,10 +61,9 @@ export const userEvent = (
  */
 function othersOfName(sql: SqlStorage, userId: string): UserRow[] {
   if (readDirectorySync(sql).subject !== 'userName') return [];
-  const key = nameKey(userId);
-  const others = findNamesakes(sql, userId, key);
-  const isKnown = findUser(sql, userId)?.name_key === key;
-  return isKnown || others.some(({ name_key }) => name_key === key) ? others : [];
+  const others = findNamesakes(sql, userId);
+  const isKnown = findUser(sql, userId)?.by_name === 1;
+  return isKnown || others.some(({ by_name }) => by_name === 1) ? others : [];
 }
 
 const outcome = (user: UserRow, job: TombstoneJob | undefined, events: readonly AdminEvent[]) => {
@@ -107,40 +105,39 @@ export function deactivateUser(
 const deactivated = 'admin.user.deactivate';
 
 /**
- * Lets a user sign in again, with new certificates: what was ended stays so, and running jobs go on. One of whom nothing
- * was on record is made known. Whom the directory has deactivated, the directory alone lets in again. Of other spellings
- * of the name, the one that the directory has comes back too; nobody is held any more.
+ * Lets a user sign in again, in every spelling of the name, with new certificates: what was ended stays so, and running
+ * jobs go on. One of whom nothing was on record is made known. Whom the directory has deactivated, the directory alone
+ * lets in again.
  */
 export function reactivateUser(
   sql: SqlStorage,
   userId: string,
 ): Outcome<UserChange> | { readonly ok: false; readonly code: 'user_inactive_in_directory' } {
   const known = findUser(sql, userId) ?? unknownUser(userId);
-  const held = othersOfName(sql, userId).filter((other) => other.held === 1);
-  const inDirectory = [known, ...held].map(({ user_id }) => findDirectoryUserOf(sql, user_id));
+  const others = othersOfName(sql, userId);
+  const inDirectory = [known, ...others].map(({ user_id }) => findDirectoryUserOf(sql, user_id));
   if (inDirectory.some((found) => found?.active === 0)) {
     return { ok: false, code: 'user_inactive_in_directory' };
   }
-  const release = (user: UserRow, isLetIn: boolean): AdminEvent[] => {
-    const released: UserRow = {
-      ...user,
-      ...(isLetIn ? { active: 1, provisioned: 1 } : {}),
-      held: 0,
-    };
-    storeUser(sql, released);
-    if (!isLetIn) return [];
-    raiseUserVersion(sql, user.user_id);
-    const type = user.active === 1 ? 'admin.user.create' : 'admin.user.reactivate';
-    return [userEvent(type, released)];
-  };
+  const user: UserRow = { ...known, active: 1, held: 0, provisioned: 1 };
   const isLetIn = known.active === 1 && known.provisioned === 1;
+  if (!isLetIn) storeUser(sql, user);
+  const type = known.active === 1 ? 'admin.user.create' : 'admin.user.reactivate';
+  const inactive = others.filter(({ active }) => active === 0);
   const events = [
-    ...(isLetIn ? [] : release(known, true)),
-    ...held.flatMap((other) =>
-      release(other, findDirectoryUserOf(sql, other.user_id) !== undefined),
-    ),
+    ...(isLetIn ? [] : [userEvent(type, user)]),
+    ...inactive.map((other) => letIn(sql, other)),
   ];
-  return outcome(findUser(sql, userId) ?? known, undefined, events);
+  if (events.length > 0)
+    for (const each of [user, ...inactive]) raiseUserVersion(sql, each.user_id);
+  return outcome(user, undefined, events);
+}
+
+/** Of one who is inactive. */
+export function letIn(sql: SqlStorage, user: UserRow): AdminEvent {
+  const active: UserRow = { ...user, active: 1, held: 0 };
+  storeUser(sql, active);
+  return userEvent('admin.user.reactivate', active);
 }
 
 /**

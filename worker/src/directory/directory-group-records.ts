@@ -1,6 +1,7 @@
 import { narrowingCompletesAfterMs } from '@countersign/protocol/limits';
 import * as z from 'zod/mini';
 import type { DescribedGroup } from '../scim/describe-resources.ts';
+import { nameKey } from './name-key.ts';
 
 /** Groups that the directory brought, as SCIM shows them. */
 
@@ -27,9 +28,16 @@ function findBy(sql: SqlStorage, condition: string, value: string): DirectoryGro
 
 export const findDirectoryGroup = (sql: SqlStorage, groupId: string) =>
   findBy(sql, 'g.group_id = ?', groupId);
-/** Without regard to case. */
-export const findDirectoryGroupNamed = (sql: SqlStorage, name: string) =>
-  findBy(sql, 'lower(g.name) = lower(?)', name);
+
+/** Ids of the directory's groups by the `nameKey()` of their names. */
+export function readDirectoryGroupIds(sql: SqlStorage): ReadonlyMap<string, string> {
+  const rows = sql
+    .exec<{ group_id: string; name: string }>(
+      "SELECT group_id, name FROM user_groups WHERE origin = 'directory'",
+    )
+    .toArray();
+  return new Map(rows.map(({ group_id, name }) => [nameKey(name), group_id]));
+}
 
 export const countMembers = (sql: SqlStorage, groupId: string): number =>
   sql

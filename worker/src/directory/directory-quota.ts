@@ -17,7 +17,10 @@ export const usersScope = 'users';
 export const groupScope = (groupId: string) => `group:${groupId}`;
 
 const quotaState = z.object({
-  stops: z.record(z.string(), z.object({ since_ms: z.int(), refused: z.int() })),
+  stops: z.record(
+    z.string(),
+    z.object({ since_ms: z.int(), refused: z.int(), user_ids: z.array(z.string()) }),
+  ),
   allowances: z.record(z.string(), z.object({ count: z.int(), until_ms: z.int() })),
 });
 type QuotaState = z.infer<typeof quotaState>;
@@ -78,9 +81,10 @@ export type QuotaReached = {
 export function isWithin(
   sql: SqlStorage,
   scope: string,
-  { count, present, emptiesGroup = false }: Removals,
+  { userIds, present, emptiesGroup = false }: Removals,
   nowMs: number,
 ): boolean {
+  const count = userIds.length;
   if (count === 0) return true;
   if (readState(sql).stops[scope] !== undefined) return false;
   const { counted, least, isLifted } = readLeast(sql, scope, nowMs);
@@ -90,47 +94,56 @@ export function isWithin(
   );
 }
 
+/** What is wrong with removals, or `undefined` where they may be made. Reads alone. */
+export function excessOf(
+  sql: SqlStorage,
+  scope: string,
+  removals: Removals,
+  nowMs: number,
+): QuotaReached | undefined {
+  if (isWithin(sql, scope, removals, nowMs)) return undefined;
+  const { userIds, present, emptiesGroup = false } = removals;
+  const { counted, allowed, isLifted } = readQuota(sql, scope, present, nowMs);
+  const detail =
+    emptiesGroup && !isLifted
+      ? `${scope} decides about sign-ins and would have no members left`
+      : `${scope}: ${userIds.length} more after ${counted}, of ${allowed} in the period`;
+  return { ok: false, code: 'directory_quota_reached', detail, event: undefined };
+}
+
+/** Of so many people a stop says who they are; it counts the requests of all. */
+const namedInStop = 100;
+
 /**
- * Whether removals must not be made; nothing has been changed by then. The first refusal stops the scope, and is in the
- * log.
+ * Refuses the directory what is too much; nothing has been changed by then. The first refusal stops the scope, and is in
+ * the log.
  */
 export function refuseRemovals(
   sql: SqlStorage,
   scope: string,
-  { count, present, emptiesGroup = false }: Removals,
+  removals: Removals,
   nowMs: number,
 ): QuotaReached | undefined {
-  const removals = { count, present, emptiesGroup };
-  if (isWithin(sql, scope, removals, nowMs)) return undefined;
-  const { counted, allowed, isLifted } = readQuota(sql, scope, present, nowMs);
-  const empties = emptiesGroup && !isLifted;
+  const excess = excessOf(sql, scope, removals, nowMs);
+  if (excess === undefined) return undefined;
   const state = readState(sql);
   const stop = state.stops[scope];
-  const { since_ms, refused } = stop ?? { since_ms: nowMs, refused: 0 };
-  writeState(sql, {
-    ...state,
-    stops: { ...state.stops, [scope]: { since_ms, refused: refused + 1 } },
-  });
-  const detail = empties
-    ? `${scope} decides about sign-ins and would have no members left`
-    : `${scope}: ${count} more after ${counted}, of ${allowed} in the period`;
+  const { since_ms, refused, user_ids } = stop ?? { since_ms: nowMs, refused: 0, user_ids: [] };
+  const named = [...new Set([...user_ids, ...removals.userIds])].slice(0, namedInStop);
+  const stopped = { since_ms, refused: refused + 1, user_ids: named };
+  writeState(sql, { ...state, stops: { ...state.stops, [scope]: stopped } });
   const event: AdminEvent = {
     event_type: 'admin.directory.stop',
     outcome: 'FAILURE',
     reason: 'directory_quota_reached',
-    debug_data: { scope, detail },
+    debug_data: { scope, detail: excess.detail },
   };
-  return {
-    ok: false,
-    code: 'directory_quota_reached',
-    detail,
-    event: stop === undefined ? event : undefined,
-  };
+  return stop === undefined ? { ...excess, event } : excess;
 }
 
-/** How many there are to be removed at this moment, and how many of them are to go. */
+/** How many there are to be removed at this moment, and who of them is to go. */
 export type Removals = {
-  readonly count: number;
+  readonly userIds: readonly string[];
   readonly present: Count;
   readonly emptiesGroup?: boolean;
 };
@@ -145,7 +158,7 @@ export function removalsOf(
   if (namesOfUses(usesOfGroup(sql, groupId)).length === 0) return undefined;
   const present = countMembers(sql, groupId);
   return {
-    count: removed.length,
+    userIds: removed,
     present: () => present,
     emptiesGroup: present + added.length === removed.length,
   };
@@ -171,7 +184,10 @@ export function noteRemovals(sql: SqlStorage, scope: string, count: number, nowM
 export type Stop = {
   readonly scope: string;
   readonly since_ms: number;
+  /** Requests. */
   readonly refused: number;
+  /** The first of those who were not removed. */
+  readonly user_ids: readonly string[];
 };
 
 export const readStops = (sql: SqlStorage): Stop[] =>

@@ -2,7 +2,7 @@ import type { SubjectAttribute } from '@countersign/protocol/admin-directory';
 import type { UserDescription } from '../scim/user-steps.ts';
 import type { DirectoryUser, KnownPeople } from './directory-user-records.ts';
 import { nameKey } from './name-key.ts';
-import { findUser, otherSpellings } from './user-records.ts';
+import { findNamesakes, findUser } from './user-records.ts';
 
 /** What is about to become of a person in the directory. Reads alone. */
 
@@ -13,10 +13,12 @@ export type UserPlan = {
   /** What sign-in servers send of them from then on. */
   readonly userId: string;
   readonly isRenamed: boolean;
-  /** How many users lose what they have: their access, or by another name their bindings. In any spelling of it. */
-  readonly removals: number;
-  /** In lower case, where people are known by name. */
-  readonly nameKey: string | null;
+  /** Somebody else than the one whose name it was. */
+  readonly isAnother: boolean;
+  /** Who loses what they have: their access, or by another name their bindings. In any spelling of it. */
+  readonly removals: readonly string[];
+  /** People are known by name: in every spelling of it they are one. */
+  readonly isNamed: boolean;
 };
 
 export type PlanRefusal =
@@ -49,6 +51,7 @@ export function planUser(
   subject: SubjectAttribute,
   before: DirectoryUser | undefined,
   next: UserDescription,
+  isAnother = false,
 ): { readonly ok: true; readonly plan: UserPlan } | PlanRefusal {
   const isOther = (found: DirectoryUser | undefined) =>
     found !== undefined && found.scim_id !== before?.scim_id;
@@ -70,7 +73,7 @@ export function planUser(
   const end = (id: string) => {
     for (const each of readActiveSpellings(sql, people, id, isNamed)) ended.add(each);
   };
-  if (before !== undefined && (!next.active || isRenamed)) end(before.user_id);
+  if (before !== undefined && (!next.active || isRenamed || isAnother)) end(before.user_id);
   if (!next.active) end(userId);
   // What somebody may have bound under the new name ends also where the person stays.
   if (isRenamed && findUser(sql, userId)?.active === 1) ended.add(userId);
@@ -81,8 +84,9 @@ export function planUser(
       next,
       userId,
       isRenamed,
-      removals: ended.size,
-      nameKey: isNamed ? key : null,
+      isAnother,
+      removals: [...ended],
+      isNamed,
     },
   };
 }
@@ -96,7 +100,7 @@ export function readActiveSpellings(
 ): string[] {
   const own = findUser(sql, userId)?.active === 1 ? [userId] : [];
   if (!isNamed) return own;
-  const others = otherSpellings(sql, userId).filter(
+  const others = findNamesakes(sql, userId).filter(
     ({ active, user_id }) => active === 1 && people.ofUser(user_id) === undefined,
   );
   return [...own, ...others.map(({ user_id }) => user_id)];

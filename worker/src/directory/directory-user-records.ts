@@ -15,6 +15,8 @@ const directoryUserRow = z.object({
   /** What the directory says; whether the user may sign in is in `users`. */
   active: zeroOrOne,
   profile: z.string(),
+  /** JSON: ids that the person had before, whose bindings were still being ended at the last change. */
+  former_user_ids: z.string(),
   /** Of the resource: its ETag. */
   version: z.int(),
   created_at_ms: z.int(),
@@ -23,18 +25,28 @@ const directoryUserRow = z.object({
   standing: zeroOrOne,
 });
 
-export type DirectoryUser = Omit<z.infer<typeof directoryUserRow>, 'profile'> & {
+export type DirectoryUser = Omit<
+  z.infer<typeof directoryUserRow>,
+  'profile' | 'former_user_ids'
+> & {
   readonly profile: UserProfile;
+  readonly former_user_ids: readonly string[];
 };
+
+const formerUserIds = z.array(z.string());
 
 /** Columns of a query that has the directory's people as `d` and the organization's users as `u`. */
 export const directoryUserSql = `d.scim_id, d.user_id, d.user_name, d.external_id, d.active,
-  d.profile, d.version, d.created_at_ms, d.changed_at_ms, u.active AS standing
+  d.profile, d.former_user_ids, d.version, d.created_at_ms, d.changed_at_ms, u.active AS standing
   FROM directory_users d JOIN users u ON u.user_id = d.user_id`;
 
 export function readDirectoryUser(row: unknown): DirectoryUser {
   const parsed = directoryUserRow.parse(row);
-  return { ...parsed, profile: userProfile.parse(JSON.parse(parsed.profile)) };
+  return {
+    ...parsed,
+    profile: userProfile.parse(JSON.parse(parsed.profile)),
+    former_user_ids: formerUserIds.parse(JSON.parse(parsed.former_user_ids)),
+  };
 }
 
 function findBy(sql: SqlStorage, condition: string, value: string): DirectoryUser | undefined {
@@ -51,7 +63,7 @@ const findDirectoryUserNamed = (sql: SqlStorage, key: string) =>
 const findDirectoryUserByExternalId = (sql: SqlStorage, externalId: string) =>
   findBy(sql, 'd.external_id = ?', externalId);
 
-/** Who there is, asked one by one or known all at once. Names are in lower case: `nameKey()`. */
+/** Who there is, asked one by one or known all at once. */
 export type KnownPeople = {
   readonly named: (nameKey: string) => DirectoryUser | undefined;
   readonly withExternalId: (externalId: string) => DirectoryUser | undefined;
@@ -87,12 +99,12 @@ export type DirectoryUserFields = Omit<DirectoryUser, 'standing'> & {
 export function storeDirectoryUser(sql: SqlStorage, user: DirectoryUserFields): void {
   sql.exec(
     `INSERT INTO directory_users (scim_id, user_id, user_name, user_name_key, external_id, active,
-       profile, version, created_at_ms, changed_at_ms)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       profile, former_user_ids, version, created_at_ms, changed_at_ms)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (scim_id) DO UPDATE SET user_id = excluded.user_id,
        user_name = excluded.user_name, user_name_key = excluded.user_name_key,
        external_id = excluded.external_id, active = excluded.active, profile = excluded.profile,
-       version = excluded.version, changed_at_ms = excluded.changed_at_ms`,
+       former_user_ids = excluded.former_user_ids, version = excluded.version, changed_at_ms = excluded.changed_at_ms`,
     user.scim_id,
     user.user_id,
     user.user_name,
@@ -100,6 +112,7 @@ export function storeDirectoryUser(sql: SqlStorage, user: DirectoryUserFields): 
     user.external_id,
     user.active,
     JSON.stringify(user.profile),
+    JSON.stringify(user.former_user_ids),
     user.version,
     user.created_at_ms,
     user.changed_at_ms,

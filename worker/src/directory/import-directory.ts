@@ -3,14 +3,13 @@ import { emptyProfile, type UserProfile } from '../scim/user-profile.ts';
 import type { UserDescription } from '../scim/user-steps.ts';
 import { carryOutPlan, type DirectoryContext } from './change-directory-user.ts';
 import { createGroup, memberFacts } from './change-group.ts';
-import { newGroupId } from './directory-group-records.ts';
+import { newGroupId, readDirectoryGroupIds } from './directory-group-records.ts';
 import {
+  excessOf,
   groupScope,
-  isWithin,
   noteRemovals,
   type QuotaReached,
   type Removals,
-  refuseRemovals,
   removalsOf,
   usersScope,
 } from './directory-quota.ts';
@@ -51,7 +50,10 @@ const invalid = (index: number, name: string, detail: string) =>
   ({ ok: false, code: 'field_invalid', field: `users.${index}.${name}`, detail }) as const;
 
 /** What a file says of a person; what it has no column for stays as it was. */
-function describe(given: ImportedUser, before: DirectoryUser | undefined): UserDescription {
+function describe(
+  given: ImportedUser,
+  before: Pick<DirectoryUser, 'profile' | 'external_id'> | undefined,
+): UserDescription {
   const profile: UserProfile = before?.profile ?? emptyProfile;
   return {
     userName: given.user_name,
@@ -92,13 +94,17 @@ function planUsers(
     if (before !== undefined && found.has(before.scim_id)) {
       return invalid(index, 'user_name', 'is a person of another line, by their external_id');
     }
-    const result = planUser(sql, people, subject, before, describe(given, before));
+    // The name has been given to somebody else: nothing of who had it before is theirs.
+    const isAnother =
+      external_id !== undefined && ![external_id, null, undefined].includes(before?.external_id);
+    const next = describe(given, isAnother ? undefined : before);
+    const result = planUser(sql, people, subject, before, next, isAnother);
     if (!result.ok) {
       const name = result.detail.includes('externalId') ? 'external_id' : 'user_name';
       return invalid(index, name, result.detail);
     }
     if (before !== undefined) found.add(before.scim_id);
-    planned.push({ plan: result.plan, groups: given.groups });
+    planned.push({ plan: result.plan, groups: given.groups ?? (isAnother ? [] : undefined) });
   }
   if (!complete) return { ok: true, planned };
   const missing = people.all.filter(({ scim_id, active }) => active === 1 && !found.has(scim_id));
@@ -123,7 +129,7 @@ type GroupPlan = {
   readonly removed: string[];
 };
 
-/** The groups of the directory that people are in: for each user their names in lower case, as they are. */
+/** The groups of the directory that people are in: for each user their names, by `nameKey()`. */
 function readMemberships(sql: SqlStorage): ReadonlyMap<string, ReadonlyMap<string, string>> {
   const rows = sql.exec<{ user_id: string; name: string }>(
     `SELECT user_id, name FROM user_groups JOIN group_members USING (group_id)
@@ -132,26 +138,16 @@ function readMemberships(sql: SqlStorage): ReadonlyMap<string, ReadonlyMap<strin
   const groups = new Map<string, Map<string, string>>();
   for (const { user_id, name } of rows) {
     const known = groups.get(user_id) ?? new Map<string, string>();
-    groups.set(user_id, known.set(name.toLowerCase(), name));
+    groups.set(user_id, known.set(nameKey(name), name));
   }
   return groups;
 }
 
-/** Ids of the directory's groups by their names in lower case. */
-function readGroupIds(sql: SqlStorage): ReadonlyMap<string, string> {
-  const rows = sql
-    .exec<{ group_id: string; name: string }>(
-      "SELECT group_id, name FROM user_groups WHERE origin = 'directory'",
-    )
-    .toArray();
-  return new Map(rows.map(({ group_id, name }) => [name.toLowerCase(), group_id]));
-}
-
 function planGroups(sql: SqlStorage, planned: readonly PlannedUser[]): GroupPlan[] {
-  const known = readGroupIds(sql);
+  const known = readDirectoryGroupIds(sql);
   const plans = new Map<string, GroupPlan>();
   const planOf = (name: string): GroupPlan => {
-    const key = name.toLowerCase();
+    const key = nameKey(name);
     const begun = plans.get(key);
     if (begun !== undefined) return begun;
     const plan: GroupPlan = { groupId: known.get(key), name, added: [], removed: [] };
@@ -164,7 +160,7 @@ function planGroups(sql: SqlStorage, planned: readonly PlannedUser[]): GroupPlan
     if (groups === undefined) continue;
     // Under a new name a person is in the groups of the old one: they go along.
     const present = memberships.get(plan.before?.user_id ?? '') ?? none;
-    const wanted = new Map(groups.map((name) => [name.toLowerCase(), name]));
+    const wanted = new Map(groups.map((name) => [nameKey(name), name]));
     for (const [key, name] of wanted) if (!present.has(key)) planOf(name).added.push(plan.userId);
     for (const [key, name] of present) {
       if (!wanted.has(key)) planOf(name).removed.push(plan.userId);
@@ -185,7 +181,7 @@ function removalsIn(
   planned: readonly PlannedUser[],
   groups: readonly GroupPlan[],
 ): ScopedRemovals[] {
-  const count = planned.reduce((sum, { plan }) => sum + plan.removals, 0);
+  const userIds = planned.flatMap(({ plan }) => plan.removals);
   const present = () => countDirectoryUsers(sql).active;
   const ofGroups = groups.flatMap((group) => {
     const { groupId } = group;
@@ -194,7 +190,7 @@ function removalsIn(
       ? []
       : [{ scope: groupScope(groupId), ...found }];
   });
-  return [{ scope: usersScope, count, present }, ...ofGroups];
+  return [{ scope: usersScope, userIds, present }, ...ofGroups];
 }
 
 export function importDirectory(
@@ -214,20 +210,18 @@ export function importDirectory(
   };
   const removals = removalsIn(sql, users.planned, groups);
   const { nowMs } = context;
-  const isWithinQuota = removals.every((each) => isWithin(sql, each.scope, each, nowMs));
+  // Whoever sends a file is told, and what SCIM may do is not stopped for it.
+  const [excess] = removals.flatMap((each) => excessOf(sql, each.scope, each, nowMs) ?? []);
   if (!input.dry_run && !input.ignore_quota) {
-    for (const each of removals) {
-      const refused = refuseRemovals(sql, each.scope, each, nowMs);
-      if (refused !== undefined) return refused;
-    }
-    for (const { scope, count } of removals) noteRemovals(sql, scope, count, nowMs);
+    if (excess !== undefined) return excess;
+    for (const { scope, userIds } of removals) noteRemovals(sql, scope, userIds.length, nowMs);
   }
   const events: AdminEvent[] = [];
   for (const { plan } of users.planned) {
     counts.users[kindOf(plan)] += 1;
     if (!input.dry_run) events.push(...carryOutPlan(sql, plan, context).events);
   }
-  const value = { ...counts, within_quota: isWithinQuota };
+  const value = { ...counts, within_quota: excess === undefined };
   if (input.dry_run) return { ok: true, value, event: undefined };
   for (const group of groups) events.push(changeGroup(sql, group, nowMs));
   if (events.length === 0) return { ok: true, value, event: undefined };
@@ -245,8 +239,8 @@ export function importDirectory(
 }
 
 function kindOf(plan: UserPlan): keyof ImportCounts['users'] {
-  const { before, next, isRenamed } = plan;
-  if (before === undefined) return 'created';
+  const { before, next, isRenamed, isAnother } = plan;
+  if (before === undefined || isAnother) return 'created';
   if (before.active === 1 && !next.active) return 'deactivated';
   if (isReactivation(plan)) return 'reactivated';
   const isSame =

@@ -8,6 +8,7 @@ import {
 import * as z from 'zod/mini';
 import { ImportError, importRows, textOf, wholeOf } from '../storage/import-rows.ts';
 import { readChanges } from '../storage/state-marks.ts';
+import { nameKey } from './name-key.ts';
 import { raiseVersion, readVersion } from './organization-settings.ts';
 import { appendAdminEvent } from './record-change.ts';
 
@@ -108,7 +109,7 @@ export function importOrganizationRows(
   assertRunning(sql, importId);
   if (section === 'binding_reservations' || section === 'tombstone_deliveries') return;
   if (section !== 'settings') {
-    importRows(sql, section, section === 'users' ? rows.map(withHeld) : rows);
+    importRows(sql, section, section === 'users' ? rows.map(withLaterColumns) : rows);
     return;
   }
   for (const row of rows) {
@@ -123,8 +124,11 @@ export function importOrganizationRows(
 }
 
 /** Before there were directories, whoever was inactive had been deactivated by an administrator. */
-const withHeld = (row: StateRow): StateRow =>
-  Object.hasOwn(row, 'held') ? row : { ...row, held: 1 - wholeOf(row, 'active') };
+const withLaterColumns = (row: StateRow): StateRow => ({
+  held: 1 - wholeOf(row, 'active'),
+  ...row,
+  name_key: nameKey(textOf(row, 'user_id')),
+});
 
 /** Reserves a shard for everybody who has a binding there now. */
 export function importReservations(

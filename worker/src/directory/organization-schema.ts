@@ -1,4 +1,13 @@
 import type { Migration } from '../storage/migrations.ts';
+import { nameKey } from './name-key.ts';
+
+/** Names are compared by rules of Unicode, which SQLite does not have. */
+function nameAllUsers(sql: SqlStorage): void {
+  const users = sql.exec<{ user_id: string }>('SELECT user_id FROM users').toArray();
+  for (const { user_id } of users) {
+    sql.exec('UPDATE users SET name_key = ? WHERE user_id = ?', nameKey(user_id), user_id);
+  }
+}
 
 /** Schema of the `OrganizationObject`; `worker/docs/storage-schema.md` explains each table. Append only. */
 export const organizationMigrations: readonly Migration[] = [
@@ -179,10 +188,10 @@ export const organizationMigrations: readonly Migration[] = [
     id: '006_directory',
     sql: `
       ALTER TABLE users ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
-      ALTER TABLE users ADD COLUMN name_key TEXT;
+      ALTER TABLE users ADD COLUMN name_key TEXT NOT NULL DEFAULT '';
+      ALTER TABLE users ADD COLUMN by_name INTEGER NOT NULL DEFAULT 0;
       UPDATE users SET held = 1 WHERE active = 0;
-      CREATE INDEX users_by_name_key ON users (name_key) WHERE name_key IS NOT NULL;
-      CREATE INDEX users_by_spelling ON users (user_id COLLATE NOCASE);
+      CREATE INDEX users_by_name ON users (name_key);
 
       CREATE TABLE directory_users (
         scim_id TEXT PRIMARY KEY,
@@ -192,6 +201,7 @@ export const organizationMigrations: readonly Migration[] = [
         external_id TEXT,
         active INTEGER NOT NULL,
         profile TEXT NOT NULL,
+        former_user_ids TEXT NOT NULL DEFAULT '[]',
         version INTEGER NOT NULL,
         created_at_ms INTEGER NOT NULL,
         changed_at_ms INTEGER NOT NULL
@@ -225,6 +235,7 @@ export const organizationMigrations: readonly Migration[] = [
       );
       CREATE INDEX directory_removals_by_scope ON directory_removals (scope, removed_at_ms);
     `,
+    fill: nameAllUsers,
   },
   {
     id: '007_access_versions',

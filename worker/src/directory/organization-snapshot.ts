@@ -93,7 +93,7 @@ export type StoredSnapshot = Omit<
   readonly applications: ReadonlyMap<string, StoredApplication>;
   /** JSON list of ids. */
   readonly inactiveUsersJson: string;
-  /** JSON list of names in lower case, of those whom the directory knows by name. */
+  /** JSON list of `nameKey()`, of those whom the directory knows by name. */
   readonly inactiveNamesJson: string;
   readonly storedGroups: readonly StoredGroup[];
   /** By application its document, JSON. */

@@ -1,4 +1,3 @@
-import { nameKey } from './name-key.ts';
 import { findUser, isNameInactive, storeUser, unknownUser } from './user-records.ts';
 
 /** `sinceMs`: when the epoch began; what waited before then is not finished in it. 0 for a user's first epoch. */
@@ -12,7 +11,7 @@ export type ReservationAnswer =
  */
 export function reserveBinding(sql: SqlStorage, userId: string, shard: number): ReservationAnswer {
   const known = findUser(sql, userId);
-  if (known?.active === 0 || isNameInactive(sql, nameKey(userId))) {
+  if (known?.active === 0 || isNameInactive(sql, userId)) {
     return { ok: false, code: 'subject_inactive' };
   }
   const user = known ?? unknownUser(userId);

@@ -15,8 +15,10 @@ export const userRow = z.object({
   provisioned: z.union([z.literal(0), z.literal(1)]),
   /** An administrator has deactivated the user: no directory lets them in again. */
   held: z.union([z.literal(0), z.literal(1)]),
-  /** The name in lower case, of one whom a directory knows by it: nobody of any spelling signs in while inactive. */
-  name_key: z.nullable(z.string()),
+  /** The id as names are compared: `nameKey()`. */
+  name_key: z.string(),
+  /** A directory knows the user by this name: while inactive, nobody of any spelling signs in. */
+  by_name: z.union([z.literal(0), z.literal(1)]),
 });
 export type UserRow = z.infer<typeof userRow>;
 
@@ -30,7 +32,8 @@ export const unknownUser = (userId: string): UserRow => ({
   epoch_since_ms: 0,
   provisioned: 0,
   held: 0,
-  name_key: null,
+  name_key: nameKey(userId),
+  by_name: 0,
 });
 
 export function findUser(sql: SqlStorage, userId: string): UserRow | undefined {
@@ -40,10 +43,10 @@ export function findUser(sql: SqlStorage, userId: string): UserRow | undefined {
 
 export function storeUser(sql: SqlStorage, user: UserRow): void {
   sql.exec(
-    `INSERT INTO users (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?)
+    `INSERT INTO users (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (user_id) DO UPDATE SET active = excluded.active, epoch = excluded.epoch,
        epoch_since_ms = excluded.epoch_since_ms, provisioned = excluded.provisioned,
-       held = excluded.held, name_key = excluded.name_key`,
+       held = excluded.held, by_name = excluded.by_name`,
     user.user_id,
     user.active,
     user.epoch,
@@ -51,39 +54,29 @@ export function storeUser(sql: SqlStorage, user: UserRow): void {
     user.provisioned,
     user.held,
     user.name_key,
+    user.by_name,
   );
 }
 
-/** Users whose ids differ from this one in case alone (of the letters A to Z), this one left out. */
-export function otherSpellings(sql: SqlStorage, userId: string): UserRow[] {
+/** Whoever else has this name, in other spellings of it. */
+export function findNamesakes(sql: SqlStorage, userId: string): UserRow[] {
   return sql
     .exec(
-      `SELECT ${columns} FROM users WHERE user_id = ?1 COLLATE NOCASE AND user_id <> ?1`,
+      `SELECT ${columns} FROM users WHERE name_key = ? AND user_id <> ?`,
+      nameKey(userId),
       userId,
-    )
-    .toArray()
-    .map((row) => userRow.parse(row));
-}
-
-/** Users of the same name in another spelling: those that a directory knew by it, and those of `otherSpellings()`. */
-export function findNamesakes(sql: SqlStorage, userId: string, key: string): UserRow[] {
-  return sql
-    .exec(
-      `SELECT ${columns} FROM users WHERE name_key = ?2 AND user_id <> ?1
-       UNION SELECT ${columns} FROM users WHERE user_id = ?1 COLLATE NOCASE AND user_id <> ?1`,
-      userId,
-      key,
     )
     .toArray()
     .map((row) => userRow.parse(row));
 }
 
 /** Whether a directory has ended the user of this name, however it is spelled. */
-export function isNameInactive(sql: SqlStorage, key: string): boolean {
-  return (
-    sql.exec('SELECT 1 FROM users WHERE name_key = ? AND active = 0 LIMIT 1', key).toArray()
-      .length > 0
+export function isNameInactive(sql: SqlStorage, userId: string): boolean {
+  const ended = sql.exec(
+    'SELECT 1 FROM users WHERE name_key = ? AND by_name = 1 AND active = 0 LIMIT 1',
+    nameKey(userId),
   );
+  return ended.toArray().length > 0;
 }
 
 export type UserStanding = 'active' | 'inactive' | 'unknown';
@@ -91,7 +84,7 @@ export type UserStanding = 'active' | 'inactive' | 'unknown';
 /** Whether a certificate may be asked for in this user's name: not unless an administrator has made the user known. */
 export function readUserStanding(sql: SqlStorage, userId: string): UserStanding {
   const user = findUser(sql, userId);
-  if (user?.active === 0 || isNameInactive(sql, nameKey(userId))) return 'inactive';
+  if (user?.active === 0 || isNameInactive(sql, userId)) return 'inactive';
   return user?.provisioned === 1 ? 'active' : 'unknown';
 }
 
@@ -114,12 +107,12 @@ export function readInactiveUsersJson(sql: SqlStorage): string {
     .one().ids;
 }
 
-/** The names that `isNameInactive` is true of: a JSON list, made by the database. */
+/** Keys of the names that `isNameInactive` is true of: a JSON list, made by the database. */
 export function readInactiveNamesJson(sql: SqlStorage): string {
   return sql
     .exec<{ names: string }>(
       `SELECT json_group_array(name_key) AS names FROM users
-       WHERE active = 0 AND name_key IS NOT NULL`,
+       WHERE active = 0 AND by_name = 1`,
     )
     .one().names;
 }

@@ -8,6 +8,8 @@ export type Migration = {
   /** Unique and permanent, for example `001_devices`. Order in the list is the order of application. */
   readonly id: string;
   readonly sql: string;
+  /** After `sql`: what it cannot compute of the rows that are there. */
+  readonly fill?: (sql: SqlStorage) => void;
 };
 
 export type MigrationResult =
@@ -74,6 +76,7 @@ function applyPending(
     }
     for (const [offset, migration] of pending.entries()) {
       sql.exec(migration.sql);
+      migration.fill?.(sql);
       sql.exec(
         'INSERT INTO schema_migrations (position, id) VALUES (?, ?)',
         applied.length + offset,

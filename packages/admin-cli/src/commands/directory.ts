@@ -25,6 +25,10 @@ const path = '/v1/admin/directory';
 const importPath = `${path}/import`;
 const hourSeconds = 3600;
 
+type Stop = z.infer<typeof directoryAnswer>['stopped'][number];
+
+const scopeOf = ({ group_id }: Stop) => (group_id === undefined ? 'users' : `group ${group_id}`);
+
 function showDirectory(answer: z.infer<typeof directoryAnswer>): Shown {
   const { users, removals } = answer;
   const hours = answer.period_seconds / hourSeconds;
@@ -41,13 +45,17 @@ function showDirectory(answer: z.infer<typeof directoryAnswer>): Shown {
       ),
       table(
         ['stopped', 'since', 'refused'],
-        answer.stopped.map((stop) => [
-          stop.group_id === undefined ? 'users' : `group ${stop.group_id}`,
-          stop.since,
-          String(stop.refused),
-        ]),
+        answer.stopped.map((stop) => [scopeOf(stop), stop.since, String(stop.refused)]),
         'Nothing is stopped.',
       ),
+      ...(answer.stopped.length === 0
+        ? []
+        : [
+            table(
+              ['not removed', 'from'],
+              answer.stopped.flatMap((stop) => stop.user_ids.map((id) => [id, scopeOf(stop)])),
+            ),
+          ]),
     ],
     ...(answer.stopped.length === 0 ? {} : { failed: true as const }),
   };

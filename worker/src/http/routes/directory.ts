@@ -22,10 +22,11 @@ async function answerDirectory(broker: Broker, context: AdminContext): Promise<R
     users,
     groups,
     removals: { counted: quota.counted, allowed: quota.allowed },
-    stopped: stops.map(({ scope, since_ms, refused }) => ({
+    stopped: stops.map(({ scope, since_ms, refused, user_ids }) => ({
       ...(scope.startsWith('group:') ? { group_id: scope.slice('group:'.length) } : {}),
       since: new Date(since_ms).toISOString(),
       refused,
+      user_ids,
     })),
     organization_version: version,
   });
