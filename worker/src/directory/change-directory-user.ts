@@ -5,8 +5,8 @@ import {
   type UserDescription,
   type UserStep,
 } from '../scim/user-steps.ts';
-import { forgetMemberships, moveMemberships } from './change-memberships.ts';
-import { endEpoch, letIn, userEvent } from './change-user.ts';
+import { forgetMemberships } from './change-memberships.ts';
+import { userEvent } from './change-user.ts';
 import { noteRemovals, type QuotaReached, refuseRemovals, usersScope } from './directory-quota.ts';
 import { readDirectorySync } from './directory-settings.ts';
 import {
@@ -19,26 +19,20 @@ import {
   countDirectoryUsers,
   type DirectoryUser,
   findDirectoryUser,
-  findDirectoryUserOf,
   peopleIn,
   storeDirectoryUser,
 } from './directory-user-records.ts';
+import { changeStanding, type DirectoryContext, endUser } from './directory-user-standing.ts';
 import { nameKey } from './name-key.ts';
 import { readReadOnly } from './organization-settings.ts';
 import type { AdminEvent, Outcome } from './record-change.ts';
-import { runningTombstoneJobs, type TombstoneJob } from './tombstone-job.ts';
-import { findNamesakes, findUser, storeUser, type UserRow, unknownUser } from './user-records.ts';
+import { runningTombstoneJobs } from './tombstone-job.ts';
+import { findNamesakes, findUser, unknownUser } from './user-records.ts';
 
 /**
  * People as a directory brings, changes and ends them. What ends goes the way of a deactivation by an administrator:
  * epoch, job, tombstones. Within blocks of the organization.
  */
-
-export type DirectoryContext = {
-  readonly nowMs: number;
-  readonly newJobId: () => string;
-  readonly newScimId: () => string;
-};
 
 /** The whole resource anew, or steps from what it is. */
 export type UserEdit =
@@ -191,123 +185,12 @@ export function carryOutPlan(
   return { scimId, events: [userEvent(type, user)] };
 }
 
-function changeStanding(sql: SqlStorage, plan: UserPlan, context: DirectoryContext): AdminEvent[] {
-  const { before, isRenamed, isAnother, userId } = plan;
-  if (before === undefined) return setStanding(sql, plan, context);
-  if (isRenamed) return renameUser(sql, { ...plan, before }, context);
-  if (!isAnother) return setStanding(sql, plan, context);
-  const { job, events } = endUser(sql, userId, before.standing === 1, context);
-  const user = findUser(sql, userId) ?? unknownUser(userId);
-  return [
-    ...(job === undefined ? [] : [userEvent('admin.user.deactivate', user, job)]),
-    ...events,
-    ...setStanding(sql, { ...plan, before: { ...before, active: 0 } }, context),
-  ];
-}
-
 /** Ids that the person had before, as long as what was bound under them is being ended. */
 function stillEnding(sql: SqlStorage, { before, userId }: UserPlan): string[] {
   if (before === undefined) return [];
   const ids = new Set([before.user_id, ...before.former_user_ids]);
   ids.delete(userId);
   return [...ids].filter((id) => runningTombstoneJobs(sql, id).length > 0);
-}
-
-/** Lets the user in or keeps them out as the directory says, unless an administrator has deactivated them. */
-function setStanding(
-  sql: SqlStorage,
-  { userId, next, isNamed, before, isRenamed }: UserPlan,
-  context: DirectoryContext,
-): AdminEvent[] {
-  const found = findUser(sql, userId);
-  const isNewName = before === undefined || isRenamed;
-  const namesakes = isNamed ? findNamesakes(sql, userId) : [];
-  // An administrator has deactivated somebody of this name, however it was spelled then.
-  const isHeld = isNewName && namesakes.some(({ held }) => held === 1);
-  const known: UserRow = {
-    ...(found ?? unknownUser(userId)),
-    provisioned: 1,
-    by_name: isNamed ? 1 : 0,
-    ...(isHeld ? { held: 1 } : {}),
-  };
-  // The name is theirs now: what became of others of this name says nothing more of them.
-  for (const other of namesakes) if (other.by_name === 1) storeUser(sql, { ...other, by_name: 0 });
-  const isLetIn = next.active && !isHeld;
-  storeUser(sql, found === undefined && !isLetIn ? { ...known, active: 0 } : known);
-  if (!isLetIn) {
-    if (found === undefined) return [...endUser(sql, userId, false, context).events];
-    if (known.active === 0) {
-      // An administrator was first: what was bound in another spelling ends all the same.
-      const isTurnedOff = isNewName || before.active === 1;
-      return isTurnedOff ? endNamesakes(sql, known, context) : [];
-    }
-    const { job, events } = endUser(sql, userId, true, context);
-    return [userEvent('admin.user.deactivate', findUser(sql, userId) ?? known, job), ...events];
-  }
-  const isTurnedOn = before === undefined || before.active === 0;
-  if (!isTurnedOn || known.held === 1) return [];
-  const ended = [known, ...namesakes].filter(({ active }) => active === 0);
-  return ended.map(({ user_id }) => letIn(sql, findUser(sql, user_id) ?? unknownUser(user_id)));
-}
-
-/**
- * Another name is another user: what was bound under the old one ends, and so does what somebody may have bound under
- * the new one, so that nobody comes by what another person has. Groups go along.
- */
-function renameUser(
-  sql: SqlStorage,
-  plan: UserPlan & { readonly before: DirectoryUser },
-  context: DirectoryContext,
-): AdminEvent[] {
-  const { before, userId } = plan;
-  const ended = endUser(sql, before.user_id, before.standing === 1, context);
-  const found = findUser(sql, userId);
-  const wasHeld = findUser(sql, before.user_id)?.held === 1;
-  if (found?.active === 1) {
-    const newJob = { jobId: context.newJobId(), nowMs: context.nowMs };
-    endEpoch(sql, found, { active: 1 }, 'superseded', newJob);
-  }
-  moveMemberships(sql, before.user_id, userId);
-  // Whom an administrator has deactivated does not come back under another name.
-  if (wasHeld) {
-    const known = findUser(sql, userId) ?? unknownUser(userId);
-    storeUser(sql, { ...known, active: 0, held: 1, provisioned: 1, by_name: plan.isNamed ? 1 : 0 });
-  }
-  const events = setStanding(sql, { ...plan, before: { ...before, active: 0 } }, context);
-  const user = findUser(sql, userId) ?? unknownUser(userId);
-  const renamed = userEvent('admin.user.rename', user, ended.job);
-  const debug_data = { ...renamed.debug_data, before: before.user_id };
-  return [{ ...renamed, debug_data }, ...ended.events, ...events];
-}
-
-/** Ends a user's epoch, and that of whoever signed in under the same name in another spelling. */
-function endUser(
-  sql: SqlStorage,
-  userId: string,
-  isActive: boolean,
-  context: DirectoryContext,
-): { readonly job: TombstoneJob | undefined; readonly events: readonly AdminEvent[] } {
-  const user = findUser(sql, userId);
-  if (user === undefined) return { job: undefined, events: [] };
-  const newJob = { jobId: context.newJobId(), nowMs: context.nowMs };
-  const job = isActive ? endEpoch(sql, user, { active: 0 }, 'deactivated', newJob).job : undefined;
-  return { job, events: endNamesakes(sql, user, context) };
-}
-
-function endNamesakes(
-  sql: SqlStorage,
-  { user_id, by_name }: UserRow,
-  { nowMs, newJobId }: DirectoryContext,
-): AdminEvent[] {
-  if (by_name === 0) return [];
-  const others = findNamesakes(sql, user_id).filter(
-    (other) => other.active === 1 && findDirectoryUserOf(sql, other.user_id) === undefined,
-  );
-  return others.map((other) => {
-    const newJob = { jobId: newJobId(), nowMs };
-    const ended = endEpoch(sql, other, { active: 0 }, 'deactivated', newJob);
-    return userEvent('admin.user.deactivate', ended.user, ended.job);
-  });
 }
 
 /** A resource that is there, with its groups and what is still being done. */

@@ -14,12 +14,13 @@ import { describeDirectoryGroup, findDirectoryGroup } from './directory-group-re
 import { readQuota, readStops, resumeDirectory, usersScope } from './directory-quota.ts';
 import { readDirectorySync, setDirectorySync } from './directory-settings.ts';
 import { countDirectoryUsers, findDirectoryUser } from './directory-user-records.ts';
+import type { DirectoryContext } from './directory-user-standing.ts';
 import { importDirectory } from './import-directory.ts';
 import { listDirectoryGroups, listDirectoryUsers, type PageQuery } from './list-directory.ts';
 import { readVersion } from './organization-settings.ts';
 
 const newScimId = () => `usr_${encodeBase64url(crypto.getRandomValues(new Uint8Array(16)))}`;
-const contextAt = (nowMs: number): users.DirectoryContext => ({ nowMs, newJobId, newScimId });
+const contextAt = (nowMs: number): DirectoryContext => ({ nowMs, newJobId, newScimId });
 
 /** What directories bring, by SCIM or in a file. */
 export class DirectoryObject extends AdministeredObject {

@@ -1,7 +1,7 @@
 import type { DirectoryImport, ImportedUser } from '@countersign/protocol/admin-directory';
 import { emptyProfile, type UserProfile } from '../scim/user-profile.ts';
 import type { UserDescription } from '../scim/user-steps.ts';
-import { carryOutPlan, type DirectoryContext } from './change-directory-user.ts';
+import { carryOutPlan } from './change-directory-user.ts';
 import { createGroup, memberFacts } from './change-group.ts';
 import { newGroupId, readDirectoryGroupIds } from './directory-group-records.ts';
 import {
@@ -20,6 +20,7 @@ import {
   type DirectoryUser,
   readAllPeople,
 } from './directory-user-records.ts';
+import type { DirectoryContext } from './directory-user-standing.ts';
 import { changeMembers } from './group-versions.ts';
 import { nameKey } from './name-key.ts';
 import type { AdminEvent, Outcome } from './record-change.ts';
