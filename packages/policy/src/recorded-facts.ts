@@ -23,18 +23,17 @@ const signedByDevice = z.object({ key_protection: keyProtection, posture });
 const among = <Known extends string>(known: readonly Known[], text: string | undefined) =>
   known.find((one) => one === text);
 
-/** The part of a record that a policy is asked about. */
+/** The part of a record that a policy is asked about. `response` is read here, and need not have been before. */
 export type RecordedSignIn = Pick<
   DecisionRecord,
   | 'subject'
   | 'recorded_at_ms'
   | 'channel'
-  | 'response'
   | 'device_trusted'
   | 'reason'
   | 'untrusted_reason'
   | 'facts'
->;
+> & { readonly response?: unknown };
 
 /** What the policy was asked about when this was decided: the same question can be asked of another policy. */
 export function recordedFacts(record: RecordedSignIn): PolicyFacts {
