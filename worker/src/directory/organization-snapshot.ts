@@ -91,9 +91,9 @@ export type StoredSnapshot = Omit<
   'inactiveUsers' | 'groups' | 'applications' | 'access'
 > & {
   readonly applications: ReadonlyMap<string, StoredApplication>;
-  /** JSON list of ids. */
+  /** JSON list of ids, of those whom no directory knows by name. */
   readonly inactiveUsersJson: string;
-  /** JSON list of `nameKey()`, of those whom the directory knows by name. */
+  /** JSON list of `nameKey()`, of the others. */
   readonly inactiveNamesJson: string;
   readonly storedGroups: readonly StoredGroup[];
   /** By application its document, JSON. */

@@ -100,10 +100,12 @@ export function listActiveUsers(sql: SqlStorage, after: string, limit: number): 
     .map(({ user_id }) => user_id);
 }
 
-/** The ids of all inactive users: a JSON list, made by the database. */
+/** The ids of inactive users who are not in `readInactiveNamesJson`: a JSON list, made by the database. */
 export function readInactiveUsersJson(sql: SqlStorage): string {
   return sql
-    .exec<{ ids: string }>('SELECT json_group_array(user_id) AS ids FROM users WHERE active = 0')
+    .exec<{ ids: string }>(
+      'SELECT json_group_array(user_id) AS ids FROM users WHERE active = 0 AND by_name = 0',
+    )
     .one().ids;
 }
 
