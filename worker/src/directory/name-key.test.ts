@@ -27,4 +27,16 @@ describe('nameKey', () => {
   ])('keeps %s and %s two people', (one, other) => {
     expect(nameKey(one)).not.toBe(nameKey(other));
   });
+
+  it('says the same of itself, and of each form of every sign of the basic plane', () => {
+    const differing: string[] = [];
+    for (let code = 0; code <= 0xffff; code++) {
+      const sign = String.fromCharCode(code);
+      if (!sign.isWellFormed()) continue;
+      const key = nameKey(sign);
+      const forms = [key, sign.toLowerCase(), sign.normalize('NFD'), sign.normalize('NFKD')];
+      if (forms.some((form) => nameKey(form) !== key)) differing.push(code.toString(16));
+    }
+    expect(differing).toEqual([]);
+  });
 });
