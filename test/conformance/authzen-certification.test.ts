@@ -4,8 +4,9 @@
 import { readFileSync } from 'node:fs';
 import { accessChange } from '@countersign/policy';
 import { authzenMetadataTyp } from '@countersign/protocol/authzen';
+import { jsonWebKeySet } from '@countersign/protocol/key-set';
 import { randomText, sha256Base64url } from '@countersign/testkit/broker-client';
-import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose';
+import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { TestBroker } from '../support/test-broker.ts';
@@ -375,10 +376,10 @@ describe('Discovery', () => {
       search_resource_endpoint: `${broker.url}/access/v1/search/resource`,
       search_action_endpoint: `${broker.url}/access/v1/search/action`,
     });
-    const keys = (await (
-      await fetch(`${broker.url}/.well-known/jwks.json`)
-    ).json()) as JSONWebKeySet;
-    const { payload } = await jwtVerify(signed_metadata ?? '', createLocalJWKSet(keys), {
+    const published = await fetch(`${broker.url}/.well-known/jwks.json`);
+    const { keys } = jsonWebKeySet.parse(await published.json());
+    const auditKeys = { keys: keys.filter(({ purpose }) => purpose === 'audit') };
+    const { payload } = await jwtVerify(signed_metadata ?? '', createLocalJWKSet(auditKeys), {
       issuer: broker.url,
       typ: authzenMetadataTyp,
       algorithms: ['ES256'],

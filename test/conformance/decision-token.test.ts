@@ -53,12 +53,12 @@ const expected = (transaction: string) => ({
 });
 
 describe('the published keys', () => {
-  it('are the public halves of the keys of decisions and checkpoints, and nothing else', async () => {
+  it('are the public halves of the keys of decisions and checkpoints, each with its purpose, and nothing else', async () => {
     const response = await broker.client.request('/.well-known/jwks.json');
     const published = async (name: 'decision' | 'audit') => {
       const key = readBrokerKey(broker.dataDirectory, name);
       const jwk = createPublicKey(key).export({ format: 'jwk' });
-      return { ...jwk, kid: await keyIdOf(key), alg: 'ES256', use: 'sig' };
+      return { ...jwk, kid: await keyIdOf(key), alg: 'ES256', use: 'sig', purpose: name };
     };
     expect(await response.json()).toEqual({
       keys: [await published('decision'), await published('audit')],
@@ -178,6 +178,16 @@ describe('a decision token', () => {
         code: expect.stringMatching(/^decision_token_/),
       });
     }
+  });
+});
+
+it('#7 a token by the key that the broker publishes for the audit is refused as that', async () => {
+  const { token, transaction } = await signIn();
+  const key = readBrokerKey(broker.dataDirectory, 'audit');
+  const header = { alg: 'ES256', typ: 'decision+jwt', kid: await keyIdOf(key) };
+  const forged = signEs256(header, decodeJwt(token), key);
+  await expect(sdk.verifyDecisionToken(forged, expected(transaction))).rejects.toMatchObject({
+    code: 'decision_token_key_wrong_purpose' satisfies CountersignErrorCode,
   });
 });
 

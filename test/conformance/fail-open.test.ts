@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { failOpenChangeAnswer, failOpenStatementAnswer } from '@countersign/protocol/fail-open';
+import { jsonWebKeySet } from '@countersign/protocol/key-set';
 import { startSampleSite } from '@countersign/sample-sso';
 import {
   createCountersignClient,
@@ -156,13 +157,19 @@ describe('a statement', () => {
     const { statement, renew_after_seconds } = failOpenStatementAnswer.parse(
       await (await statementFor(client.application)).json(),
     );
-    const keys = await (await broker.client.request('/.well-known/jwks.json')).json();
-    const { payload, protectedHeader } = await jwtVerify(statement, createLocalJWKSet(keys), {
-      issuer: broker.url,
-      audience: client.clientId,
-      typ: 'fail-open+jwt',
-      algorithms: ['ES256'],
-    });
+    const published = await broker.client.request('/.well-known/jwks.json');
+    const { keys } = jsonWebKeySet.parse(await published.json());
+    const decisionKeys = { keys: keys.filter(({ purpose }) => purpose === 'decision') };
+    const { payload, protectedHeader } = await jwtVerify(
+      statement,
+      createLocalJWKSet(decisionKeys),
+      {
+        issuer: broker.url,
+        audience: client.clientId,
+        typ: 'fail-open+jwt',
+        algorithms: ['ES256'],
+      },
+    );
     expect(Object.keys(protectedHeader).toSorted()).toEqual(['alg', 'kid', 'typ']);
     expect(payload.application).toBe(client.application);
     expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(600);

@@ -88,7 +88,9 @@ export const operations: Readonly<Record<string, Operation>> = {
     answer: evaluation.evaluationAnswer,
   },
   'GET /.well-known/jwks.json': {
-    summary: 'Keys that decision tokens and checkpoints verify with (RFC 7517)',
+    summary:
+      'Keys that decision tokens and checkpoints verify with, each with its purpose (RFC 7517)',
+    answer: keySet.jsonWebKeySet,
   },
   'GET /healthz': { summary: 'Whether the broker can decide' },
   'GET /crl/:issuer/:shard': {

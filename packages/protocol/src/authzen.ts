@@ -32,7 +32,7 @@ const entityType = z.object({ type: typeName, properties });
 const accessContext = z.optional(
   z
     .looseObject({
-      /** Of the sign-in of this subject at this client, while it lasts: it tells of the device. */
+      /** Of the sign-in of this subject at this client, while it lasts: it tells of the device, which is judged as it is now. */
       decision_token: z.optional(z.string().check(z.maxLength(8192))),
     })
     .check(notTooDeep),

@@ -42,3 +42,21 @@ export const keySetClaims = z.object({
 });
 export type KeySetClaims = z.infer<typeof keySetClaims>;
 export const keySetAnswer = z.object({ key_set: z.string() });
+
+/**
+ * `GET /.well-known/jwks.json` (RFC 7517), for everybody but hosts. A verifier takes a key of its own purpose alone, and none
+ * that names no purpose: `typ` tells tokens of one key apart, not what another key may sign.
+ */
+export const jsonWebKeySet = z.object({
+  keys: z.array(
+    z.object({
+      ...publishedKey,
+      /**
+       * `decision`: decision tokens, and statements of fail-open. `audit`: checkpoints of the log, receipts of decisions and
+       * the AuthZEN metadata. A member of our own, as RFC 7517 section 4 permits: `use` and `key_ops` know no such words.
+       */
+      purpose: z.enum(['decision', 'audit']),
+    }),
+  ),
+});
+export type JsonWebKeySet = z.infer<typeof jsonWebKeySet>;

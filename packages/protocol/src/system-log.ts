@@ -170,9 +170,16 @@ export type AuditCheckpointClaims = z.infer<typeof auditCheckpointClaims>;
  */
 export const checkpointSet = z.object({
   checkpoints: z.array(compactJws(32 * 1024)),
-  keys: z.array(z.extend(p256PublicJwk, { kid: z.string() })),
+  keys: z.array(z.extend(p256PublicJwk, { kid: z.string(), purpose: z.literal('audit') })),
 });
 export type CheckpointSet = z.infer<typeof checkpointSet>;
+
+/** The same as it was kept elsewhere, maybe by a version whose keys named no purpose: whoever verifies judges that. */
+export const keptCheckpointSet = z.object({
+  checkpoints: checkpointSet.shape.checkpoints,
+  keys: z.array(z.extend(p256PublicJwk, { kid: z.string(), purpose: z.optional(z.string()) })),
+});
+export type KeptCheckpointSet = z.infer<typeof keptCheckpointSet>;
 
 /** Body of a delivery to a webhook. At least once: who receives it tells what came before by `uuid`. */
 export const logDelivery = z.object({

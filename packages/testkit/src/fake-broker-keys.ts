@@ -14,7 +14,6 @@ import {
   compactVerify,
   exportJWK,
   generateKeyPair,
-  type JWK,
 } from 'jose';
 
 /** SHA-256 of a text's UTF-8 bytes, base64url. */
@@ -39,7 +38,15 @@ export async function makeFakeBrokerKeys() {
   return {
     decisionKey,
     jwks: {
-      keys: [{ ...decisionKey.publicJwk, kid: decisionKey.kid, alg: 'ES256', use: 'sig' }] as JWK[],
+      keys: [
+        {
+          ...decisionKey.publicJwk,
+          kid: decisionKey.kid,
+          alg: 'ES256',
+          use: 'sig',
+          purpose: 'decision',
+        },
+      ],
     },
 
     async signChallenge(input: {

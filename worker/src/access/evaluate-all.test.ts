@@ -71,6 +71,8 @@ const evaluate = (
     {
       token: { brokerUrl: 'https://b.example', decisionKeys, clientId: 'sso', nowMs: 0 },
       shardCount: 8,
+      issuers: [],
+      findShown: async () => ({ ok: true, shown: undefined }),
       evaluateSignIn: async ({ subject }) => {
         asked.push(subject.id);
         return signInAnswer;

@@ -9,13 +9,14 @@ import type { AccessEntry, RecordAccessResult } from '../device/record-access.ts
 import type { ReadSnapshot, RegisteredClient } from '../directory/organization-snapshot.ts';
 import { type AccessDecision, decideAccess } from '../policy/decide-access.ts';
 import type { StorageUnavailable } from '../storage/durable-store.ts';
-import { deviceTrustIn, openDecisionToken, type TokenContext } from './open-decision-token.ts';
+import type { TokenContext } from './open-decision-token.ts';
 import type { ReadEvaluation } from './read-evaluation.ts';
+import type { ShownContext } from './shown-sign-in.ts';
+import { ShownTrust } from './shown-trust.ts';
 
 /** What the use case needs of the world, as functions. */
-export type EvaluateAllContext = {
+export type EvaluateAllContext = ShownContext & {
   readonly token: TokenContext;
-  readonly shardCount: number;
   readonly evaluateSignIn: (request: EvaluationRequest) => Promise<EvaluateResult>;
   readonly recordAccess: (
     shard: number,
@@ -70,12 +71,7 @@ export async function evaluateAll(
   semantic: EvaluationsSemantic,
   { snapshot, readAtMs }: ReadSnapshot,
 ): Promise<EvaluateAllResult> {
-  const opened = new Map<string, ReturnType<typeof openDecisionToken>>();
-  const openOnce = (token: string) => {
-    const opening = opened.get(token) ?? openDecisionToken(token, context.token);
-    opened.set(token, opening);
-    return opening;
-  };
+  const shown = new ShownTrust(context, snapshot);
   const evaluateOne = async (read: ReadEvaluation): Promise<Unrecorded> => {
     if (read.kind === 'malformed') {
       const { field, detail } = read;
@@ -88,10 +84,10 @@ export async function evaluateAll(
         : { kind: 'failed', problem: { code: result.code } };
     }
     const { subject, context: said } = read.request;
-    const token = said?.decision_token;
-    const claims = token === undefined ? undefined : await openOnce(token);
-    const trusted = deviceTrustIn(claims, subject);
-    return { kind: 'access', decided: decideAccess(snapshot, client, read.request, trusted) };
+    const found = await shown.find(said?.decision_token, subject);
+    // Not a device that is no trusted one, but nobody who could say: there may be rules for those, too.
+    if (!found.ok) return { kind: 'failed', problem: { code: found.code } };
+    return { kind: 'access', decided: decideAccess(snapshot, client, read.request, found.trust) };
   };
 
   const made: Unrecorded[] = [];

@@ -34,10 +34,3 @@ export async function openDecisionToken(
   const isOurs = iss === brokerUrl && aud === clientId && decision;
   return isOurs && nowMs < exp * 1000 ? claims.value : undefined;
 }
-
-/** Whether the device was a trusted one, where the token is of this subject's sign-in. */
-export const deviceTrustIn = (
-  claims: DecisionTokenClaims | undefined,
-  subject: { readonly type: string; readonly id: string },
-): boolean | undefined =>
-  subject.type === 'user' && subject.id === claims?.sub ? claims.device_trusted : undefined;

@@ -19,10 +19,8 @@ export type SearchFacts = {
   readonly snapshot: OrganizationSnapshot;
   readonly client: RegisteredClient;
   readonly nowMs: number;
-  /** Of the sign-in whose decision token the client has shown. */
-  readonly shown:
-    | { readonly user: string; readonly trusted: boolean; readonly facts: PolicyFacts }
-    | undefined;
+  /** Of the sign-in whose decision token the client has shown; its device as it is now. */
+  readonly shown: { readonly user: string; readonly facts: PolicyFacts } | undefined;
   /** About the connection, for sign-ins. */
   readonly asserted: AssertedByClient;
 };
@@ -41,7 +39,8 @@ function permits(facts: SearchFacts, question: AccessQuestion): boolean {
   const { snapshot, client } = facts;
   const { subject, action, resource } = question;
   if (resource.type !== resourceTypeApplication) {
-    return decideAccess(snapshot, client, question, shownFor(facts, subject)?.trusted).decision;
+    const trust = shownFor(facts, subject)?.facts.deviceTrust;
+    return decideAccess(snapshot, client, question, trust).decision;
   }
   return (
     subject.type === userSubjectType &&

@@ -61,6 +61,10 @@ export async function signCheckpoints(
       return signCompactJws(header, claims, active.privateKey);
     }),
   );
-  const keys = [...accepted.values()].map(({ kid, publicJwk }) => ({ ...publicJwk, kid }));
+  const keys = [...accepted.values()].map(({ kid, publicJwk }) => ({
+    ...publicJwk,
+    kid,
+    purpose: 'audit' as const,
+  }));
   return { checkpoints, keys };
 }

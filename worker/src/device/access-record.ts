@@ -30,6 +30,8 @@ export const recordedAccess = z.object({
   groups: z.optional(z.array(z.string())),
   /** Where a decision token told. */
   device_trusted: z.optional(z.boolean()),
+  /** Where it was a trusted one at that sign-in: what it has lost since. */
+  untrusted_reason: z.optional(z.string()),
   /** What the client said of what it is the source of. */
   asserted: z.optional(
     z.object({
@@ -55,8 +57,15 @@ export const accessRecord = z.object({
 });
 export type AccessRecord = z.infer<typeof accessRecord>;
 
+function trustOf(trust: AccessDecision['deviceTrust']) {
+  if (trust === undefined) return {};
+  return trust.trusted || trust.reason === undefined
+    ? { device_trusted: trust.trusted }
+    : { device_trusted: false, untrusted_reason: trust.reason };
+}
+
 export function recordedOf(decided: AccessDecision): RecordedAccess {
-  const { question, application, groups, deviceTrusted, asserted } = decided;
+  const { question, application, groups, deviceTrust, asserted } = decided;
   return {
     subject_type: question.subject.type,
     subject: question.subject.id,
@@ -69,7 +78,7 @@ export function recordedOf(decided: AccessDecision): RecordedAccess {
     reason: decided.reason,
     rule: decided.rule,
     ...(groups.length === 0 ? {} : { groups: groups.toSorted() }),
-    ...(deviceTrusted === undefined ? {} : { device_trusted: deviceTrusted }),
+    ...trustOf(deviceTrust),
     ...(Object.keys(asserted).length === 0 ? {} : { asserted }),
   };
 }

@@ -1,8 +1,7 @@
 import type { DecisionRecord } from '@countersign/protocol/decision-record';
-import { certificateStanding } from '../policy/device-trust.ts';
 import type { DecideContext } from './decide-context.ts';
-import { findTombstone } from './device-records.ts';
-import { certificateFacts, type NamedCertificates } from './named-certificates.ts';
+import { lostStanding } from './lost-standing.ts';
+import type { NamedCertificates } from './named-certificates.ts';
 import { refuseSignIn } from './refuse-sign-in.ts';
 import type { DecideResult, SignIn } from './sign-in.ts';
 
@@ -11,31 +10,16 @@ function answersUntilMs({ token, pending }: DecisionRecord): number {
   return token === undefined ? (pending?.expires_at_ms ?? 0) : token.exp * 1000;
 }
 
-/** Do the certificates, their issuers, the binding and the user still carry the allow that was recorded? */
+/** Do the certificates, their issuers, the binding and the user still carry what was recorded? */
 function stillStands(
-  context: DecideContext,
+  { sql, nowMs }: DecideContext,
   signIn: SignIn,
   named: NamedCertificates,
   spent: DecisionRecord,
 ): boolean {
   // A recorded denial rests on no standing that could have been lost since.
-  if (!spent.decision) return true;
-  if (signIn.structuralDenial === 'subject_inactive') return false;
-  if (!spent.device_trusted) return true;
-  const tombstoneEpoch = findTombstone(context.sql, spent.subject);
-  return (
-    !named.lineageMismatch &&
-    named.all.length > 0 &&
-    named.all.every((row) => {
-      const facts = certificateFacts(row, signIn);
-      return (
-        certificateStanding(facts, context.nowMs).trusted &&
-        row?.bound_user === spent.subject &&
-        row.bound_epoch === spent.epoch &&
-        (spent.epoch ?? 0) > tombstoneEpoch
-      );
-    })
-  );
+  if (spent.decision && signIn.structuralDenial === 'subject_inactive') return false;
+  return lostStanding(sql, spent, named, signIn, nowMs) === undefined;
 }
 
 /**

@@ -4,16 +4,35 @@ import { type CertificateStandingRow, findCertificateStanding } from './certific
 import { countingReport, readManagement } from './management-facts.ts';
 import type { SignIn } from './sign-in.ts';
 
-/** The records of the certificates that a sign-in's evidence names, as far as this shard has them. */
-export type NamedCertificates = {
+/** The records of certificates, as far as this shard has them. */
+export type FoundCertificates = {
   /** The one that names the device: the extension's, where both kinds of evidence were given. */
   readonly first: CertificateStandingRow | undefined;
   readonly all: ReadonlyArray<CertificateStandingRow | undefined>;
   /** Two were named, and they are not of one renewal lineage of one device. */
   readonly lineageMismatch: boolean;
+};
+
+/** Those that a sign-in's evidence names. */
+export type NamedCertificates = FoundCertificates & {
   /** What the device's management has reported of it, where that counts. */
   readonly report: PostureReport | undefined;
 };
+
+/** @param sha256s of their bytes; `undefined` names none that there is */
+export function findCertificates(
+  sql: SqlStorage,
+  sha256s: ReadonlyArray<Uint8Array | undefined>,
+): FoundCertificates {
+  const all = sha256s.map((sha256) =>
+    sha256 === undefined ? undefined : findCertificateStanding(sql, sha256),
+  );
+  const [first] = all;
+  const lineageMismatch = all.some(
+    (row) => row?.device_id !== first?.device_id || row?.lineage !== first?.lineage,
+  );
+  return { first, all, lineageMismatch };
+}
 
 /** Looks certificates up by the SHA-256 of their bytes; nothing that is written in them is believed. */
 export function findNamedCertificates(
@@ -22,15 +41,13 @@ export function findNamedCertificates(
   nowMs: number,
 ): NamedCertificates {
   if (!evidence.ok) return { first: undefined, all: [], lineageMismatch: false, report: undefined };
-  const all = [evidence.response, evidence.mtls]
-    .filter((part) => part !== undefined)
-    .map((part) => findCertificateStanding(sql, part.certificateSha256));
-  const [first] = all;
-  const lineageMismatch = all.some(
-    (row) => row?.device_id !== first?.device_id || row?.lineage !== first?.lineage,
+  const parts = [evidence.response, evidence.mtls].filter((part) => part !== undefined);
+  const found = findCertificates(
+    sql,
+    parts.map(({ certificateSha256 }) => certificateSha256),
   );
-  const management = readManagement(first?.device_management ?? null);
-  return { first, all, lineageMismatch, report: countingReport(management, integrations, nowMs) };
+  const management = readManagement(found.first?.device_management ?? null);
+  return { ...found, report: countingReport(management, integrations, nowMs) };
 }
 
 export function certificateFacts(

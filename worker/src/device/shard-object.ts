@@ -16,8 +16,10 @@ import { DeviceShard } from './device-shard.ts';
 import { pendingApprovals } from './enrollment-approvals.ts';
 import { findLastResponse, type LastResponse } from './last-response.ts';
 import { boundUsers, countCertificates, listDevices } from './list-devices.ts';
+import type { StandingFacts } from './lost-standing.ts';
 import { type RelyingApplication, recentPeople } from './recent-people.ts';
 import { settleImport } from './settle-import.ts';
+import { findShownSignIn, type ShownRow } from './shown-sign-in.ts';
 import { type SimulationOrder, simulatePolicy } from './simulate-policy.ts';
 import { exportShard, importIntoShard, type ShardImport } from './transfer-shard.ts';
 
@@ -118,6 +120,13 @@ export abstract class ShardObject extends DurableObject<Environment> {
       const rows = readDecisionPage(sql, after, limit);
       const start = readChainStart(sql)?.record;
       return { ok: true, rows, head: readChainHead(sql), start } as const;
+    });
+  }
+
+  /** A sign-in that is shown by its decision token, and what it has lost since; see `shown-sign-in.ts`. */
+  async findShownSignIn(row: ShownRow, facts: StandingFacts) {
+    return this.shard.read((sql) => {
+      return { ok: true, shown: findShownSignIn(sql, row, facts, currentTimeMs()) } as const;
     });
   }
 

@@ -7,6 +7,7 @@ import {
   type PropertySources,
   type PropertyValue,
   readValues,
+  type ShownDeviceTrust,
   type SuppliedProperties,
   userSubjectType,
 } from '@countersign/policy';
@@ -30,7 +31,6 @@ type Organization = {
   readonly access: ReadonlyMap<string, AccessDocument>;
   readonly groups: ReadonlyMap<string, ReadonlySet<string>>;
   readonly inactiveUsers: { readonly has: (userId: string) => boolean };
-  readonly deviceTrustEnabled: boolean;
 };
 
 export type AccessDecision = {
@@ -39,7 +39,7 @@ export type AccessDecision = {
   readonly application: string | undefined;
   readonly policyVersion: number;
   readonly reason: DecisionReason;
-  readonly deviceTrusted: boolean | undefined;
+  readonly deviceTrust: ShownDeviceTrust | undefined;
   /** The user's groups that a rule could name. */
   readonly groups: readonly string[];
   /** What the client said of what it is the source of. */
@@ -114,15 +114,13 @@ function assertedBy({ supplied, sources }: EntityFacts): Asserted | undefined {
 
 const noOutcome = { decision: false, rule: 'none', criteria: [] } as const;
 
-/** @param shownTrust of the device that the subject has just signed in with, where somebody has shown that */
+/** @param deviceTrust of the device that the subject has just signed in with, where somebody has shown that */
 export function decideAccess(
   organization: Organization,
   client: Client,
   question: AccessQuestion,
-  shownTrust: boolean | undefined,
+  deviceTrust: ShownDeviceTrust | undefined,
 ): AccessDecision {
-  // Of all that a device's trust rests on, this is what everybody is to feel at once.
-  const deviceTrusted = shownTrust === true ? organization.deviceTrustEnabled : shownTrust;
   const { subject, action, resource } = question;
   const found = findAccess(organization, client, resource.type);
   const isUser = subject.type === userSubjectType;
@@ -132,7 +130,7 @@ export function decideAccess(
     application: found?.application,
     policyVersion: found?.rules.document.version ?? 0,
     reason,
-    deviceTrusted,
+    deviceTrust,
     groups: [],
     asserted: {},
   });
@@ -168,7 +166,7 @@ export function decideAccess(
     subject: ofSubject,
     resource: ofResource,
     actionProperties: ofAction,
-    deviceTrusted,
+    deviceTrust,
   });
   const asserted = Object.entries({ subject: ofSubject, resource: ofResource, action: ofAction })
     .map(([name, facts]) => [name, assertedBy(facts)] as const)
@@ -179,7 +177,7 @@ export function decideAccess(
     application,
     policyVersion: rules.document.version,
     reason: outcome.decision ? 'access_allowed' : 'access_denied',
-    deviceTrusted,
+    deviceTrust,
     groups,
     asserted: Object.fromEntries(asserted),
   };

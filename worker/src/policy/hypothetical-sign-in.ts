@@ -16,14 +16,13 @@ type Organization = {
   readonly groups: ReadonlyMap<string, ReadonlySet<string>>;
   readonly inactiveUsers: { readonly has: (userId: string) => boolean };
   readonly zones: Zones;
-  readonly deviceTrustEnabled: boolean;
 };
 
 export type HypotheticalSignIn = {
   readonly user: string;
   readonly application: string;
   readonly asserted: AssertedByClient;
-  /** Of a sign-in of this user's that was just allowed; without one the device is one that has shown nothing. */
+  /** Of a sign-in of this user's that was just allowed, and of what has become of its device; without one the device is one that has shown nothing. */
   readonly recorded: PolicyFacts | undefined;
   readonly nowMs: number;
 };
@@ -36,7 +35,6 @@ const withoutEvidence = {
 
 /** What the client says now counts before what it said then. */
 function factsOf(
-  { deviceTrustEnabled }: Organization,
   policy: PolicyDocument,
   groups: ReadonlySet<string>,
   { user, asserted, recorded, nowMs }: HypotheticalSignIn,
@@ -48,16 +46,12 @@ function factsOf(
       atMs: nowMs,
     };
   }
-  const isSwitchedOff = recorded.deviceTrust.trusted && !deviceTrustEnabled;
   return underPolicy(policy, {
     ...recorded,
     groups,
     ipAddress: asserted.ip_address ?? recorded.ipAddress,
     clientType: asserted.client_type ?? recorded.clientType,
     platform: asserted.platform ?? recorded.platform,
-    ...(isSwitchedOff
-      ? { deviceTrust: { trusted: false, reason: 'device_trust_disabled' } as const }
-      : {}),
     atMs: nowMs,
   });
 }
@@ -71,6 +65,6 @@ export function wouldSignIn(organization: Organization, signIn: HypotheticalSign
     (group) => organization.groups.get(group)?.has(user) === true,
   );
   const compiled = compiledPolicy(policy, organization.zones);
-  const facts = factsOf(organization, policy, new Set(groups), signIn);
+  const facts = factsOf(policy, new Set(groups), signIn);
   return evaluatePolicy(policy, (asked) => compiled.findMatch(asked), facts).effect === 'allow';
 }

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { checkpointSet } from '@countersign/protocol/system-log';
+import { keptCheckpointSet } from '@countersign/protocol/system-log';
 import * as z from 'zod/mini';
 import { CommandError } from '../command-line/command.ts';
 import { parseLine, readTextFile } from '../commands/read-input.ts';
@@ -28,7 +28,7 @@ const manifest = z.object({
       head: z.optional(chainHead),
     }),
   ),
-  ...checkpointSet.shape,
+  ...keptCheckpointSet.shape,
 });
 const row = z.object({ sequence: z.int(), record: z.string(), hash: z.string() });
 

@@ -1,4 +1,8 @@
-import { auditCheckpointClaims, checkpointSet } from '@countersign/protocol/system-log';
+import {
+  auditCheckpointClaims,
+  checkpointSet,
+  keptCheckpointSet,
+} from '@countersign/protocol/system-log';
 import { decodeJwt } from 'jose';
 import * as z from 'zod/mini';
 import type { AdminClient } from '../client/admin-client.ts';
@@ -15,7 +19,7 @@ export type KeptCheckpoints = {
 
 /** A line of a file of checkpoints. A delivery to a webhook, kept as it came, is one, too. */
 const keptLine = z.object({
-  ...checkpointSet.shape,
+  ...keptCheckpointSet.shape,
   saved_at: z.optional(z.string()),
 });
 

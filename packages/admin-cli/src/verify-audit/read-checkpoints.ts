@@ -2,21 +2,26 @@ import {
   type AuditCheckpointClaims,
   auditCheckpointClaims,
   auditCheckpointTyp,
-  type CheckpointSet,
+  type KeptCheckpointSet,
 } from '@countersign/protocol/system-log';
 import { compactVerify, decodeProtectedHeader, importJWK } from 'jose';
 import type { Finding } from './finding.ts';
 
-export type CheckpointKeys = CheckpointSet['keys'];
+/** With what their purpose was said to be: one that is not said to be `audit` verifies nothing. */
+export type CheckpointKeys = KeptCheckpointSet['keys'];
 
 type Read = { readonly claims: AuditCheckpointClaims } | { readonly detail: string };
 
 async function readCheckpoint(jws: string, keys: CheckpointKeys, issuer: string): Promise<Read> {
   try {
     const { kid } = decodeProtectedHeader(jws);
-    const jwk = keys.find((key) => key.kid === kid);
+    const named = keys.filter((key) => key.kid === kid);
+    // What an older version kept is said again by whoever kept it since.
+    const jwk = named.find(({ purpose }) => purpose === 'audit') ?? named[0];
     if (jwk === undefined) return { detail: `its key ${String(kid)} is not among the keys given` };
-    const { kty, crv, x, y } = jwk;
+    const { kty, crv, x, y, purpose } = jwk;
+    if (purpose === undefined) return { detail: `its key ${jwk.kid} does not say what it is for` };
+    if (purpose !== 'audit') return { detail: `its key ${jwk.kid} is for ${purpose}` };
     const key = await importJWK({ kty, crv, x, y }, 'ES256');
     const { payload, protectedHeader } = await compactVerify(jws, key, { algorithms: ['ES256'] });
     if (protectedHeader.typ !== auditCheckpointTyp)

@@ -38,7 +38,7 @@ beforeAll(async () => {
   privateKey = pair.privateKey;
   const { x = '', y = '' } = await exportJWK(pair.publicKey);
   const jwk = { kty: 'EC', crv: 'P-256', x, y } as const;
-  keys = [{ ...jwk, kid: await calculateJwkThumbprint(jwk) }];
+  keys = [{ ...jwk, kid: await calculateJwkThumbprint(jwk), purpose: 'audit' }];
 });
 
 type Entry = { chain: string; count: number; hash: string; began_with?: string };
@@ -239,6 +239,23 @@ describe('verifyAudit', () => {
     const unknown = await verify({ chains: [whole], checkpoints: [good], keys: [] });
     expect(unknown.findings).toMatchObject([{ kind: 'checkpoint_invalid', index: 0 }]);
     expect(payload).not.toBe('');
+  });
+
+  it('count only by a key that is said to be for the audit', async () => {
+    const whole = chain();
+    const checkpoints = [await checkpointOf([entryAt(whole, 4)])];
+    const said = (purpose?: string) => keys.map((key) => ({ ...key, purpose }));
+    const [kid] = keys.map((key) => key.kid);
+    const findings = (given: CheckpointKeys) =>
+      findingsOf({ chains: [whole], checkpoints, keys: given });
+    expect(await findings(said('decision'))).toEqual([
+      `checkpoint 1: its key ${kid} is for decision`,
+    ]);
+    expect(await findings(said())).toEqual([
+      `checkpoint 1: its key ${kid} does not say what it is for`,
+    ]);
+    // A key that was kept twice, the second time by a version that says it.
+    expect(await findings([...said(), ...keys])).toEqual([]);
   });
 });
 

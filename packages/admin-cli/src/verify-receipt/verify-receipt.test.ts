@@ -349,6 +349,13 @@ describe('the way to the root', () => {
       challengeKey.privateKey,
     );
     expect(await verify(claims, { receipt })).toBe('receipt_key_unknown');
+    for (const purpose of ['decision', 'challenge', undefined]) {
+      const { publicJwk, kid } = auditKey;
+      const keySet = await organization.signKeySet({
+        claims: { audit_keys: [{ ...publicJwk, kid, alg: 'ES256', use: 'sig', purpose }] },
+      });
+      expect(await verify(claims, { keySet })).toBe('key_set_malformed');
+    }
     const misnamed = { ...makeTestKey().publicJwk, kid: auditKey.kid };
     const audit_keys = [{ ...misnamed, alg: 'ES256', use: 'sig', purpose: 'audit' }];
     const keySet = await organization.signKeySet({ claims: { audit_keys } });

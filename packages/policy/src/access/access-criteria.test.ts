@@ -18,7 +18,7 @@ describe('a condition', () => {
     [{ people: { groups: ['staff'] } }, { groups: new Set() }],
     [{ people: { except_groups: ['guests'] } }, { groups: new Set(['staff', 'guests']) }],
     [{ people: { except_users: ['bob'] } }, { subjectType: 'service' }],
-    [{ device_trust: 'trusted' }, { deviceTrusted: false }],
+    [{ device_trust: 'trusted' }, { deviceTrust: { trusted: false } }],
     [{ subject_properties: property('role', 'owner', 'editor') }, { subject: onRecord({}) }],
     [
       { resource_properties: property('status', 'active') },
@@ -34,8 +34,8 @@ describe('a condition', () => {
   });
 
   it.each<[AccessConditions, Partial<AccessFacts>]>([
-    [{ device_trust: 'trusted' }, { deviceTrusted: undefined }],
-    [{ device_trust: 'not_trusted' }, { deviceTrusted: undefined }],
+    [{ device_trust: 'trusted' }, { deviceTrust: undefined }],
+    [{ device_trust: 'not_trusted' }, { deviceTrust: undefined }],
     [
       { subject_properties: property('role', 'editor') },
       { subject: saidBy([], { role: 'editor' }) },
@@ -68,7 +68,7 @@ describe('a condition', () => {
     const facts = {
       ...goodAccess,
       subjectType: 'service',
-      deviceTrusted: undefined,
+      deviceTrust: undefined,
       resource: saidBy(['status'], undefined),
     };
     expect(explainAccess(when, facts)).toEqual([

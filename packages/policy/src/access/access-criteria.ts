@@ -1,3 +1,4 @@
+import type { DecisionReason } from '@countersign/protocol';
 import type { Verdict } from '../criteria/criterion.ts';
 import { notSaid, oneOf, verdictOf } from '../criteria/criterion.ts';
 import { people } from '../criteria/people.ts';
@@ -23,8 +24,13 @@ export type AccessFacts = {
   /** An action is never on record. */
   readonly actionProperties: EntityFacts;
   /** Of the device that the subject has just signed in with; `undefined` where nobody has shown a sign-in. */
-  readonly deviceTrusted: boolean | undefined;
+  readonly deviceTrust: ShownDeviceTrust | undefined;
 };
+
+/** `reason`: what the device has lost since that sign-in; absent where it was no trusted one then. */
+export type ShownDeviceTrust =
+  | { readonly trusted: true }
+  | { readonly trusted: false; readonly reason?: DecisionReason };
 
 export type AccessCriterionName = keyof AccessConditions;
 
@@ -76,14 +82,17 @@ const criteria: { readonly [Name in AccessCriterionName]: AccessCriterion<Name> 
       subjectType === userSubjectType ? people.seen({ user, groups }) : `a ${subjectType}`,
   },
   device_trust: {
-    check: (condition, { deviceTrusted }) =>
-      deviceTrusted === undefined
+    check: (condition, { deviceTrust }) =>
+      deviceTrust === undefined
         ? 'unknown'
-        : verdictOf(condition === (deviceTrusted ? 'trusted' : 'not_trusted')),
+        : verdictOf(condition === (deviceTrust.trusted ? 'trusted' : 'not_trusted')),
     wanted: (condition) => condition.replace('_', ' '),
-    seen: ({ deviceTrusted }) => {
-      if (deviceTrusted === undefined) return notSaid;
-      return deviceTrusted ? 'trusted' : 'not trusted';
+    seen: ({ deviceTrust }) => {
+      if (deviceTrust === undefined) return notSaid;
+      if (deviceTrust.trusted) return 'trusted';
+      return deviceTrust.reason === undefined
+        ? 'not trusted'
+        : `not trusted: ${deviceTrust.reason}`;
     },
   },
   subject_properties: properties(({ subject }) => subject),

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type AccessFacts, checkAccess } from './access-criteria.ts';
+import { type AccessFacts, checkAccess, type ShownDeviceTrust } from './access-criteria.ts';
 import { type AccessDocument, type AccessRule, accessDocument } from './access-document.ts';
 import { CompiledAccess, findAccess } from './compiled-access.ts';
 import { goodAccess, onRecord, saidBy } from './testing/access-facts.ts';
@@ -79,7 +79,12 @@ const facts: fc.Arbitrary<AccessFacts> = fc.record({
     saidBy(['status'], {}),
   ),
   actionProperties: fc.constantFrom(saidBy(['soft'], { soft: true }), saidBy([], { soft: true })),
-  deviceTrusted: fc.constantFrom(true, false, undefined),
+  deviceTrust: fc.constantFrom<ShownDeviceTrust | undefined>(
+    { trusted: true },
+    { trusted: false },
+    { trusted: false, reason: 'device_blocked' },
+    undefined,
+  ),
 });
 
 /** Every way in which what is unknown could turn out, one after the other: allowed only if all of them allow. */
@@ -127,7 +132,7 @@ describe('access', () => {
       fc.property(document, facts, (one, asked) => {
         const silent: AccessFacts = {
           ...asked,
-          deviceTrusted: undefined,
+          deviceTrust: undefined,
           resource: saidBy(['status'], undefined),
           actionProperties: saidBy([], undefined),
         };

@@ -1,6 +1,7 @@
 export {
   type AccessFacts,
   type CheckedAccessCriterion,
+  type ShownDeviceTrust,
   userSubjectType,
 } from './access-criteria.ts';
 export * from './access-document.ts';

@@ -1,12 +1,14 @@
 import { type Handler, sendJson, sendProblem } from '@countersign/testkit/fake-broker';
 import { exportJWK, generateKeyPair } from 'jose';
 import { describe, expect, test } from 'vitest';
+import * as z from 'zod/mini';
 import type { CountersignClientOptions } from './countersign-client.ts';
 import { startBroker, useFakeBroker } from './testing/use-fake-broker.ts';
 import { createTransaction } from './transaction.ts';
 
 const evaluation = '/access/v1/evaluation';
 const jwks = '/.well-known/jwks.json';
+const jwksAnswer = z.object({ keys: z.array(z.looseObject({})) });
 const { current: broker, replaceBroker, client, signIn, evaluations } = useFakeBroker();
 
 describe('evaluate', () => {
@@ -208,6 +210,20 @@ describe('an allow that is not proven', () => {
     await expect(client().evaluate(await signIn())).rejects.toMatchObject({
       code: 'decision_keys_unavailable',
     });
+  });
+
+  test.each([
+    ['does not say what its key is for', undefined, 'decision_token_key_without_purpose'],
+    ['says that its key is for the audit', 'audit', 'decision_token_key_wrong_purpose'],
+  ])('while the key set %s, and until it says so', async (_, purpose, code) => {
+    broker().interruptNext(jwks, async (_request, response) => {
+      const answer = await fetch(`${broker().url}${jwks}`);
+      const { keys } = jwksAnswer.parse(await answer.json());
+      sendJson(response, 200, { keys: keys.map((key) => ({ ...key, purpose })) });
+    });
+    const before = client();
+    await expect(before.evaluate(await signIn())).rejects.toMatchObject({ code });
+    expect((await client().evaluate(await signIn())).decision).toBe(true);
   });
 
   test('while the key set is awaited when the time is up', async () => {

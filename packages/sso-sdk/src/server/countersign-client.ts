@@ -6,8 +6,7 @@ import {
 } from '@countersign/protocol/evaluation';
 import { httpsLink } from '@countersign/protocol/learn-more';
 import { parseFields } from '@countersign/protocol/schemas';
-import { createRemoteJWKSet, customFetch } from 'jose';
-import { callBroker, readCapped } from './call-broker.ts';
+import { callBroker } from './call-broker.ts';
 import { authorizeAs, type ClientAuthentication } from './client-authentication.ts';
 import { CountersignError } from './countersign-error.ts';
 import type { Decision, FailOpenDecision, StepUp } from './decision.ts';
@@ -19,6 +18,7 @@ import {
 } from './decision-request.ts';
 import { FailOpen } from './fail-open/fail-open.ts';
 import type { FailOpenOptions } from './fail-open/fail-open-options.ts';
+import { findDecisionKeyAt } from './published-keys.ts';
 import {
   type AllowClaims,
   type ExpectedDecision,
@@ -94,7 +94,7 @@ export function createCountersignClient(
     fetch: options.fetch ?? globalThis.fetch,
     authorize: authorizeAs(clientId, brokerUrl, options.authentication, now),
   };
-  const findKey = findKeyAt(connection, timeoutMs);
+  const findKey = findDecisionKeyAt(connection, timeoutMs);
 
   const verify = (unverifiedToken: string, input: VerifyInput) => {
     const expected: ExpectedDecision = {
@@ -220,23 +220,6 @@ function stepUpOf(asked: NonNullable<EvaluationAnswer['context']['step_up']>): S
     subjectAuthenticated: asked.subject_authenticated,
     expiresAt: new Date(asked.expires_at),
   };
-}
-
-/** The broker's keys, cached. Pinned to one address: a token never says where its key is to be found. */
-function findKeyAt(
-  connection: { readonly url: string; readonly fetch: typeof globalThis.fetch },
-  timeoutMs: number,
-) {
-  const { url, fetch } = connection;
-  return createRemoteJWKSet(new URL('/.well-known/jwks.json', url), {
-    timeoutDuration: timeoutMs,
-    [customFetch]: async (address, init) => {
-      const response = await fetch(address, init);
-      return new Response(await readCapped(response), {
-        status: response.status === 200 ? 200 : 502,
-      });
-    },
-  });
 }
 
 function beforeDeadline<Value>(

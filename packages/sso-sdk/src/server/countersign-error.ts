@@ -18,6 +18,10 @@ export const ownTexts = {
     'The token is signed for another purpose; its typ is not decision+jwt.',
   decision_token_algorithm_not_allowed: 'The decision token is not signed with ES256.',
   decision_token_key_unknown: "The decision token's key is not among the broker's public keys.",
+  decision_token_key_wrong_purpose:
+    "The decision token's key is published for another purpose than decisions.",
+  decision_token_key_without_purpose:
+    "The broker does not say what the decision token's key is for: it is older than this package. Upgrade the broker first.",
   decision_token_signature_invalid: 'The signature of the decision token is wrong.',
   decision_token_expired:
     'The decision token has expired. If it is fresh, compare the clocks of this server and the broker.',

@@ -2,18 +2,14 @@ import { createHash, createHmac } from 'node:crypto';
 import {
   CompactSign,
   calculateJwkThumbprint,
-  createLocalJWKSet,
   exportJWK,
   exportSPKI,
   generateKeyPair,
   type JWK,
 } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
-import {
-  type ExpectedDecision,
-  type FindDecisionKey,
-  verifyDecisionToken,
-} from './verify-decision-token.ts';
+import { type FindDecisionKey, findDecisionKeyAt } from './published-keys.ts';
+import { type ExpectedDecision, verifyDecisionToken } from './verify-decision-token.ts';
 
 const nowSeconds = 1_800_000_000;
 const transaction = Buffer.alloc(32, 7).toString('base64url');
@@ -41,24 +37,41 @@ const goodClaims = {
   decision_id: '0.1',
 };
 
-type Key = { privateKey: CryptoKey; publicKey: CryptoKey; jwk: JWK; kid: string };
+type Key = {
+  privateKey: CryptoKey;
+  publicKey: CryptoKey;
+  jwk: JWK & { purpose?: string };
+  kid: string;
+};
 
-async function makeKey(): Promise<Key> {
+async function makeKey(purpose: string | undefined = undefined): Promise<Key> {
   const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
   const jwk = await exportJWK(publicKey);
   const kid = await calculateJwkThumbprint(jwk);
-  return { privateKey, publicKey, jwk: { ...jwk, kid, alg: 'ES256', use: 'sig' }, kid };
+  const published = { ...jwk, kid, alg: 'ES256', use: 'sig' };
+  return {
+    privateKey,
+    publicKey,
+    jwk: purpose === undefined ? published : { ...published, purpose },
+    kid,
+  };
 }
+
+const publish = (...keys: unknown[]) =>
+  findDecisionKeyAt(
+    { url: expected.issuer, fetch: () => Promise.resolve(Response.json({ keys })) },
+    1000,
+  );
 
 let brokerKey: Key;
 let foreignKey: Key;
 let findKey: FindDecisionKey;
 
 beforeAll(async () => {
-  brokerKey = await makeKey();
+  brokerKey = await makeKey('decision');
   foreignKey = await makeKey();
-  const olderKey = await makeKey();
-  findKey = createLocalJWKSet({ keys: [olderKey.jwk, brokerKey.jwk] });
+  const olderKey = await makeKey('decision');
+  findKey = publish(olderKey.jwk, brokerKey.jwk);
 });
 
 type Changes = { claims?: object; header?: object; key?: Key };
@@ -161,6 +174,35 @@ describe('verifyDecisionToken', () => {
     });
   });
 
+  test.each<[string, unknown, string]>([
+    ['for the audit', 'audit', 'decision_token_key_wrong_purpose'],
+    ['for challenges', 'challenge', 'decision_token_key_wrong_purpose'],
+    ['for decisions in capitals', 'DECISION', 'decision_token_key_wrong_purpose'],
+    ['for nothing', '', 'decision_token_key_wrong_purpose'],
+    ['for nothing that is said', undefined, 'decision_token_key_without_purpose'],
+  ])('a key that is published %s', async (_, purpose, code) => {
+    const key = await makeKey();
+    const token = await sign({ key, header: { kid: key.kid } });
+    const verifyWith = (find: FindDecisionKey) =>
+      verifyDecisionToken(token, expected, find, nowSeconds, 5);
+    const mixed = publish({ ...key.jwk, purpose }, brokerKey.jwk);
+    await expect(verifyWith(mixed)).rejects.toMatchObject({ code });
+    await expect(verifyWith(publish({ ...key.jwk, purpose }))).rejects.toMatchObject({ code });
+    const right = publish({ ...key.jwk, purpose: 'decision' }, brokerKey.jwk);
+    expect(await verifyWith(right)).toEqual(goodClaims);
+  });
+
+  test('a key of another purpose does not stand in the way of one with its id', async () => {
+    const audit = { ...foreignKey.jwk, kid: brokerKey.kid, purpose: 'audit' };
+    const find = publish(audit, brokerKey.jwk);
+    const token = await sign();
+    expect(await verifyDecisionToken(token, expected, find, nowSeconds, 5)).toEqual(goodClaims);
+    const forged = await sign({ key: foreignKey });
+    await expect(verifyDecisionToken(forged, expected, find, nowSeconds, 5)).rejects.toMatchObject({
+      code: 'decision_token_signature_invalid',
+    });
+  });
+
   test.each(['none', 'None', 'HS256', 'es256', 'ES256K', 'RS256', ''])('alg %j', async (alg) => {
     const [, claims] = (await sign()).split('.');
     const signingInput = `${part({ alg, kid: brokerKey.kid, typ: 'decision+jwt' })}.${claims}`;
@@ -254,9 +296,14 @@ describe('verifyDecisionToken', () => {
 
   test('unreadable keys are told from unknown ones', async () => {
     const token = await sign();
-    const offline: FindDecisionKey = () => Promise.reject(new TypeError('fetch failed'));
-    await expect(
-      verifyDecisionToken(token, expected, offline, nowSeconds, 5),
-    ).rejects.toMatchObject({ code: 'decision_keys_unavailable' });
+    const offline = findDecisionKeyAt(
+      { url: expected.issuer, fetch: () => Promise.reject(new TypeError('fetch failed')) },
+      1000,
+    );
+    for (const unreadable of [offline, publish('no key'), publish({ purpose: 7 })]) {
+      await expect(
+        verifyDecisionToken(token, expected, unreadable, nowSeconds, 5),
+      ).rejects.toMatchObject({ code: 'decision_keys_unavailable' });
+    }
   });
 });

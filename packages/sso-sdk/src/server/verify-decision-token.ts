@@ -6,11 +6,9 @@ import {
 } from '@countersign/protocol/decision-token';
 import { decisionTokenTtlSeconds } from '@countersign/protocol/limits';
 import { parseFields } from '@countersign/protocol/schemas';
-import { type CryptoKey, compactVerify, errors } from 'jose';
+import { type CryptoKey, compactVerify } from 'jose';
 import { CountersignError } from './countersign-error.ts';
-
-/** Finds the broker's public key; throws `errors.JWKSNoMatchingKey` of `jose` when there is none with this id. */
-export type FindDecisionKey = (header: { alg: 'ES256'; kid: string }) => Promise<CryptoKey>;
+import type { FindDecisionKey, NoDecisionKey } from './published-keys.ts';
 
 /** What the token must have been made for. */
 export type ExpectedDecision = {
@@ -27,9 +25,16 @@ export type AllowClaims = DecisionTokenClaims & { readonly decision: true };
 
 const maxTokenBytes = 8 * 1024;
 
+const noKeyCodes = {
+  unknown: 'decision_token_key_unknown',
+  wrong_purpose: 'decision_token_key_wrong_purpose',
+  without_purpose: 'decision_token_key_without_purpose',
+  unavailable: 'decision_keys_unavailable',
+} as const satisfies Record<NoDecisionKey['reason'], CountersignError['code']>;
+
 /**
  * In this order: form, `typ`, `alg`, no parameter that brings its own key or rules (RFC 7515 section 4.1), key by `kid`,
- * signature, form of the claims, `iss`, `aud`, `sub`, application, action, transaction, times, and last `decision`, which
+ * published for this purpose, signature, form of the claims, `iss`, `aud`, `sub`, application, action, transaction, times, and last `decision`, which
  * must be true. Throws `CountersignError` with a code of its own for each.
  */
 export async function verifyDecisionToken(
@@ -40,12 +45,9 @@ export async function verifyDecisionToken(
   toleranceSeconds: number,
 ): Promise<AllowClaims> {
   const header = readHeader(unverifiedToken);
-  const key = await findKey(header).catch((cause: unknown) => {
-    throw isUnknownKey(cause)
-      ? new CountersignError('decision_token_key_unknown', { cause })
-      : new CountersignError('decision_keys_unavailable', { cause });
-  });
-  const claims = await readSignedClaims(unverifiedToken, key);
+  const found = await findKey(header);
+  if (!found.ok) throw new CountersignError(noKeyCodes[found.reason], { cause: found.cause });
+  const claims = await readSignedClaims(unverifiedToken, found.key);
 
   if (claims.iss !== expected.issuer) fail('decision_token_wrong_issuer');
   if (claims.aud !== expected.clientId) fail('decision_token_wrong_audience');
@@ -118,9 +120,6 @@ function parseJsonObject(bytes: Uint8Array): Record<string, unknown> | undefined
     return undefined;
   }
 }
-
-const isUnknownKey = (cause: unknown) =>
-  cause instanceof errors.JWKSNoMatchingKey || cause instanceof errors.JWKSMultipleMatchingKeys;
 
 async function sha256Text(text: string): Promise<string> {
   const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));

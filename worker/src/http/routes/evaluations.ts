@@ -17,6 +17,7 @@ import { askObject, type Broker, deviceShard } from '../broker.ts';
 import { describeProblem } from '../problem.ts';
 import { readBody } from '../read-body.ts';
 import type { RouteContext } from '../route-context.ts';
+import { shownContext } from '../shown-context.ts';
 import { answerOf, evaluateContext, logDecision } from './evaluation.ts';
 
 /** AuthZEN Authorization API 1.0: one evaluation, and several in one request. */
@@ -61,11 +62,11 @@ function evaluateFor(
   evaluations: Iterable<ReadEvaluation>,
   semantic: EvaluationsSemantic,
 ): Promise<EvaluateAllResult> {
-  const { brokerUrl, decisionKeys, shardCount } = broker;
+  const { brokerUrl, decisionKeys } = broker;
   const token = { brokerUrl, decisionKeys, clientId: client.client_id, nowMs: currentTimeMs() };
   const context = {
+    ...shownContext(broker),
     token,
-    shardCount,
     evaluateSignIn: (request: Parameters<typeof evaluateSignIn>[2]) =>
       evaluateSignIn(evaluateContext(broker), client, request, read),
     recordAccess: (

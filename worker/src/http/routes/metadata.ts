@@ -1,6 +1,8 @@
 import { authzenMetadataTyp, type SignedMetadataClaims } from '@countersign/protocol/authzen';
+import type { JsonWebKeySet } from '@countersign/protocol/key-set';
 import { currentTimeMs } from '../../clock.ts';
 import { encodeHeader, signCompactJws } from '../../token/compact-jws.ts';
+import type { SigningKeys } from '../../token/token-key.ts';
 import type { Broker } from '../broker.ts';
 import type { RouteContext } from '../route-context.ts';
 
@@ -9,14 +11,24 @@ export function getKeySet(broker: Broker): Response {
   return Response.json({ key_set: broker.keySet });
 }
 
-/** `GET /.well-known/jwks.json` (RFC 7517): the keys that decision tokens and checkpoints of the log verify with. */
-export function getJwks(broker: Broker): Response {
-  const keys = [broker.decisionKeys, broker.auditKeys].flatMap(({ accepted }) => [
-    ...accepted.values(),
-  ]);
-  return Response.json({
-    keys: keys.map(({ publicJwk, kid }) => ({ ...publicJwk, kid, alg: 'ES256', use: 'sig' })),
-  });
+type PublishedKey = JsonWebKeySet['keys'][number];
+
+const published = (
+  { accepted }: SigningKeys,
+  purpose: PublishedKey['purpose'],
+): readonly PublishedKey[] =>
+  [...accepted.values()].map(({ publicJwk, kid }) => ({
+    ...publicJwk,
+    kid,
+    alg: 'ES256',
+    use: 'sig',
+    purpose,
+  }));
+
+/** `GET /.well-known/jwks.json` (RFC 7517): what others than hosts verify with, each key with its purpose. */
+export function getJwks({ decisionKeys, auditKeys }: Broker): Response {
+  const keys = [...published(decisionKeys, 'decision'), ...published(auditKeys, 'audit')];
+  return Response.json({ keys } satisfies JsonWebKeySet);
 }
 
 /** By broker, with its key: it is signed once for each. */

@@ -8,7 +8,6 @@ import {
   signInSearchContext,
   subjectSearchRequest,
 } from '@countersign/protocol/authzen';
-import { decisionRecord } from '@countersign/protocol/decision-record';
 import { resourceTypeApplication } from '@countersign/protocol/evaluation';
 import { parseFields } from '@countersign/protocol/schemas';
 import * as z from 'zod/mini';
@@ -22,13 +21,14 @@ import {
   searchResources,
   searchSubjects,
 } from '../../access/search.ts';
+import { askForSignIn } from '../../access/shown-sign-in.ts';
 import { currentTimeMs } from '../../clock.ts';
-import { readRowName } from '../../device/row-name.ts';
 import { type Authenticated, authenticateRequest } from '../authenticate-request.ts';
-import { askObject, type Broker, deviceShard } from '../broker.ts';
+import { askObject, type Broker } from '../broker.ts';
 import type { Problem } from '../problem.ts';
 import { readBody } from '../read-body.ts';
 import type { RouteContext } from '../route-context.ts';
+import { shownContext } from '../shown-context.ts';
 
 /** AuthZEN Authorization API 1.0: searches. */
 
@@ -64,33 +64,24 @@ async function readPage(
   return { ok: true, value: { ...opened, limit: asked ?? (opened.limit || defaultSearchPage) } };
 }
 
-const row = z.object({ record: z.string() });
-
-/** The sign-in whose decision token is shown, as it was recorded. One that is not on record tells nothing. */
+/** The sign-in whose decision token is shown, with its device as it is now. One that is not on record tells nothing. */
 async function findShown(
   broker: Broker,
-  { client }: Asked,
+  { client, read }: Asked,
   token: string | undefined,
 ): Promise<Result<SearchFacts['shown']>> {
   if (token === undefined) return { ok: true, value: undefined };
-  const { brokerUrl, decisionKeys, shardCount } = broker;
+  const { brokerUrl, decisionKeys } = broker;
   const context = { brokerUrl, decisionKeys, clientId: client.client_id, nowMs: currentTimeMs() };
   const claims = await openDecisionToken(token, context);
-  const place = claims === undefined ? undefined : readRowName(claims.decision_id, shardCount);
-  if (claims === undefined || place === undefined) return { ok: true, value: undefined };
-  const page = await askObject(() =>
-    deviceShard(broker, place.shard).decisions(place.sequence - 1, 1),
-  );
-  if (!page.ok) return { ok: false, problem: { code: page.code } };
-  const found = z.safeParse(row, page.rows[0]);
-  const record = found.success
-    ? z.safeParse(decisionRecord, JSON.parse(found.data.record))
-    : undefined;
-  if (record?.success !== true || record.data.token?.jti !== claims.jti) {
-    return { ok: true, value: undefined };
-  }
-  const { sub: user, device_trusted: trusted } = claims;
-  return { ok: true, value: { user, trusted, facts: recordedFacts(record.data) } };
+  if (claims === undefined) return { ok: true, value: undefined };
+  const found = await askForSignIn(shownContext(broker), read.snapshot, claims);
+  if (!found.ok) return { ok: false, problem: { code: found.code } };
+  if (found.shown === undefined) return { ok: true, value: undefined };
+  const { record, lost } = found.shown;
+  const facts = recordedFacts(record);
+  const deviceTrust = lost === undefined ? facts.deviceTrust : { trusted: false, reason: lost };
+  return { ok: true, value: { user: claims.sub, facts: { ...facts, deviceTrust } } };
 }
 
 /** What is said of the connection counts for sign-ins alone; elsewhere those names may mean something else. */

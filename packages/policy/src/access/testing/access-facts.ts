@@ -30,5 +30,5 @@ export const goodAccess: AccessFacts = {
   subject: onRecord({ role: 'editor' }),
   resource: onRecord({ status: 'active' }),
   actionProperties: saidBy(['soft'], { soft: true }),
-  deviceTrusted: true,
+  deviceTrust: { trusted: true },
 };

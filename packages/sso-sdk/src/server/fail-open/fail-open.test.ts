@@ -345,7 +345,7 @@ describe('what happened meanwhile', () => {
 
 it('outlives a key that nobody can use, and lets nobody in by it', async () => {
   world.answers.set('/.well-known/jwks.json', () =>
-    Response.json({ keys: [{ kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', kid: world.key.kid }] }),
+    Response.json({ keys: [{ ...world.published(world.key, 'decision'), x: 'AA', y: 'AA' }] }),
   );
   const client = world.client();
   await expect

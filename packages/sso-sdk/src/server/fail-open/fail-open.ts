@@ -12,10 +12,10 @@ import { type BrokerConnection, callBroker } from '../call-broker.ts';
 import { CountersignError, type CountersignErrorCode } from '../countersign-error.ts';
 import type { FailOpenDecision } from '../decision.ts';
 import type { EvaluateInput } from '../decision-request.ts';
-import type { FindDecisionKey } from '../verify-decision-token.ts';
+import type { FindDecisionKey, NoDecisionKey } from '../published-keys.ts';
 import type { FailOpenEvent, FailOpenOptions } from './fail-open-options.ts';
 import { isAway } from './is-away.ts';
-import { StateKeeper } from './kept-state.ts';
+import { type KeptStatement, StateKeeper } from './kept-state.ts';
 import { kidOf, type StatementResult, verifyStatement } from './verify-statement.ts';
 
 export type FailOpenContext = {
@@ -51,6 +51,18 @@ const takenBack: readonly CountersignErrorCode[] = [
   'fail_open_off',
   'client_authentication_failed',
 ];
+
+const noKeyDetails: Readonly<Record<NoDecisionKey['reason'], string>> = {
+  unknown: 'its key is not among those of the broker',
+  wrong_purpose: 'its key is published for another purpose',
+  without_purpose:
+    'the broker does not say what its key is for, so it is older than this package and must be upgraded first',
+  unavailable: 'the keys of the broker cannot be read',
+};
+
+type Examined =
+  | { readonly ok: true; readonly stored: KeptStatement; readonly expiresAt: Date }
+  | { readonly ok: false; readonly detail: string };
 
 const causeOf = (error: CountersignError): FailOpenReport['cause'] | undefined => {
   if (error.code === 'broker_unreachable' || error.code === 'broker_timeout') return error.code;
@@ -164,7 +176,10 @@ export class FailOpen {
     const { statements } = this.#kept.state;
     const kept = Object.hasOwn(statements, application) ? statements[application] : undefined;
     if (kept === undefined) return { ok: false, detail: 'there is none' };
-    const key = await importPublicKey(kept.key);
+    const { purpose, ...jwk } = kept.key;
+    if (purpose !== 'decision')
+      return { ok: false, detail: 'its key was kept without its purpose' };
+    const key = await importPublicKey(jwk);
     return key === undefined
       ? { ok: false, detail: 'its key is none' }
       : await this.#verify(kept.statement, key, application);
@@ -217,13 +232,11 @@ export class FailOpen {
       return failOpenRenewalSeconds;
     }
     const answer = parseFields(failOpenStatementAnswer, asked.json);
-    const key = answer.ok ? await this.#findKey(answer.value.statement) : 'unavailable';
-    const kept =
-      answer.ok && key !== 'unavailable'
-        ? await this.#examine(answer.value.statement, key, application)
-        : undefined;
-    if (!answer.ok || kept === undefined) {
-      return this.#keepWhatThereIs(application, 'the answer is no statement that verifies');
+    if (!answer.ok) return this.#keepWhatThereIs(application, 'the answer has no statement');
+    const kept = await this.#examine(answer.value.statement, application);
+    if (!kept.ok) {
+      const detail = `the statement does not verify: ${kept.detail}`;
+      return this.#keepWhatThereIs(application, detail);
     }
     this.#notRenewed.delete(application);
     const statements = { ...this.#kept.state.statements, [application]: kept.stored };
@@ -243,24 +256,22 @@ export class FailOpen {
     this.#tell({ type: 'not_renewed', application, detail });
   }
 
-  /** Of the broker's published ones. */
-  async #findKey(statement: string): Promise<CryptoKey | 'unavailable'> {
-    const kid = kidOf(statement);
-    if (kid === undefined) return 'unavailable';
-    try {
-      return await this.#context.findKey({ alg: 'ES256', kid });
-    } catch {
-      return 'unavailable';
-    }
-  }
-
   /** What is kept of a statement: beside it the key, since nobody can be asked for that when it is needed. */
-  async #examine(statement: string, key: CryptoKey, application: string) {
-    const verified = await this.#verify(statement, key, application);
-    const jwk = parseFields(p256PublicJwk, await exportJWK(key));
-    if (!verified.ok || !jwk.ok) return undefined;
+  async #examine(statement: string, application: string): Promise<Examined> {
+    const kid = kidOf(statement);
+    if (kid === undefined) return { ok: false, detail: 'its header is not right' };
+    const found = await this.#context.findKey({ alg: 'ES256', kid });
+    if (!found.ok) return { ok: false, detail: noKeyDetails[found.reason] };
+    const verified = await this.#verify(statement, found.key, application);
+    if (!verified.ok) return verified;
+    const jwk = parseFields(p256PublicJwk, await exportJWK(found.key));
+    if (!jwk.ok) return { ok: false, detail: `${jwk.field} of its key ${jwk.detail}` };
     const expiresAt = new Date(verified.claims.exp * 1000);
-    return { stored: { statement, key: jwk.value }, expiresAt };
+    return {
+      ok: true,
+      stored: { statement, key: { ...jwk.value, purpose: 'decision' } },
+      expiresAt,
+    };
   }
 
   async #forget(application: string, detail: string): Promise<void> {

@@ -3,13 +3,20 @@ import { compactJws, p256PublicJwk } from '@countersign/protocol/schemas';
 import * as z from 'zod/mini';
 import type { FailOpenStore } from './fail-open-options.ts';
 
+/** The key is one of decisions: where it was kept without that, by an older version, it counts for nothing. */
+const keptStatement = z.object({
+  statement: compactJws(4096),
+  key: z.extend(p256PublicJwk, { purpose: z.optional(z.string()) }),
+});
+export type KeptStatement = z.infer<typeof keptStatement>;
+
 /**
  * What is kept across restarts: statements with the key that each was verified with, since the broker's keys cannot be
  * asked for when it is needed, and what has not been reported.
  */
 export const keptState = z.object({
   version: z.literal(1),
-  statements: z.record(z.string(), z.object({ statement: compactJws(4096), key: p256PublicJwk })),
+  statements: z.record(z.string(), keptStatement),
   reports: z.array(failOpenReport),
 });
 export type KeptState = z.infer<typeof keptState>;

@@ -27,6 +27,7 @@ export type Answer = Response | 'unreachable' | 'silent';
 export class World {
   nowMs = startMs;
   key: TestKey = makeTestKey();
+  readonly auditKey: TestKey = makeTestKey();
   isAway = false;
   /** By path, in place of what an honest broker says. */
   readonly answers = new Map<string, () => Answer | undefined | Promise<Answer | undefined>>();
@@ -53,13 +54,17 @@ export class World {
       .sign(key.privateKey);
   }
 
+  published({ publicJwk, kid }: TestKey, purpose: string | undefined) {
+    return { ...publicJwk, kid, alg: 'ES256', use: 'sig', purpose };
+  }
+
   async #honest(path: string, body: string): Promise<Answer> {
     switch (path) {
       case '/healthz':
         return Response.json({ status: 'ok' });
       case '/.well-known/jwks.json':
         return Response.json({
-          keys: [{ ...this.key.publicJwk, kid: this.key.kid, alg: 'ES256', use: 'sig' }],
+          keys: [this.published(this.key, 'decision'), this.published(this.auditKey, 'audit')],
         });
       case '/v1/fail-open-statements':
         return Response.json({ statement: await this.statement(), renew_after_seconds: 60 });
