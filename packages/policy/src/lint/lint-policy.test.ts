@@ -202,6 +202,14 @@ describe('an application with the global policy behind it', () => {
     expect(lintPolicy(global(rules))).toMatchObject([{ rule: 'staff' }]);
   });
 
+  it('is told of it where a global rule that would say so is switched off', () => {
+    const off = { id: 'trusted', when: macs, effect: 'allow', enabled: false };
+    const rules = [{ id: 'macs', when: macs, effect: 'allow' }];
+    expect(lintBoth(own(rules), global([off, staff]))).toMatchObject([
+      { code: 'untrusted_let_in', rule: 'global/staff' },
+    ]);
+  });
+
   it('may have rules for other people than the global policy', () => {
     const guests = { id: 'guests', when: { people: { groups: ['guests'] } }, effect: 'deny' };
     expect(lintBoth(own([guests]), global([{ ...staff, when: macs }]))).toEqual([]);

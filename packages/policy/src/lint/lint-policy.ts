@@ -246,13 +246,13 @@ export function lintBoth(
   surroundings: Surroundings = {},
 ): PolicyFinding[] {
   const alone = lintPolicy(own, surroundings);
-  const effective = effectivePolicy(own, global);
+  const rules = effectivePolicy(own, global).rules.filter(({ enabled }) => enabled !== false);
   const knownOfGlobal = new Set(
-    checkUntrusted(effective.rules.filter(({ id }) => isGlobalRuleId(id))).map(({ rule }) => rule),
+    checkUntrusted(rules.filter(({ id }) => isGlobalRuleId(id))).map(({ rule }) => rule),
   );
-  const onlyTogether = checkUntrusted(
-    effective.rules.filter(({ enabled }) => enabled !== false),
-  ).filter(({ rule = '' }) => isGlobalRuleId(rule) && !knownOfGlobal.has(rule));
+  const onlyTogether = checkUntrusted(rules).filter(
+    ({ rule = '' }) => isGlobalRuleId(rule) && !knownOfGlobal.has(rule),
+  );
   return [...alone, ...(own.otherwise === 'global' ? onlyTogether : [])];
 }
 
