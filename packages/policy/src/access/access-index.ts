@@ -1,5 +1,5 @@
 import { PeopleIndex } from '../compiled/people-index.ts';
-import { CommonRules, RuleSet } from '../compiled/rule-set.ts';
+import { CommonRules, RuleSet, setFor } from '../compiled/rule-set.ts';
 import { type AccessFacts, userSubjectType } from './access-criteria.ts';
 import type { AccessRule, PropertyCondition, PropertyValue } from './access-document.ts';
 import { type EntityFacts, type PropertyFact, propertyOf } from './properties.ts';
@@ -19,11 +19,7 @@ class ValueIndex {
     for (const [place, rule] of rules.entries()) {
       const values = valuesOf(rule);
       if (values === undefined) this.#indifferent.add(place);
-      for (const value of values ?? []) {
-        const known = this.#byValue.get(value) ?? new RuleSet(length);
-        this.#byValue.set(value, known);
-        known.add(place);
-      }
+      for (const value of values ?? []) setFor(this.#byValue, value, length).add(place);
     }
     for (const known of this.#byValue.values()) known.addAll(this.#indifferent);
   }
