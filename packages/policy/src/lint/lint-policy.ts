@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { strictness } from '../evaluate.ts';
 import { effectivePolicy, isGlobalRuleId } from '../global-policy.ts';
 import {
   type ApplicationPolicy,
@@ -138,7 +139,6 @@ function checkPosture(
 
 /** Where it is not told, a rule may decide although an earlier one covers it: the stricter of the two does. */
 const mayBeUntold = ['network', 'client_types', 'platforms', 'posture'] as const;
-const strictness = { allow: 0, step_up: 1, deny: 2 } as const;
 
 const decidesBefore = (earlier: PolicyRule, rule: PolicyRule) =>
   (mayBeUntold.every((name) => earlier.when[name] === undefined) ||
