@@ -22,6 +22,7 @@ function parseState(text: string): KeptState | undefined {
     const read = keptState.safeParse(JSON.parse(text));
     return read.success ? read.data : undefined;
   } catch {
+    // Not JSON: the store holds something else, which the log is told.
     return undefined;
   }
 }
