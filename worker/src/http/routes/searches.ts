@@ -1,5 +1,6 @@
 import { readAddress, recordedFacts } from '@countersign/policy';
 import {
+  type ActionSearchRequest,
   actionSearchRequest,
   defaultSearchPage,
   maxSearchPage,
@@ -8,7 +9,6 @@ import {
   signInSearchContext,
   subjectSearchRequest,
 } from '@countersign/protocol/authzen';
-import { decisionRecord } from '@countersign/protocol/decision-record';
 import { resourceTypeApplication } from '@countersign/protocol/evaluation';
 import { parseFields } from '@countersign/protocol/schemas';
 import * as z from 'zod/mini';
@@ -22,8 +22,8 @@ import {
   searchResources,
   searchSubjects,
 } from '../../access/search.ts';
+import { parseDecision, parseRowName } from '../../audit/decision-receipt.ts';
 import { currentTimeMs } from '../../clock.ts';
-import { readRowName } from '../../device/row-name.ts';
 import { type Authenticated, authenticateRequest } from '../authenticate-request.ts';
 import { askObject, type Broker, deviceShard } from '../broker.ts';
 import type { Problem } from '../problem.ts';
@@ -33,7 +33,6 @@ import type { RouteContext } from '../route-context.ts';
 /** AuthZEN Authorization API 1.0: searches. */
 
 type Asked = Extract<Authenticated, { readonly ok: true }>;
-type Request = z.infer<typeof actionSearchRequest>;
 type Result<Value> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly problem: Problem };
@@ -47,7 +46,7 @@ const start = { list: 0, after: '' } as const;
 async function readPage(
   broker: Broker,
   binding: string,
-  { token, limit }: NonNullable<Request['page']>,
+  { token, limit }: NonNullable<ActionSearchRequest['page']>,
 ): Promise<Result<SealedPage>> {
   const asked = limit === undefined ? undefined : Math.min(limit, maxSearchPage);
   if (token === undefined) {
@@ -64,7 +63,7 @@ async function readPage(
   return { ok: true, value: { ...opened, limit: asked ?? (opened.limit || defaultSearchPage) } };
 }
 
-const row = z.object({ record: z.string() });
+const nothingShown = { ok: true, value: undefined } as const;
 
 /** The sign-in whose decision token is shown, as it was recorded. One that is not on record tells nothing. */
 async function findShown(
@@ -72,30 +71,28 @@ async function findShown(
   { client }: Asked,
   token: string | undefined,
 ): Promise<Result<SearchFacts['shown']>> {
-  if (token === undefined) return { ok: true, value: undefined };
+  if (token === undefined) return nothingShown;
   const { brokerUrl, decisionKeys, shardCount } = broker;
   const context = { brokerUrl, decisionKeys, clientId: client.client_id, nowMs: currentTimeMs() };
   const claims = await openDecisionToken(token, context);
-  const place = claims === undefined ? undefined : readRowName(claims.decision_id, shardCount);
-  if (claims === undefined || place === undefined) return { ok: true, value: undefined };
+  const name = claims === undefined ? undefined : parseRowName(claims.decision_id);
+  if (claims === undefined || name === undefined) return nothingShown;
+  // A chain that an import archived has ended before any token that still lives.
+  if (name.archivedBy !== undefined || name.shard >= shardCount) return nothingShown;
   const page = await askObject(() =>
-    deviceShard(broker, place.shard).decisions(place.sequence - 1, 1),
+    deviceShard(broker, name.shard).decisions(name.sequence - 1, 1),
   );
   if (!page.ok) return { ok: false, problem: { code: page.code } };
-  const found = z.safeParse(row, page.rows[0]);
-  const record = found.success
-    ? z.safeParse(decisionRecord, JSON.parse(found.data.record))
-    : undefined;
-  if (record?.success !== true || record.data.token?.jti !== claims.jti) {
-    return { ok: true, value: undefined };
-  }
+  const [row] = page.rows;
+  const record = row === undefined ? undefined : parseDecision(row.record);
+  if (record?.token?.jti !== claims.jti) return nothingShown;
   const { sub: user, device_trusted: trusted } = claims;
-  return { ok: true, value: { user, trusted, facts: recordedFacts(record.data) } };
+  return { ok: true, value: { user, trusted, facts: recordedFacts(record) } };
 }
 
 /** What is said of the connection counts for sign-ins alone; elsewhere those names may mean something else. */
 function readAsserted(
-  context: Request['context'],
+  context: ActionSearchRequest['context'],
   resourceType: string,
 ): Result<SearchFacts['asserted']> {
   if (context === undefined || resourceType !== resourceTypeApplication) {
@@ -114,7 +111,9 @@ async function answerSearch(
   context: RouteContext,
   asked: Asked,
   kind: string,
-  request: Pick<Request, 'context' | 'page'> & { readonly resource: { readonly type: string } },
+  request: Pick<ActionSearchRequest, 'context' | 'page'> & {
+    readonly resource: { readonly type: string };
+  },
   searchWith: (facts: SearchFacts) => Search,
   show: (found: string) => object,
 ): Promise<Response> {
