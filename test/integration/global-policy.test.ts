@@ -1,7 +1,6 @@
 import {
   globalPolicyAnswer,
   globalPolicyVersions,
-  policyAnswer,
   policyChangeAnswer,
   simulationAnswer,
   whatIfAnswer,
@@ -14,6 +13,7 @@ import {
   decisionOf,
   enrolled,
   fresh,
+  policyInForce,
   policyOf,
   policyPath,
   putGroup,
@@ -33,7 +33,7 @@ beforeEach(async () => {
   path = policyPath(client);
 });
 
-const current = async () => policyAnswer.parse(await (await broker.admin('GET', path)).json());
+const current = () => policyInForce(client);
 
 describe('the global policy', () => {
   const globalPath = '/v1/admin/global-policy';

@@ -6,6 +6,7 @@ import {
   decisionOf,
   enrolled,
   fresh,
+  policyInForce,
   policyOf,
   policyPath,
   putGroup,
@@ -25,7 +26,7 @@ beforeEach(async () => {
   path = policyPath(client);
 });
 
-const current = async () => policyAnswer.parse(await (await broker.admin('GET', path)).json());
+const current = () => policyInForce(client);
 
 describe('rules', () => {
   it('decide by groups, networks and platforms, the first that matches', async () => {
