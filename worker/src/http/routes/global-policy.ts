@@ -2,7 +2,7 @@ import { globalPolicyChange, lintBoth, lintPolicy } from '@countersign/policy';
 import { reportedPosture } from '../../integrations/posture-report.ts';
 import { answerChange, currentSnapshot } from '../answer-change.ts';
 import { askObject } from '../broker.ts';
-import { effectivePolicies } from '../effective-policies.ts';
+import { effectivePoliciesUnder } from '../effective-policies.ts';
 import { findTrustedTooEarly } from '../find-trusted-too-early.ts';
 import { forAdmin } from '../for-admin.ts';
 import {
@@ -59,7 +59,7 @@ export const putGlobalPolicy = forAdmin(
         .filter(({ code, rule }) => !known.has(`${code} ${rule}`))
         .map((finding) => ({ ...finding, application }));
     });
-    const early = await findTrustedTooEarly(broker, effectivePolicies(read, policy));
+    const early = await findTrustedTooEarly(broker, effectivePoliciesUnder(read, policy));
     const findings = [...alone, ...together, ...early];
     return await answerChange(broker, context, 'global', changed, { findings });
   },

@@ -15,7 +15,7 @@ import type { OrganizationSnapshot } from '../../directory/organization-snapshot
 import type { StorageUnavailable } from '../../storage/durable-store.ts';
 import { currentSnapshot } from '../answer-change.ts';
 import { askObject, type Broker, deviceShard } from '../broker.ts';
-import { effectivePolicies } from '../effective-policies.ts';
+import { effectivePoliciesUnder } from '../effective-policies.ts';
 import { type AdminContext, forAdmin } from '../for-admin.ts';
 import { readDocument } from '../policy-answers.ts';
 
@@ -113,6 +113,6 @@ export const postGlobalPolicySimulation = forAdmin(asking, async (broker, contex
   if (snapshot === undefined) return context.refuse({ code: 'snapshot_unavailable' });
   const read = await askObject(() => broker.organization().ownPolicies());
   if (!read.ok) return context.refuse({ code: read.code });
-  const policies = effectivePolicies(read, body.value.policy);
+  const policies = effectivePoliciesUnder(read, body.value.policy);
   return await answerSimulation(broker, context, snapshot, policies, body.value);
 });
