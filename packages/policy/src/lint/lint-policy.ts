@@ -269,7 +269,7 @@ export function earlyTrustFinding({
   readonly trusted: number;
   readonly days: number;
 }): PolicyFinding | undefined {
-  if (people === 0 || trusted * 100 >= people * trustedPercentToEnforce) return undefined;
+  if (trusted * 100 >= people * trustedPercentToEnforce) return undefined;
   const percent = Math.floor((trusted * 100) / people);
   return finding(
     'trusted_too_early',
