@@ -113,8 +113,8 @@ function commandsOf({ word, names, of, route, path, answer, versions, change }: 
             rows(
               ['version', String(found.policy.version)],
               ['made from', found.source],
-              ['author', found.author],
-              ['comment', found.comment],
+              ['author', found.author || undefined],
+              ['comment', found.comment || undefined],
               ['rules', String(policy.rules.length)],
               ['fail-open', failOpenIn(found)],
             ),
@@ -192,7 +192,8 @@ function commandsOf({ word, names, of, route, path, answer, versions, change }: 
         const list = await context.client().get(`${path(input)}/versions`, versions);
         const found = list.versions.map((each) => [
           String(each.version),
-          each.created_at,
+          // Nobody has made the one that is there until somebody does.
+          each.source === 'built_in' ? '-' : each.created_at,
           each.author || '-',
           each.source,
           String(each.rules),
