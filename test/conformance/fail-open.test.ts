@@ -13,6 +13,7 @@ import { openFakeBrowser } from '@countersign/testkit/fake-browser';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AdminDesk } from '../support/admin-command.ts';
+import { expectProblem } from '../support/expect-answer.ts';
 import { exportChains, hurryDrain, searchLog, untilDrained } from '../support/exported-log.ts';
 import { findFreePort } from '../support/free-port.ts';
 import { TestBroker } from '../support/test-broker.ts';
@@ -334,6 +335,21 @@ describe('a report', () => {
 });
 
 describe('switched off', () => {
+  it('is what a broker that is read-only still lets it be, and not switched on', async () => {
+    const { application } = await broker.client.registerClient();
+    const path = `/v1/admin/applications/${application}/fail-open`;
+    const on = { enabled: true, accept_untrusted_devices: true };
+    await broker.client.admin('PUT', path, on);
+    await broker.client.admin('PUT', '/v1/admin/mode', { read_only: true });
+    try {
+      const off = await broker.client.admin('PUT', path, { enabled: false });
+      expect([off.status, (await off.json()).changed]).toEqual([200, true]);
+      await expectProblem(await broker.client.admin('PUT', path, on), 503, 'read_only');
+    } finally {
+      await broker.client.admin('PUT', '/v1/admin/mode', { read_only: false });
+    }
+  });
+
   it('says when the longest of the settings before ends, and shows it', async () => {
     const path = `/v1/admin/applications/${other.application}/fail-open`;
     const set = async (body: object) =>
@@ -343,6 +359,8 @@ describe('switched off', () => {
       set({ enabled: true, accept_untrusted_devices: true, max_age_seconds });
     expect(await on(86_400)).toBeUndefined();
     const end = await on(60);
+    const short = await (await statementFor(other.application, other)).json();
+    expect(failOpenStatementAnswer.parse(short).renew_after_seconds).toBe(30);
     const endsInMs = Date.parse(end ?? '') - Date.now();
     expect(endsInMs).toBeGreaterThan(86_395_000);
     expect(endsInMs).toBeLessThanOrEqual(86_410_000);
