@@ -99,6 +99,7 @@ function isTimeZone(name: string): boolean {
     if (timeZones.size < 1000) timeZones.add(name);
     return true;
   } catch {
+    // RangeError: the database has none of that name (ECMA-402).
     return false;
   }
 }
