@@ -1,4 +1,5 @@
 import { policyAnswer, policyVersions } from '@countersign/policy';
+import { evaluationAnswer } from '@countersign/protocol/evaluation';
 import type { TestClient } from '@countersign/testkit/broker-client';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { broker } from './test-broker.ts';
@@ -15,7 +16,7 @@ import {
   refusalOf,
   trusted,
 } from './test-policies.ts';
-import { newUser } from './test-users.ts';
+import { newUser, signInBody } from './test-users.ts';
 
 // Policies of rules as administrators write them, and the sign-ins that they decide.
 
@@ -29,6 +30,20 @@ beforeEach(async () => {
 const current = () => policyInForce(client);
 
 describe('rules', () => {
+  it('are told again to whoever repeats a request, and never those of another policy', async () => {
+    await putRules(client, [trusted]);
+    const body = await signInBody(client, await enrolled(), newUser());
+    const ask = async () => {
+      const response = await broker.sendEvaluation(client, body);
+      return evaluationAnswer.parse(await response.json()).context.policy;
+    };
+    const first = await ask();
+    expect(first.criteria).toMatchObject([{ criterion: 'device_trust', verdict: 'met' }]);
+    expect(await ask()).toEqual(first);
+    await putRules(client, [{ ...trusted, when: { platforms: ['ios'] } }]);
+    expect(await ask()).toEqual({ version: first.version, rule: 'trusted' });
+  });
+
   it('decide by groups, networks and platforms, the first that matches', async () => {
     const [group, zone] = [fresh('group'), fresh('zone')];
     const [member, other] = [newUser(), newUser()];
