@@ -8,6 +8,7 @@ import {
 import { randomText, type TestClient } from '@countersign/testkit/broker-client';
 import { evidenceWithoutResponse } from '@countersign/testkit/fake-device';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { asAdmin, createAdmin } from './test-administration.ts';
 import { broker } from './test-broker.ts';
 import { countDecisions, shardCount } from './test-objects.ts';
 import {
@@ -202,6 +203,16 @@ describe('the global policy', () => {
 
 describe('what if', () => {
   const ask = (body: object) => broker.admin('POST', `${path}/what-if`, body);
+
+  it('is asked anew each time: a key that was sent along with another question changes nothing', async () => {
+    const { token } = await createAdmin('owner');
+    const headers = { 'Idempotency-Key': randomText() };
+    for (const user of [newUser(), newUser()]) {
+      const body = { given: { user } };
+      const response = await asAdmin(token, 'POST', `${path}/what-if`, body, headers);
+      expect([response.status, response.headers.get('Idempotency-Replayed')]).toEqual([200, null]);
+    }
+  });
 
   it('says what would become of a sign-in, by the policy in force and by a draft, and records nothing', async () => {
     const [group, zone] = [fresh('group'), fresh('zone')];
