@@ -76,6 +76,7 @@ export class StateKeeper {
         return store.save(JSON.stringify(this.#state));
       });
       this.#nextSave = next;
+      // Whoever waits for this one learns of its failure; the next begins all the same.
       this.#saving = next.catch(() => undefined);
     }
     try {
