@@ -77,7 +77,7 @@ const problemAt: Readonly<Record<ProblemCode, string>> = {
   content_type_unsupported: 'any request with a body',
   not_found: 'any',
   method_not_allowed: 'any',
-  client_authentication_failed: 'evaluation, completions, searches',
+  client_authentication_failed: 'evaluation, completions, searches, fail-open',
   admin_authentication_failed: 'admin',
   client_unknown: 'challenges, mTLS evidence',
   origin_not_registered: 'challenges, mTLS evidence',

@@ -14,6 +14,7 @@ import { openFakeBrowser } from '@countersign/testkit/fake-browser';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AdminDesk } from '../support/admin-command.ts';
+import { expectProblem } from '../support/expect-answer.ts';
 import { exportChains, hurryDrain, searchLog, untilDrained } from '../support/exported-log.ts';
 import { findFreePort } from '../support/free-port.ts';
 import { TestBroker } from '../support/test-broker.ts';
@@ -157,19 +158,15 @@ describe('a statement', () => {
     const { statement, renew_after_seconds } = failOpenStatementAnswer.parse(
       await (await statementFor(client.application)).json(),
     );
-    const published = await broker.client.request('/.well-known/jwks.json');
-    const { keys } = jsonWebKeySet.parse(await published.json());
-    const decisionKeys = { keys: keys.filter(({ purpose }) => purpose === 'decision') };
-    const { payload, protectedHeader } = await jwtVerify(
-      statement,
-      createLocalJWKSet(decisionKeys),
-      {
-        issuer: broker.url,
-        audience: client.clientId,
-        typ: 'fail-open+jwt',
-        algorithms: ['ES256'],
-      },
-    );
+    const response = await broker.client.request('/.well-known/jwks.json');
+    const { keys } = jsonWebKeySet.parse(await response.json());
+    const published = { keys: keys.filter(({ purpose }) => purpose === 'decision') };
+    const { payload, protectedHeader } = await jwtVerify(statement, createLocalJWKSet(published), {
+      issuer: broker.url,
+      audience: client.clientId,
+      typ: 'fail-open+jwt',
+      algorithms: ['ES256'],
+    });
     expect(Object.keys(protectedHeader).toSorted()).toEqual(['alg', 'kid', 'typ']);
     expect(payload.application).toBe(client.application);
     expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(600);
@@ -308,8 +305,8 @@ describe('a report', () => {
       const response = await ask('/v1/fail-open-reports', { reports });
       expect(await response.json()).toEqual({ recorded: reports.length });
     }
-    const atOnce = { reports: [report()] };
-    await Promise.all(Array.from({ length: 10 }, () => ask('/v1/fail-open-reports', atOnce)));
+    const again = { reports: [report()] };
+    await Promise.all(Array.from({ length: 10 }, () => ask('/v1/fail-open-reports', again)));
     expect(await recorded()).toBe(3);
     await ask('/v1/fail-open-reports', { reports: [one] }, other);
     expect(await recorded()).toBe(4);
@@ -335,12 +332,28 @@ describe('a report', () => {
 
   it('is taken from clients alone', async () => {
     const stranger = { ...client, clientSecret: randomText() };
-    const response = await ask('/v1/fail-open-reports', { reports: [report()] }, stranger);
-    expect(response.status).toBe(401);
+    expect((await ask('/v1/fail-open-reports', { reports: [report()] }, stranger)).status).toBe(
+      401,
+    );
   });
 });
 
 describe('switched off', () => {
+  it('is what a broker that is read-only still lets it be, and not switched on', async () => {
+    const { application } = await broker.client.registerClient();
+    const path = `/v1/admin/applications/${application}/fail-open`;
+    const on = { enabled: true, accept_untrusted_devices: true };
+    await broker.client.admin('PUT', path, on);
+    await broker.client.admin('PUT', '/v1/admin/mode', { read_only: true });
+    try {
+      const off = await broker.client.admin('PUT', path, { enabled: false });
+      expect([off.status, (await off.json()).changed]).toEqual([200, true]);
+      await expectProblem(await broker.client.admin('PUT', path, on), 503, 'read_only');
+    } finally {
+      await broker.client.admin('PUT', '/v1/admin/mode', { read_only: false });
+    }
+  });
+
   it('says when the longest of the settings before ends, and shows it', async () => {
     const path = `/v1/admin/applications/${other.application}/fail-open`;
     const set = async (body: object) =>
@@ -350,6 +363,8 @@ describe('switched off', () => {
       set({ enabled: true, accept_untrusted_devices: true, max_age_seconds });
     expect(await on(86_400)).toBeUndefined();
     const end = await on(60);
+    const short = await (await statementFor(other.application, other)).json();
+    expect(failOpenStatementAnswer.parse(short).renew_after_seconds).toBe(30);
     const endsInMs = Date.parse(end ?? '') - Date.now();
     expect(endsInMs).toBeGreaterThan(86_395_000);
     expect(endsInMs).toBeLessThanOrEqual(86_410_000);

@@ -334,7 +334,9 @@ describe('without SCIM', () => {
     const refused = await owner.run('users', 'import', fewer, '--complete', '--apply');
     expect(refused).toMatchObject({ code: 1, errors: expect.stringContaining('quota') });
     await owner.done('users', 'import', fewer, '--complete', '--ignore-quota', '--apply');
-    expect(await owner.done('users', 'show', 'csv-2')).toMatch(/^active +no$/m);
+    const shown = await owner.done('users', 'show', 'csv-2');
+    expect(shown).toMatch(/^active +no$/m);
+    expect(shown).toMatch(/^known +by an administrator or a directory$/m);
     expect(await owner.run('users', 'activate', 'csv-2')).toMatchObject({ code: 1 });
   });
 });

@@ -97,6 +97,9 @@ describe('the system log', () => {
     ['user=a&user=b', 'user'],
     ['serial_number=xyz', 'serial_number'],
     ['format=csv', 'format'],
+    ['event_type=pki.cert*', 'event_type'],
+    ['event_type=*', 'event_type'],
+    ['event_type=*.cert.*', 'event_type'],
   ])('refuses ?%s, naming %s', async (query, field) => {
     const response = await broker.client.admin('GET', `/v1/admin/log?${query}`);
     expect(response.status).toBe(400);

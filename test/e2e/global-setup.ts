@@ -30,6 +30,8 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   const tearDown = async () => {
     await stop();
     leaveNoTrace();
+    // From then on the policy may be that of the next run, which this process may still see begin.
+    process.off('exit', leaveNoTrace);
     await endTurn();
   };
   try {

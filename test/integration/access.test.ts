@@ -12,7 +12,7 @@ import { DeviceShard } from '../../worker/src/device/device-shard.ts';
 import { recordAccess } from '../../worker/src/device/record-access.ts';
 import { OrganizationObject } from '../../worker/src/directory/organization-object.ts';
 import { broker } from './test-broker.ts';
-import { inShard, shardCount, shardObject } from './test-objects.ts';
+import { countRowsWritten, inShard, shardCount, shardObject } from './test-objects.ts';
 import { newUser } from './test-users.ts';
 
 // Access inside of applications as administrators write it, and what asking about it costs and leaves behind.
@@ -221,25 +221,14 @@ describe('what one request about access costs', () => {
 
   it('is two rows, however many evaluations it asks for', async () => {
     const written = await inShard(0, (_, { storage }) => {
-      const cursors: { readonly rowsWritten: number }[] = [];
-      const sql = new Proxy(storage.sql, {
-        get: (target, name) =>
-          name === 'exec'
-            ? (...parameters: Parameters<SqlStorage['exec']>) => {
-                const cursor = target.exec(...parameters);
-                cursors.push(cursor);
-                return cursor;
-              }
-            : Reflect.get(target, name),
-      });
+      const { sql, rowsWritten } = countRowsWritten(storage.sql);
       return storage.transactionSync(() => {
         const shard = new DeviceShard(storage, shardCount);
         const rowsOf = (count: number) => {
-          cursors.length = 0;
           shard.runBlock(sql, (block) =>
             recordAccess(Object.assign(block, { shard: 0 }), entry(count)),
           );
-          return cursors.reduce((sum, cursor) => sum + cursor.rowsWritten, 0);
+          return rowsWritten();
         };
         const counts = [rowsOf(1), rowsOf(100)];
         // Beside the object, whose head would not know of them.
@@ -266,25 +255,13 @@ describe('what one request about access costs', () => {
     });
     const report = env.REPORT.get(env.REPORT.idFromName('report'));
     const written = await runInDurableObject(report, (_, { storage }) => {
-      const cursors: { readonly rowsWritten: number }[] = [];
-      const exec: SqlStorage['exec'] = <Row extends Record<string, SqlStorageValue>>(
-        query: string,
-        ...bindings: SqlStorageValue[]
-      ) => {
-        const cursor = storage.sql.exec<Row>(query, ...bindings);
-        cursors.push(cursor);
-        return cursor;
-      };
+      const { sql, rowsWritten } = countRowsWritten(storage.sql);
       const rows = [{ sequence: 1, record, hash: new Uint8Array(32) }];
-      takeInRows(
-        { exec } as SqlStorage,
-        { chain: 'cost-a', start: undefined, after: 0, rows },
-        0,
-        0,
-      );
+      takeInRows(sql, { chain: 'cost-a', start: undefined, after: 0, rows }, 0, 0);
+      const written = rowsWritten();
       storage.sql.exec("DELETE FROM events WHERE chain = 'cost-a'");
       storage.sql.exec("DELETE FROM chains WHERE chain = 'cost-a'");
-      return cursors.reduce((sum, cursor) => sum + cursor.rowsWritten, 0);
+      return written;
     });
     expect(written).toBe(6);
   });

@@ -13,7 +13,15 @@ import type { SignIn } from '../../worker/src/device/sign-in.ts';
 import { OrganizationObject } from '../../worker/src/directory/organization-object.ts';
 import { KeyObject } from '../../worker/src/enrollment/key-object.ts';
 import { broker } from './test-broker.ts';
-import { inShard, recordOf, shardCount, shardObject, shardOf, sqlInShard } from './test-objects.ts';
+import {
+  countRowsWritten,
+  inShard,
+  recordOf,
+  shardCount,
+  shardObject,
+  shardOf,
+  sqlInShard,
+} from './test-objects.ts';
 import { randomId, signInWithoutEvidence } from './test-sign-in.ts';
 
 // The block that decides, its one row and its cost.
@@ -193,19 +201,8 @@ describe('the cost of a decision', () => {
     const shard = shardOf(device.deviceId);
     const signIn = await signInOf(device, { reservation: reserved });
     const written = await besideTheObject(shard, (storage) => {
-      const cursors: { readonly rowsWritten: number }[] = [];
-      const sql = new Proxy(storage.sql, {
-        get: (target, name) =>
-          name === 'exec'
-            ? (...parameters: Parameters<SqlStorage['exec']>) => {
-                const cursor = target.exec(...parameters);
-                cursors.push(cursor);
-                return cursor;
-              }
-            : Reflect.get(target, name),
-      });
+      const { sql, rowsWritten } = countRowsWritten(storage.sql);
       const rowsOf = (challengeId: string) => {
-        cursors.length = 0;
         const result = new DeviceShard(storage, shardCount).runBlock(sql, (block) =>
           decide(Object.assign(block, { shard, refusals: new RefusalLimit() }), {
             ...signIn,
@@ -213,7 +210,7 @@ describe('the cost of a decision', () => {
           }),
         );
         expect(result.kind === 'decided' && result.record.decision).toBe(true);
-        return cursors.reduce((sum, cursor) => sum + cursor.rowsWritten, 0);
+        return rowsWritten();
       };
       return { first: rowsOf(randomId()), second: rowsOf(randomId()) };
     });

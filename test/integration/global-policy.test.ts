@@ -1,19 +1,21 @@
 import {
   globalPolicyAnswer,
   globalPolicyVersions,
-  policyAnswer,
   policyChangeAnswer,
   simulationAnswer,
   whatIfAnswer,
 } from '@countersign/policy';
-import type { TestClient } from '@countersign/testkit/broker-client';
+import { randomText, type TestClient } from '@countersign/testkit/broker-client';
+import { evidenceWithoutResponse } from '@countersign/testkit/fake-device';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { asAdmin, createAdmin } from './test-administration.ts';
 import { broker } from './test-broker.ts';
-import { countDecisions } from './test-objects.ts';
+import { countDecisions, shardCount } from './test-objects.ts';
 import {
   decisionOf,
   enrolled,
   fresh,
+  policyInForce,
   policyOf,
   policyPath,
   putGroup,
@@ -33,7 +35,7 @@ beforeEach(async () => {
   path = policyPath(client);
 });
 
-const current = async () => policyAnswer.parse(await (await broker.admin('GET', path)).json());
+const current = () => policyInForce(client);
 
 describe('the global policy', () => {
   const globalPath = '/v1/admin/global-policy';
@@ -167,7 +169,11 @@ describe('the global policy', () => {
     await broker.admin('PUT', path, { policy: own });
     const since = new Date(Date.now() - 1000).toISOString();
     const user = newUser();
-    await decisionOf(client, await enrolled(), user);
+    const device = await enrolled();
+    await decisionOf(client, device, user);
+    const aside = await broker.registerClient();
+    await putRules(aside, [trusted]);
+    expect(await decisionOf(aside, device, user)).toMatchObject({ decision: true });
     const policy = { enforcement: 'enforce', rules: [], otherwise: 'deny' };
     const response = await broker.admin('POST', `${globalPath}/simulate`, { policy, since });
     const found = simulationAnswer.parse(await response.json());
@@ -181,6 +187,7 @@ describe('the global policy', () => {
     ]);
     const counted = found.rules.filter((rule) => rule.application === client.application);
     expect(counted).toMatchObject([{ rule: 'default', decisions: 1, newly_denied: 1 }]);
+    expect(found.rules.map(({ application }) => application)).not.toContain(aside.application);
   });
 
   it('leaves an application nothing else to choose', async () => {
@@ -196,6 +203,16 @@ describe('the global policy', () => {
 
 describe('what if', () => {
   const ask = (body: object) => broker.admin('POST', `${path}/what-if`, body);
+
+  it('is asked anew each time: a key that was sent along with another question changes nothing', async () => {
+    const { token } = await createAdmin('owner');
+    const headers = { 'Idempotency-Key': randomText() };
+    for (const user of [newUser(), newUser()]) {
+      const body = { given: { user } };
+      const response = await asAdmin(token, 'POST', `${path}/what-if`, body, headers);
+      expect([response.status, response.headers.get('Idempotency-Replayed')]).toEqual([200, null]);
+    }
+  });
 
   it('says what would become of a sign-in, by the policy in force and by a draft, and records nothing', async () => {
     const [group, zone] = [fresh('group'), fresh('zone')];
@@ -279,16 +296,35 @@ describe('what if', () => {
 });
 
 describe('a policy that asks for trusted devices', () => {
+  /** A sign-in without any device. @returns the shard that has it */
+  async function shownNothing(client: TestClient, subject: string): Promise<string> {
+    const transaction = randomText();
+    const evidence = evidenceWithoutResponse(await broker.challenge(client, transaction));
+    const { context } = await broker.evaluate(client, { subject, transaction, evidence });
+    return context.decision_id.split('.')[0] ?? '';
+  }
+
   it('warns while few people who sign in have one', async () => {
     const device = await enrolled();
     await putRules(client, [trusted]);
-    await decisionOf(client, device, newUser());
+    const user = newUser();
+    const signedIn = await decisionOf(client, device, user);
     // Of somebody else, so it is not trusted.
     await decisionOf(client, device, newUser());
     const response = await broker.admin('PUT', path, policyOf([{ ...trusted, name: 'Trusted' }]));
     const { findings } = policyChangeAnswer.parse(await response.json());
     expect(findings).toMatchObject([{ code: 'trusted_too_early', severity: 'warning' }]);
     expect(findings[0]?.detail).toContain('of 2 people who signed in in the last 7 days 1 (50 %)');
+    // Whoever has one has it, whichever shards have seen them without.
+    const [shard = ''] = signedIn.context.decision_id.split('.');
+    const without = new Set<string>();
+    while (without.size < shardCount - 1) {
+      const seen = await shownNothing(client, user);
+      if (seen !== shard) without.add(seen);
+    }
+    const again = await broker.admin('PUT', path, policyOf([trusted]));
+    const { findings: found } = policyChangeAnswer.parse(await again.json());
+    expect(found[0]?.detail).toContain('of 2 people who signed in in the last 7 days 1 (50 %)');
     // They have one, and not of the kind that is to count.
     const strict = { policy: { ...policyOf([trusted]).policy } };
     Object.assign(strict.policy, { enrollment_strengths: ['hardware_attested'] });

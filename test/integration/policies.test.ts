@@ -1,4 +1,5 @@
-import { policyAnswer, policyVersions } from '@countersign/policy';
+import { policyAnswer, policyVersions, zoneList } from '@countersign/policy';
+import { evaluationAnswer } from '@countersign/protocol/evaluation';
 import type { TestClient } from '@countersign/testkit/broker-client';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { broker } from './test-broker.ts';
@@ -6,6 +7,7 @@ import {
   decisionOf,
   enrolled,
   fresh,
+  policyInForce,
   policyOf,
   policyPath,
   putGroup,
@@ -14,7 +16,7 @@ import {
   refusalOf,
   trusted,
 } from './test-policies.ts';
-import { newUser } from './test-users.ts';
+import { newUser, signInBody } from './test-users.ts';
 
 // Policies of rules as administrators write them, and the sign-ins that they decide.
 
@@ -25,9 +27,23 @@ beforeEach(async () => {
   path = policyPath(client);
 });
 
-const current = async () => policyAnswer.parse(await (await broker.admin('GET', path)).json());
+const current = () => policyInForce(client);
 
 describe('rules', () => {
+  it('are told again to whoever repeats a request, and never those of another policy', async () => {
+    await putRules(client, [trusted]);
+    const body = await signInBody(client, await enrolled(), newUser());
+    const ask = async () => {
+      const response = await broker.sendEvaluation(client, body);
+      return evaluationAnswer.parse(await response.json()).context.policy;
+    };
+    const first = await ask();
+    expect(first.criteria).toMatchObject([{ criterion: 'device_trust', verdict: 'met' }]);
+    expect(await ask()).toEqual(first);
+    await putRules(client, [{ ...trusted, when: { platforms: ['ios'] } }]);
+    expect(await ask()).toEqual({ version: first.version, rule: 'trusted' });
+  });
+
   it('decide by groups, networks and platforms, the first that matches', async () => {
     const [group, zone] = [fresh('group'), fresh('zone')];
     const [member, other] = [newUser(), newUser()];
@@ -254,4 +270,31 @@ describe('a zone and a group that a policy names', () => {
       expect(await refusalOf(refused)).toEqual([400, 'field_invalid', 'blocks.0']);
     },
   );
+});
+
+describe('all zones together', () => {
+  const read = async () =>
+    zoneList.parse(await (await broker.admin('GET', '/v1/admin/zones')).json()).zones;
+  const blocks = (count: number) =>
+    Array.from({ length: count }, (_, n) => `10.${n >> 8}.${n & 255}.0/24`);
+
+  it('have ten thousand blocks at most, and one more is refused without a trace', async () => {
+    const before = (await read()).reduce((sum, zone) => sum + zone.blocks.length, 0);
+    const made: string[] = [];
+    for (let left = 10_000 - before; left > 0; left -= 1000) {
+      const zone = fresh('zone');
+      made.push(zone);
+      expect((await putZone(zone, blocks(Math.min(left, 1000)))).status).toBe(200);
+    }
+    const full = await read();
+    expect(await refusalOf(await putZone(fresh('zone'), blocks(1)))).toEqual([
+      409,
+      'zone_limit_reached',
+    ]);
+    expect(await read()).toEqual(full);
+    // Those of the zone itself are not counted beside the new ones.
+    const [first = ''] = made;
+    expect((await putZone(first, blocks(999))).status).toBe(200);
+    for (const zone of made) await broker.admin('DELETE', `/v1/admin/zones/${zone}`);
+  });
 });

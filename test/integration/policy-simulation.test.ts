@@ -1,8 +1,9 @@
-import { simulationAnswer } from '@countersign/policy';
+import { emptySimulation, simulationAnswer } from '@countersign/policy';
 import { problemDocument } from '@countersign/protocol/problem';
 import type { TestClient } from '@countersign/testkit/broker-client';
 import { FakeDevice } from '@countersign/testkit/fake-device';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { DeviceObject } from '../../worker/src/device/device-object.ts';
 import { broker } from './test-broker.ts';
 import { countDecisions } from './test-objects.ts';
 import { newUser, signInBody } from './test-users.ts';
@@ -138,6 +139,22 @@ describe('a simulation', () => {
     expect((await simulate(draft(), { until: past })).decisions).toBe(0);
     const future = new Date(Date.now() + 60_000).toISOString();
     expect((await simulate(draft(), { since: future })).decisions).toBe(0);
+  });
+
+  it('says so where there are more records than one request looks at', async () => {
+    expect((await simulate(draft(trusted))).complete).toBe(true);
+    const asked = vi
+      .spyOn(DeviceObject.prototype, 'simulatePolicy')
+      .mockImplementation(async () => ({
+        ok: true,
+        page: { part: emptySimulation(), before: 2 },
+      }));
+    try {
+      expect((await simulate(draft(trusted))).complete).toBe(false);
+      expect(asked).toHaveBeenCalledTimes(1000);
+    } finally {
+      asked.mockRestore();
+    }
   });
 
   it('counts each person once, and gives ten examples', async () => {

@@ -7,7 +7,7 @@ import { takeInRows } from '../../worker/src/audit/take-in-rows.ts';
 import { eventsAfter } from './test-administration.ts';
 import { broker } from './test-broker.ts';
 import { enrolledDevice } from './test-changes.ts';
-import { shardCount, shardObject, shardOf } from './test-objects.ts';
+import { countRowsWritten, shardCount, shardObject, shardOf } from './test-objects.ts';
 
 // How rows come together in the one object of the system log, and what its alarm does.
 
@@ -73,24 +73,15 @@ it('costs five rows for a sign-in, and one for each batch', async () => {
   const decision = rows.find(({ record }) => record.includes('"subject":"ada"'));
   if (decision === undefined) throw new Error('there is no sign-in');
   const written = await runInDurableObject(report(), (_, { storage }) => {
-    const cursors: { readonly rowsWritten: number }[] = [];
-    const exec: SqlStorage['exec'] = <Row extends Record<string, SqlStorageValue>>(
-      query: string,
-      ...bindings: SqlStorageValue[]
-    ) => {
-      const cursor = storage.sql.exec<Row>(query, ...bindings);
-      cursors.push(cursor);
-      return cursor;
-    };
+    const { sql, rowsWritten } = countRowsWritten(storage.sql);
     const take = (chain: string, count: number) => {
-      cursors.length = 0;
       const taken = Array.from({ length: count }, (_row, index) => ({
         sequence: index + 1,
         record: decision.record,
         hash: new Uint8Array(32).fill(index),
       }));
-      takeInRows({ exec } as SqlStorage, { chain, start: undefined, after: 0, rows: taken }, 0, 0);
-      return cursors.reduce((sum, cursor) => sum + cursor.rowsWritten, 0);
+      takeInRows(sql, { chain, start: undefined, after: 0, rows: taken }, 0, 0);
+      return rowsWritten();
     };
     const counts = [take('cost-1', 1), take('cost-2', 2)];
     storage.sql.exec("DELETE FROM events WHERE chain LIKE 'cost-%'");

@@ -52,4 +52,25 @@ export async function countDecisions(): Promise<number[]> {
   return await Promise.all(counts);
 }
 
+/** The same database, and how many rows have been written through it since that was asked last. */
+export function countRowsWritten(sql: SqlStorage) {
+  let cursors: { readonly rowsWritten: number }[] = [];
+  const counted = new Proxy(sql, {
+    get: (target, name) =>
+      name === 'exec'
+        ? (...parameters: Parameters<SqlStorage['exec']>) => {
+            const cursor = target.exec(...parameters);
+            cursors.push(cursor);
+            return cursor;
+          }
+        : Reflect.get(target, name),
+  });
+  const rowsWritten = () => {
+    const taken = cursors;
+    cursors = [];
+    return total(taken.map((cursor) => cursor.rowsWritten));
+  };
+  return { sql: counted, rowsWritten };
+}
+
 export const total = (counts: readonly number[]) => counts.reduce((sum, count) => sum + count, 0);

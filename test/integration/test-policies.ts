@@ -1,4 +1,4 @@
-import { policyChangeAnswer } from '@countersign/policy';
+import { policyAnswer, policyChangeAnswer } from '@countersign/policy';
 import { evaluationAnswer } from '@countersign/protocol/evaluation';
 import { problemDocument } from '@countersign/protocol/problem';
 import type { TestClient } from '@countersign/testkit/broker-client';
@@ -22,6 +22,12 @@ export const policyOf = (rules: readonly object[], more: object = {}) => ({
 
 export const policyPath = (client: TestClient) =>
   `/v1/admin/applications/${client.application}/policy`;
+
+/** The policy of the client's application. */
+export async function policyInForce(client: TestClient) {
+  const response = await broker.admin('GET', policyPath(client));
+  return policyAnswer.parse(await response.json());
+}
 
 /** Gives the client's application these rules. @returns the organization's version */
 export async function putRules(

@@ -15,7 +15,8 @@ export type Match = {
   readonly isUncertain: boolean;
 };
 
-const strictness: Readonly<Record<Effect, number>> = { allow: 0, step_up: 1, deny: 2 };
+/** How much each asks of people. */
+export const strictness: Readonly<Record<Effect, number>> = { allow: 0, step_up: 1, deny: 2 };
 
 export const effectOf = (policy: PolicyDocument, rule: PolicyRule | undefined): Effect =>
   rule?.effect ?? policy.otherwise;

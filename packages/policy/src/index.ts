@@ -16,6 +16,7 @@ export {
   isGlobalRuleId,
   leavesToGlobal,
 } from './global-policy.ts';
+export { groupsIn } from './groups-in.ts';
 export {
   earlyTrustFinding,
   failOpenFinding,

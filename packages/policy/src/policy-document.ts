@@ -99,6 +99,7 @@ function isTimeZone(name: string): boolean {
     if (timeZones.size < 1000) timeZones.add(name);
     return true;
   } catch {
+    // RangeError: the database has none of that name (ECMA-402).
     return false;
   }
 }
@@ -133,7 +134,8 @@ export type ConditionName = keyof Conditions;
 export const defaultRuleId = 'default';
 export const noRuleId = 'none';
 
-const common = {
+/** What every rule has, of whatever kind. */
+export const ruleFields = {
   id: chosenId.check(
     z.refine((id) => id !== defaultRuleId && id !== noRuleId, {
       error: `must not be ${defaultRuleId} or ${noRuleId}, which decisions without a rule have`,
@@ -143,19 +145,24 @@ const common = {
   name: z.optional(z.string().check(z.minLength(1), z.maxLength(128))),
   /** False: as if it were not there. */
   enabled: z.optional(z.boolean()),
-  when: conditions,
-};
+} as const;
+
 /** Of an allow: after so many seconds the sign-in server asks the person anew. */
 const reauthenticate = {
   reauthenticate_after_seconds: z.optional(z.int().check(z.minimum(60), z.maximum(366 * 86_400))),
 };
 
-export const policyRule = z.discriminatedUnion('effect', [
-  z.strictObject({ ...common, effect: z.literal('deny') }),
-  z.strictObject({ ...common, ...reauthenticate, effect: z.literal('allow') }),
-  /** Allow, once the sign-in server asserts the factor. */
-  z.strictObject({ ...common, ...reauthenticate, effect: z.literal('step_up'), factor }),
-]);
+const ruleWith = <Id extends z.ZodMiniType<string, string>>(id: Id) => {
+  const common = { ...ruleFields, id, when: conditions };
+  return z.discriminatedUnion('effect', [
+    z.strictObject({ ...common, effect: z.literal('deny') }),
+    z.strictObject({ ...common, ...reauthenticate, effect: z.literal('allow') }),
+    /** Allow, once the sign-in server asserts the factor. */
+    z.strictObject({ ...common, ...reauthenticate, effect: z.literal('step_up'), factor }),
+  ]);
+};
+
+export const policyRule = ruleWith(ruleFields.id);
 export type PolicyRule = z.infer<typeof policyRule>;
 export type Effect = PolicyRule['effect'];
 
@@ -183,19 +190,7 @@ export type PolicyDocument = z.infer<typeof policyDocument>;
 export const effectivePolicyDocument = z.strictObject({
   version: z.int(),
   ...policyFields,
-  rules: z.array(
-    z.discriminatedUnion('effect', [
-      z.strictObject({ ...common, id: z.string(), effect: z.literal('deny') }),
-      z.strictObject({ ...common, ...reauthenticate, id: z.string(), effect: z.literal('allow') }),
-      z.strictObject({
-        ...common,
-        ...reauthenticate,
-        id: z.string(),
-        effect: z.literal('step_up'),
-        factor,
-      }),
-    ]),
-  ),
+  rules: z.array(ruleWith(z.string())),
 });
 
 /** What an administrator writes for one application. `global`: what the global policy says. */

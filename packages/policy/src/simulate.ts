@@ -88,7 +88,7 @@ export function countSignIn(
   part: PartialSimulation,
   { application, rule }: { readonly application: string; readonly rule: string },
   change: Change | undefined,
-  signIn: () => SimulatedSignIn,
+  signIn: () => Omit<SimulatedSignIn, 'change'>,
 ): void {
   const ofRule = countsOf(part, application, rule);
   for (const counts of [part.total, ofRule]) {
@@ -96,7 +96,7 @@ export function countSignIn(
     if (change !== undefined) counts[change] += 1;
   }
   if (change === undefined) return;
-  const told = signIn();
+  const told = { ...signIn(), change };
   if (change === 'newly_denied') part.denied.add(told.user);
   addExample(part.examples, told);
 }

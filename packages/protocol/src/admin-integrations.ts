@@ -16,7 +16,6 @@ export const integrationKinds = [
   'kandji',
   'inventory_file',
 ] as const;
-export type IntegrationKind = (typeof integrationKinds)[number];
 
 const httpsUrl = z.string().check(
   z.maxLength(255),

@@ -45,7 +45,7 @@ export type JobAnswer = z.infer<typeof jobAnswer>;
 export const userAnswer = z.object({
   user_id: z.string(),
   active: z.boolean(),
-  /** Made known by an administrator, and not only by a sign-in. */
+  /** Made known by an administrator or a directory, and not only by a sign-in. */
   provisioned: z.boolean(),
   epoch: z.int(),
   /** In how many shards a certificate may have been bound to this user. */

@@ -32,12 +32,12 @@ export const administrationTexts = {
     person: askSupport,
   },
   policy_not_found: {
-    administrator: 'There is no such application, or its policy has no such version.',
+    administrator: 'There is no such application, or no such version of its policy or access.',
     person: askSupport,
   },
   policy_version_conflict: {
     administrator:
-      'The policy was changed meanwhile: it is not at the version that this change expects. Look at it and send again.',
+      'It was changed meanwhile: the policy or access is not at the version that this change expects. Look at it and send again.',
     person: askSupport,
   },
   zone_not_found: {

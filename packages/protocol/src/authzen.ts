@@ -121,7 +121,6 @@ export const failedEvaluation = z.object({
     }),
   }),
 });
-export type FailedEvaluation = z.infer<typeof failedEvaluation>;
 
 /** Answers in the order of the evaluations, up to the one that settled it. */
 export const evaluationsAnswer = z.object({
@@ -164,7 +163,6 @@ export const subjectSearchRequest = z.object({
   context: accessContext,
   page,
 });
-export type SubjectSearchRequest = z.infer<typeof subjectSearchRequest>;
 
 /** `POST /access/v1/search/resource`: with what the subject may do it. */
 export const resourceSearchRequest = z.object({
@@ -174,7 +172,6 @@ export const resourceSearchRequest = z.object({
   context: accessContext,
   page,
 });
-export type ResourceSearchRequest = z.infer<typeof resourceSearchRequest>;
 
 /** `POST /access/v1/search/action`: what the subject may do with the resource. */
 export const actionSearchRequest = z.object({

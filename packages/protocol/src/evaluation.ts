@@ -114,4 +114,3 @@ export const completionRequest = z.extend(evaluationRequest, {
     [],
   ),
 });
-export type CompletionRequest = z.infer<typeof completionRequest>;

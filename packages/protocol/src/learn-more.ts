@@ -27,7 +27,6 @@ export const httpsLink = z.string().check(
 export const learnMoreInput = z.strictObject({
   learn_more_url: z.union([z.literal(''), httpsLink]),
 });
-export type LearnMoreInput = z.infer<typeof learnMoreInput>;
 
 /** `GET /v1/admin/learn-more`. */
 export const learnMoreAnswer = z.object({

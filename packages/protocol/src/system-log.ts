@@ -50,13 +50,17 @@ export const defaultLogPage = 100;
 
 const filterText = z.string().check(z.minLength(1), z.maxLength(512));
 
+/** A type, or with `.*` at its end all types that begin so: `pki.cert.*`. A star elsewhere would find nothing. */
+export const eventTypeFilter = filterText.check(
+  z.regex(/^[^*]+(\.\*)?$/, { error: 'may have a star only as .* at its end, like pki.cert.*' }),
+);
+
 /** `GET /v1/admin/log?…`: all filters together must fit. */
 export const logQuery = z.strictObject({
   /** RFC 3339: recorded at or after, and before. */
   since: z.optional(z.iso.datetime({ offset: true })),
   until: z.optional(z.iso.datetime({ offset: true })),
-  /** A type, or with `.*` at its end all types that begin so: `pki.cert.*`. */
-  event_type: z.optional(filterText),
+  event_type: z.optional(eventTypeFilter),
   outcome: z.optional(z.enum(logResults)),
   user: z.optional(filterText),
   device_id: z.optional(filterText),

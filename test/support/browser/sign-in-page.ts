@@ -1,5 +1,5 @@
 import { BrokerClient } from '@countersign/testkit/broker-client';
-import type { Page } from 'playwright-core';
+import type { Page, Request } from 'playwright-core';
 import * as z from 'zod/mini';
 import type { SignInWorld } from './sign-in-world.ts';
 
@@ -12,10 +12,32 @@ export type SignInOutcome = {
   readonly decisionId: string;
 };
 
-/** Signs in as a person does: opens the page, fills the form in and reads what the site says. */
+/**
+ * Signs in as a person does: opens the page, fills the form in and reads what the site says.
+ *
+ * A browser that has just started takes the certificates of its policy up at some moment of its first seconds, later on a
+ * busy machine, and breaks off what it is loading then: the page, its script, or the request for a challenge. That says
+ * nothing of the device, so such a sign-in is made again.
+ */
 export async function signIn(page: Page, origin: string, user = 'ada'): Promise<SignInOutcome> {
-  await page.goto(origin);
-  return signInOnOpenPage(page, user);
+  const attempt = async () => {
+    await page.goto(origin);
+    return await signInOnOpenPage(page, user);
+  };
+  let isBrokenOff = false;
+  const note = (failed: Request) => {
+    isBrokenOff ||= failed.failure()?.errorText === 'net::ERR_CERT_VERIFIER_CHANGED';
+  };
+  page.on('requestfailed', note);
+  try {
+    const shown = await attempt();
+    if (!isBrokenOff) return shown;
+  } catch (error) {
+    if (!isBrokenOff) throw error;
+  } finally {
+    page.off('requestfailed', note);
+  }
+  return await attempt();
 }
 
 /** The same without loading the page, as a person does who has left it open. */

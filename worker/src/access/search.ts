@@ -1,7 +1,10 @@
-import { type AssertedByClient, type PolicyFacts, userSubjectType } from '@countersign/policy';
-import { actionSignIn, resourceTypeApplication } from '@countersign/protocol/evaluation';
+import { type AssertedByClient, groupsIn, type PolicyFacts } from '@countersign/policy';
+import {
+  actionSignIn,
+  resourceTypeApplication,
+  subjectTypeUser,
+} from '@countersign/protocol/evaluation';
 import type { OrganizationSnapshot, RegisteredClient } from '../directory/organization-snapshot.ts';
-import { groupsIn } from '../policy/compiled-policies.ts';
 import { type AccessQuestion, decideAccess, findAccess } from '../policy/decide-access.ts';
 import { wouldSignIn } from '../policy/hypothetical-sign-in.ts';
 import type { Candidate } from './find-page.ts';
@@ -32,7 +35,7 @@ export type Search = {
 };
 
 function shownFor({ shown }: SearchFacts, subject: { type: string; id: string }) {
-  return subject.type === userSubjectType && subject.id === shown?.user ? shown : undefined;
+  return subject.type === subjectTypeUser && subject.id === shown?.user ? shown : undefined;
 }
 
 function permits(facts: SearchFacts, question: AccessQuestion): boolean {
@@ -43,7 +46,7 @@ function permits(facts: SearchFacts, question: AccessQuestion): boolean {
     return decideAccess(snapshot, client, question, trust).decision;
   }
   return (
-    subject.type === userSubjectType &&
+    subject.type === subjectTypeUser &&
     action.name === actionSignIn &&
     client.applications.includes(resource.id) &&
     wouldSignIn(snapshot, {
@@ -109,7 +112,7 @@ function namedSubjects(
     const policy = client.applications.includes(resource.id)
       ? snapshot.applications.get(resource.id)?.policy
       : undefined;
-    if (policy === undefined || type !== userSubjectType) return undefined;
+    if (policy === undefined || type !== subjectTypeUser) return undefined;
     const users = policy.rules.flatMap(({ when }) => when.people?.users ?? []);
     return [...users, ...membersOf(groupsIn(policy))];
   }
@@ -117,7 +120,7 @@ function namedSubjects(
   if (rules === undefined) return undefined;
   const { subjects, rules: all } = rules.document;
   const onRecord = subjects.filter((subject) => subject.type === type).map(({ id }) => id);
-  if (type !== userSubjectType) return onRecord;
+  if (type !== subjectTypeUser) return onRecord;
   const users = all.flatMap(({ when }) => when.people?.users ?? []);
   return [...onRecord, ...users, ...membersOf(rules.groups)];
 }
@@ -141,7 +144,7 @@ export function searchSubjects(
   const isNamed = new Set(named);
   async function* candidates(from: Cursor): AsyncGenerator<Candidate> {
     yield* listed(isNamed, from);
-    if (type !== userSubjectType) return;
+    if (type !== subjectTypeUser) return;
     let after = from.list === 0 ? '' : from.after;
     for (;;) {
       const users = await listUsers(after, usersPerPage);

@@ -1,6 +1,6 @@
 import type { DecisionTokenClaims } from '@countersign/protocol/decision-token';
+import { parseRowName } from '../audit/decision-receipt.ts';
 import type { StandingFacts } from '../device/lost-standing.ts';
-import { readRowName } from '../device/row-name.ts';
 import type { ShownRow, ShownSignIn } from '../device/shown-sign-in.ts';
 import { type ConfiguredIssuer, trustedIssuers } from '../directory/issuer-choice.ts';
 import type { OrganizationSnapshot } from '../directory/organization-snapshot.ts';
@@ -27,8 +27,11 @@ export async function askForSignIn(
   snapshot: OrganizationSnapshot,
   { decision_id, jti, sub }: DecisionTokenClaims,
 ): Promise<FoundSignIn> {
-  const place = readRowName(decision_id, shardCount);
-  if (place === undefined) return { ok: true, shown: undefined };
+  const place = parseRowName(decision_id);
+  // A chain that an import archived has ended before any token that still lives.
+  if (place === undefined || place.archivedBy !== undefined || place.shard >= shardCount) {
+    return { ok: true, shown: undefined };
+  }
   return await findShown(
     place.shard,
     { sequence: place.sequence, tokenId: jti },

@@ -1,5 +1,6 @@
-import { type ShownDeviceTrust, userSubjectType } from '@countersign/policy';
+import type { ShownDeviceTrust } from '@countersign/policy';
 import type { DecisionTokenClaims } from '@countersign/protocol/decision-token';
+import { subjectTypeUser } from '@countersign/protocol/evaluation';
 import type { OrganizationSnapshot } from '../directory/organization-snapshot.ts';
 import type { StorageUnavailable } from '../storage/durable-store.ts';
 import { openDecisionToken, type TokenContext } from './open-decision-token.ts';
@@ -37,7 +38,7 @@ export class ShownTrust {
       this.#opened.get(unverifiedToken) ?? openDecisionToken(unverifiedToken, this.#context.token);
     this.#opened.set(unverifiedToken, opening);
     const claims = await opening;
-    if (claims === undefined || subject.type !== userSubjectType || subject.id !== claims.sub) {
+    if (claims === undefined || subject.type !== subjectTypeUser || subject.id !== claims.sub) {
       return nothing;
     }
     // What was no trusted device then does not become one.

@@ -1,5 +1,5 @@
-import canonicalize from 'canonicalize';
-import { type ChainHead, extendChain } from './hash-chain.ts';
+import { appendRow } from './append-row.ts';
+import type { ChainHead } from './hash-chain.ts';
 import {
   type ChainName,
   displayMessageOf,
@@ -46,17 +46,6 @@ export function appendEvent(
       Object.entries(debug_data).map(([name, text]) => [name, cut(text)]),
     ),
   };
-  const text = canonicalize(record);
-  if (text === undefined) throw new TypeError('an event is always serializable');
-  const newHead = extendChain(head, text);
-  sql.exec(
-    `INSERT INTO decisions (sequence, challenge_id, device_id, stage, record, hash)
-     VALUES (?, ?, ?, 0, ?, ?)`,
-    record.sequence,
-    record.id,
-    record.debug_data.device_id ?? '',
-    text,
-    newHead.hash,
-  );
-  return newHead;
+  const { id, debug_data: told } = record;
+  return appendRow(sql, head, { id, device_id: told.device_id ?? '', stage: 0 }, record);
 }

@@ -168,6 +168,7 @@ function showAccess({
     },
   };
 }
+
 /** A failure, and what was let in without a decision. */
 const isWorthALook = ({ outcome, event_type }: SystemLogRecord) =>
   outcome === 'FAILURE' || event_type === 'user.authentication.fail_open';

@@ -3,6 +3,7 @@ import {
   type AssertedFactor,
   type CheckedCriterion,
   explainRecord,
+  groupsIn,
   requestFacts,
 } from '@countersign/policy';
 import type { DecisionReason } from '@countersign/protocol';
@@ -23,7 +24,7 @@ import type {
   ReadSnapshot,
   RegisteredClient,
 } from '../directory/organization-snapshot.ts';
-import { compiledPolicy, groupsIn } from '../policy/compiled-policies.ts';
+import { compiledPolicy } from '../policy/compiled-policies.ts';
 import { integrationStandings } from '../policy/integration-standing.ts';
 import type { StorageUnavailable } from '../storage/durable-store.ts';
 import { encodeHeader, signCompactJws } from '../token/compact-jws.ts';

@@ -1,6 +1,5 @@
-import canonicalize from 'canonicalize';
 import * as z from 'zod/mini';
-import { extendChain } from '../audit/hash-chain.ts';
+import { appendRow } from '../audit/append-row.ts';
 import type { AccessDecision } from '../policy/decide-access.ts';
 import type { WrittenChain } from './decision-record.ts';
 
@@ -90,17 +89,7 @@ export function appendAccess(
 ): AccessRecord {
   const sequence = chain.head.count + 1;
   const record: AccessRecord = { v: 1, kind: 'access', sequence, ...fields };
-  const text = canonicalize(record);
-  if (text === undefined) throw new TypeError('an access record is always serializable');
-  const newHead = extendChain(chain.head, text);
-  chain.sql.exec(
-    `INSERT INTO decisions (sequence, challenge_id, device_id, stage, record, hash)
-     VALUES (?, ?, '', 0, ?, ?)`,
-    record.sequence,
-    record.id,
-    text,
-    newHead.hash,
-  );
-  chain.head = newHead;
+  const key = { id: record.id, device_id: '', stage: 0 } as const;
+  chain.head = appendRow(chain.sql, chain.head, key, record);
   return record;
 }

@@ -1,7 +1,7 @@
 import { type DecisionRecord, decisionRecord } from '@countersign/protocol/decision-record';
-import canonicalize from 'canonicalize';
+import { appendRow } from '../audit/append-row.ts';
 import { readChainStart } from '../audit/chain-start.ts';
-import { type ChainHead, emptyChain, extendChain } from '../audit/hash-chain.ts';
+import { type ChainHead, emptyChain } from '../audit/hash-chain.ts';
 
 /** A chain that is being written; `head` moves on with each row. */
 export type WrittenChain = { readonly sql: SqlStorage; head: ChainHead };
@@ -12,20 +12,7 @@ export function appendDecision(
   fields: Omit<DecisionRecord, 'v' | 'sequence'>,
 ): DecisionRecord {
   const record: DecisionRecord = { v: 1, sequence: chain.head.count + 1, ...fields };
-  const text = canonicalize(record);
-  if (text === undefined) throw new TypeError('a decision record is always serializable');
-  const newHead = extendChain(chain.head, text);
-  chain.sql.exec(
-    `INSERT INTO decisions (sequence, challenge_id, device_id, stage, record, hash)
-     VALUES (?, ?, ?, ?, ?, ?)`,
-    record.sequence,
-    record.id,
-    record.device_id,
-    record.stage,
-    text,
-    newHead.hash,
-  );
-  chain.head = newHead;
+  chain.head = appendRow(chain.sql, chain.head, record, record);
   return record;
 }
 

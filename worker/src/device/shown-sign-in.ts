@@ -1,5 +1,6 @@
 import { type DecisionReason, decodeBase64url } from '@countersign/protocol';
-import { type DecisionRecord, decisionRecord } from '@countersign/protocol/decision-record';
+import type { DecisionRecord } from '@countersign/protocol/decision-record';
+import { parseDecision } from '../audit/decision-receipt.ts';
 import { readDecisionPage } from './decision-record.ts';
 import { lostStanding, type StandingFacts } from './lost-standing.ts';
 import { findCertificates } from './named-certificates.ts';
@@ -26,9 +27,8 @@ export function findShownSignIn(
 ): ShownSignIn | undefined {
   const [row] = readDecisionPage(sql, sequence - 1, 1);
   if (row?.sequence !== sequence) return undefined;
-  const parsed = decisionRecord.safeParse(JSON.parse(row.record));
-  if (!parsed.success || parsed.data.token?.jti !== tokenId) return undefined;
-  const record = parsed.data;
+  const record = parseDecision(row.record);
+  if (record === undefined || record.token?.jti !== tokenId) return undefined;
   const named = [record.certificate_sha256, record.mtls_certificate_sha256].filter(
     (text) => text !== undefined,
   );

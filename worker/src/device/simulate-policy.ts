@@ -5,12 +5,12 @@ import {
   type Effect,
   emptySimulation,
   evaluatePolicy,
-  noRuleId,
   type PartialSimulation,
   type PolicyDocument,
   type PolicyFacts,
   recordedFacts,
   underPolicy,
+  wasDecidedByPolicy,
   type Zones,
 } from '@countersign/policy';
 import { decisionRecord } from '@countersign/protocol/decision-record';
@@ -70,10 +70,6 @@ const effectOf = ({ decision, pending }: SimulatedRecord): Effect => {
   return pending === undefined ? 'deny' : 'step_up';
 };
 
-/** What no policy was asked about: structural denials, and what nobody's challenge opened. */
-const wasDecidedByPolicy = ({ opened, stage, rule }: SimulatedRecord) =>
-  opened && stage === 0 && rule !== noRuleId;
-
 /** The application that a record's canonical JSON names. Quotes within texts are escaped there, so no text looks like it. */
 const applicationIn = (record: string): string | undefined =>
   /"application":"([a-z0-9._-]+)"/.exec(record)?.[1];
@@ -112,7 +108,8 @@ export function simulatePolicy(
     const record = read.data;
     if (record.recorded_at_ms < sinceMs - clockMarginMs) return { part, before: undefined };
     if (record.recorded_at_ms < sinceMs || record.recorded_at_ms >= untilMs) continue;
-    if (wasDecidedByPolicy(record)) count(part, record, policy, groups, sequence);
+    if (record.stage === 0 && wasDecidedByPolicy(record))
+      count(part, record, policy, groups, sequence);
   }
   const oldest = rows.at(-1)?.sequence;
   return { part, before: rows.length < rowsPerPage ? undefined : oldest };
@@ -146,7 +143,6 @@ function count(
     recorded_at: new Date(record.recorded_at_ms).toISOString(),
     application: record.application,
     user: record.subject,
-    change: change ?? 'newly_allowed',
     rule_before: record.rule,
     rule_after: outcome.rule,
     reason_after: outcome.reason,

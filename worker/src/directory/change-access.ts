@@ -1,5 +1,6 @@
 import type { AccessChange, AccessDocument } from '@countersign/policy';
 import { findAccessVersion, storeAccessVersion } from './access-records.ts';
+import { readGroupIds } from './change-group.ts';
 import type { Author, PolicyRefusal } from './change-policy.ts';
 import { readApplications } from './organization-records.ts';
 import { readVersion } from './organization-settings.ts';
@@ -10,12 +11,7 @@ function findUnknownGroup(
   sql: SqlStorage,
   { rules }: Pick<AccessDocument, 'rules'>,
 ): PolicyRefusal | undefined {
-  const groups = new Set(
-    sql
-      .exec<{ group_id: string }>('SELECT group_id FROM user_groups')
-      .toArray()
-      .map(({ group_id }) => group_id),
-  );
+  const groups = readGroupIds(sql);
   for (const [place, { when }] of rules.entries()) {
     for (const list of ['groups', 'except_groups'] as const) {
       const unknown = when.people?.[list]?.find((name) => !groups.has(name));

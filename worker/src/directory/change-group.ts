@@ -1,6 +1,6 @@
+import { groupsIn } from '@countersign/policy';
 import type { GroupInput } from '@countersign/protocol/admin-integrations';
 import * as z from 'zod/mini';
-import { groupsIn } from '../policy/compiled-policies.ts';
 import { readAccessGroups } from './access-records.ts';
 import { changeMembers } from './group-versions.ts';
 import { readIntegrations } from './integration-records.ts';

@@ -1,9 +1,7 @@
 import type { ApplicationPolicy, PolicyDocument, UnknownName } from '@countersign/policy';
 import type { StorageUnavailable } from '../storage/durable-store.ts';
-import type { UserChange } from './change-user.ts';
 import type { IntegrationWithCredentials } from './integration-records.ts';
 import type { StoredSnapshot } from './organization-snapshot.ts';
-import type { Recorded } from './record-change.ts';
 import type { TombstoneJob } from './tombstone-job.ts';
 import type { UserRow } from './user-records.ts';
 
@@ -27,17 +25,6 @@ export type SnapshotAnswer =
       readonly code: 'deployment_mismatch' | 'import_incomplete';
       readonly detail: string;
     };
-
-/** What is answered to a change: what the change made, or why it was refused. */
-export type Changed<Value, Refused = never> = Recorded<Value> | Refused | StorageUnavailable;
-
-export type ApplicationRefusal = {
-  readonly ok: false;
-  readonly code: 'application_not_found';
-  readonly application: string;
-};
-
-export type UserChangeAnswer = Changed<UserChange>;
 
 export type UserDescription =
   | {

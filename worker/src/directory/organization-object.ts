@@ -2,13 +2,13 @@ import {
   type AccessChange,
   type ApplicationPolicy,
   effectivePolicy,
+  groupsIn,
   leavesToGlobal,
 } from '@countersign/policy';
 import type { FailOpenInput } from '@countersign/protocol/fail-open';
 import type { ImportBeginning, StateRow, StateSection } from '@countersign/protocol/state';
 import { currentTimeMs } from '../clock.ts';
 import type { ImportedDevices } from '../device/transfer-devices.ts';
-import { groupsIn } from '../policy/compiled-policies.ts';
 import type { StorageUnavailable } from '../storage/durable-store.ts';
 import { exportTable, type PageRange } from '../storage/export-tables.ts';
 import { importBlock } from '../storage/import-block.ts';

@@ -1,5 +1,4 @@
-import { applicationPolicy } from '@countersign/policy';
-import { groupsIn } from '../policy/compiled-policies.ts';
+import { applicationPolicy, groupsIn } from '@countersign/policy';
 import { readAccessGroups, readAccessJson } from './access-records.ts';
 import { type HeldVersions, readStoredGroups } from './group-versions.ts';
 import { groupsOnTrial, readIntegrations } from './integration-records.ts';

@@ -3,6 +3,7 @@ import { appendEvent } from '../audit/append-event.ts';
 import { type ChainHead, emptyChain } from '../audit/hash-chain.ts';
 import type { AdminEventType } from '../audit/system-log-event.ts';
 import { raiseVersion, readVersion } from './organization-settings.ts';
+
 /** What a change is in the organization's log. `debug_data` holds no secret. */
 export type AdminEvent = {
   readonly event_type: AdminEventType;

@@ -11,7 +11,7 @@ export const userRow = z.object({
   active: z.union([z.literal(0), z.literal(1)]),
   epoch: z.int(),
   epoch_since_ms: z.int(),
-  /** Made known by an administrator, and not only by a sign-in. */
+  /** Made known by an administrator or the directory, and not only by a sign-in. */
   provisioned: z.union([z.literal(0), z.literal(1)]),
   /** An administrator has deactivated the user: no directory lets them in again. */
   held: z.union([z.literal(0), z.literal(1)]),

@@ -6,7 +6,7 @@ import {
 } from '@countersign/policy';
 
 /** What a draft of the global policy would make of the applications that leave something to it. */
-export function effectivePolicies(
+export function effectivePoliciesUnder(
   read: {
     readonly version: number;
     readonly policies: ReadonlyMap<string, ApplicationPolicy>;

@@ -1,24 +1,40 @@
 import type { PolicyFinding } from '@countersign/policy';
+import type * as z from 'zod/mini';
 import type { PolicyRefusal } from '../directory/change-policy.ts';
 import type { PolicyVersion } from '../directory/policy-records.ts';
 import type { StorageUnavailable } from '../storage/durable-store.ts';
 import type { AdminContext } from './for-admin.ts';
+import { readBody } from './read-body.ts';
 import { readWhole } from './read-whole.ts';
 
-/** What the routes of applications' policies and of the global one have in common. */
+/** What the routes of documents with versions have in common: policies, the global one, and access. */
 
-/** A thousand rules with names in each. */
-export const maxPolicyBytes = 1024 * 1024;
+/** A thousand rules with names in each; thousands of resources with what is known of them. */
+const maxDocumentBytes = 1024 * 1024;
 
-type Made = Pick<PolicyVersion, 'source' | 'author' | 'comment' | 'created_at_ms'>;
+export const readDocument = <Schema extends z.ZodMiniType>(context: AdminContext, schema: Schema) =>
+  readBody(context.request, schema, ['application/json'], maxDocumentBytes);
+
+type Made = Pick<PolicyVersion, 'author' | 'comment' | 'created_at_ms'>;
 
 /** Who made a version, when and why. */
-export const versionFactsOf = ({ source, author, comment, created_at_ms }: Made) => ({
-  source,
+export const versionFactsOf = ({ author, comment, created_at_ms }: Made) => ({
   author,
   comment,
   created_at: new Date(created_at_ms).toISOString(),
 });
+
+/** Of a policy also what it was made from. */
+export const policyVersionFactsOf = (made: Made & Pick<PolicyVersion, 'source'>) => ({
+  source: made.source,
+  ...versionFactsOf(made),
+});
+
+/** A list of versions, as it is answered. */
+export const showVersions = <Row extends { readonly version: number; readonly rules: number }>(
+  rows: readonly Row[],
+  factsOf: (row: Row) => object,
+) => rows.map((row) => ({ version: row.version, rules: row.rules, ...factsOf(row) }));
 
 /** `?version=`; `ok: false` is what is answered to one that is none. */
 export function askedVersion(

@@ -11,15 +11,6 @@ export function compiledPolicy(policy: PolicyDocument, zones: Zones): CompiledPo
   return made;
 }
 
-/** The groups that a policy names. */
-export const groupsIn = ({ rules }: Pick<PolicyDocument, 'rules'>): ReadonlySet<string> =>
-  new Set(
-    rules.flatMap(({ when }) => [
-      ...(when.people?.groups ?? []),
-      ...(when.people?.except_groups ?? []),
-    ]),
-  );
-
 /** Whether a policy names a network. */
 export const namesZone = ({ rules }: Pick<PolicyDocument, 'rules'>, zoneId: string): boolean =>
   rules.some(({ when: { network } }) =>

@@ -9,10 +9,10 @@ import {
   readValues,
   type ShownDeviceTrust,
   type SuppliedProperties,
-  userSubjectType,
 } from '@countersign/policy';
 import type { DecisionReason } from '@countersign/protocol';
 import type { ClientInput } from '@countersign/protocol/admin';
+import { subjectTypeUser } from '@countersign/protocol/evaluation';
 
 /** Access inside of an application: which of them is asked about, and what its rules make of what is known. Pure. */
 
@@ -123,7 +123,7 @@ export function decideAccess(
 ): AccessDecision {
   const { subject, action, resource } = question;
   const found = findAccess(organization, client, resource.type);
-  const isUser = subject.type === userSubjectType;
+  const isUser = subject.type === subjectTypeUser;
   const refuse = (reason: DecisionReason): AccessDecision => ({
     ...noOutcome,
     question,

@@ -1,13 +1,14 @@
 import {
   type AssertedByClient,
   evaluatePolicy,
+  groupsIn,
   type PolicyDocument,
   type PolicyFacts,
   requestFacts,
   underPolicy,
   type Zones,
 } from '@countersign/policy';
-import { compiledPolicy, groupsIn } from './compiled-policies.ts';
+import { compiledPolicy } from './compiled-policies.ts';
 
 /** What a policy would say of a sign-in that nobody asks for. Pure: nothing is spent, bound or recorded. */
 

@@ -1,9 +1,7 @@
 import { accessAnswer, accessChange, accessVersions } from '@countersign/policy';
 import { changeAnswer } from '@countersign/protocol/admin';
-import { parseFields } from '@countersign/protocol/schemas';
 import {
   type Command,
-  CommandError,
   type Input,
   lines,
   parameterOf,
@@ -11,6 +9,7 @@ import {
   table,
   wholeNumber,
 } from '../command-line/command.ts';
+import { parseData } from './policy-files.ts';
 import { readJsonFile, segment } from './read-input.ts';
 import { showChange } from './show-change.ts';
 import { replaceFile } from './write-output.ts';
@@ -71,9 +70,7 @@ export const accessCommands: readonly Command[] = [
     routes: [],
     run: async (_, input) => {
       const file = parameterOf(input, 0);
-      const parsed = parseFields(accessChange, readJsonFile(file));
-      if (!parsed.ok) throw new CommandError(`${file}: ${parsed.field} ${parsed.detail}`);
-      const { rules } = parsed.value.access;
+      const { rules } = parseData(accessChange, file, readJsonFile(file)).access;
       return { json: { rules: rules.length }, sections: [lines('Nothing to say.')] };
     },
   },

@@ -67,7 +67,7 @@ export const groupCommands: readonly Command[] = [
   {
     words: ['groups', 'delete'],
     parameters: ['GROUP'],
-    help: 'Deletes a group that no integration is on trial with and no policy names.',
+    help: 'Deletes a group that no integration is on trial with and no policy or access names.',
     routes: ['DELETE /v1/admin/groups/:id'],
     run: async (context, input) => {
       const answer = await context.client().ask('DELETE', groupPath(input), anything);

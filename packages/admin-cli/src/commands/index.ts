@@ -14,6 +14,7 @@ import { learnMoreCommands } from './learn-more.ts';
 import { logCommands } from './log.ts';
 import { logStreamCommands } from './log-streams.ts';
 import { modeCommands } from './mode.ts';
+import { offlinePolicyCommands } from './offline-policies.ts';
 import { policyCommands } from './policies.ts';
 import { receiptCommands } from './receipts.ts';
 import { signInServiceCommands } from './sign-in-services.ts';
@@ -32,6 +33,7 @@ export const commands: readonly Command[] = [
   ...groupCommands,
   ...signInServiceCommands,
   ...policyCommands,
+  ...offlinePolicyCommands,
   ...whatIfCommands,
   ...zoneCommands,
   ...accessCommands,

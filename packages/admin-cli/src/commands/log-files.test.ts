@@ -56,6 +56,25 @@ const exported = () =>
     .split('\n')
     .map((line) => logEvent.parse(JSON.parse(line)).record.sequence);
 
+it.each(['search', 'export'])(
+  'log %s is told where a star may stand, before anybody is asked',
+  async (verb) => {
+    const args = [
+      'log',
+      verb,
+      ...(verb === 'export' ? [file('log')] : []),
+      '--type',
+      'admin.user*',
+    ];
+    const ran = await run(args, () => expect.unreachable('it was asked'));
+    expect(ran).toMatchObject({
+      code: 2,
+      said: expect.stringContaining('--type may have a star only as .*'),
+    });
+    expect(() => statSync(file('log'))).toThrow('ENOENT');
+  },
+);
+
 describe('an export of the log', () => {
   const args = () => ['log', 'export', file('log'), '--cursor', file('cursor')];
 

@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
+import { parseFields } from '@countersign/protocol/schemas';
 import {
+  eventTypeFilter,
   type LogEvent,
   logOrders,
   logPage,
@@ -41,6 +43,8 @@ const filters: Readonly<Record<string, Option & { readonly parameter: string }>>
 };
 
 function filtersOf(input: Input): Record<string, string> {
+  const type = parseFields(z.optional(eventTypeFilter), input.option('--type'));
+  if (!type.ok) throw new UsageError(`--type ${type.detail}`);
   return present(
     Object.fromEntries(
       Object.entries(filters).map(([name, { parameter }]) => [parameter, input.option(name)]),

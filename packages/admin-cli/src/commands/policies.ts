@@ -3,37 +3,28 @@ import {
   globalPolicyAnswer,
   globalPolicyChange,
   globalPolicyVersions,
-  type PolicyFinding,
   policyAnswer,
   policyChange,
   policyChangeAnswer,
-  policyTemplates,
-  policyTests,
   policyVersions,
   simulationAnswer,
   zoneList,
 } from '@countersign/policy';
-import * as z from 'zod/mini';
+import type * as z from 'zod/mini';
 import type { AdminClient } from '../client/admin-client.ts';
 import {
   type Command,
-  CommandError,
   type Input,
-  lines,
   parameterOf,
   rows,
   table,
-  UsageError,
   wholeNumber,
 } from '../command-line/command.ts';
 import {
   dataText,
   findTestsFile,
-  lintFile,
   parseData,
-  readGlobalPolicyFile,
   readPolicyData,
-  readPolicyFile,
   testPolicy,
   testsBeside,
 } from './policy-files.ts';
@@ -42,7 +33,7 @@ import { segment } from './read-input.ts';
 import { showChange } from './show-change.ts';
 import { replaceFile } from './write-output.ts';
 
-/** Policies as files. An application's, and the global one that stands behind them all, are handled alike. */
+/** Policies of a broker, as files. An application's, and the global one behind them all, are handled alike. */
 
 /** Where a kind of policy is, and what it is read with. */
 type Kind = {
@@ -79,29 +70,12 @@ const global: Kind = {
   change: globalPolicyChange,
 };
 
-const schemas = { policy: policyChange, global: globalPolicyChange, tests: policyTests } as const;
-const schemaKinds = ['policy', 'global', 'tests'] as const;
-
-/** A policy file may name its own schema. */
-const withSchemaMember = ({ properties, ...schema }: z.core.JSONSchema.BaseSchema) => ({
-  ...schema,
-  properties: { $schema: { type: 'string' }, ...properties },
-});
-
-const templateNames = Object.keys(policyTemplates);
-
 /** Of an application; the global policy knows nothing of it. */
 function failOpenIn(
   found: z.infer<typeof policyAnswer> | z.infer<typeof globalPolicyAnswer>,
 ): string | undefined {
   const failOpen = 'fail_open' in found ? found.fail_open : undefined;
   return failOpen === undefined ? undefined : `up to ${failOpen.max_age_seconds} s`;
-}
-
-/** The global policy in a file that an option names. */
-function globalIn(input: Input) {
-  const file = input.option('--global');
-  return file === undefined ? undefined : { version: 0, ...readGlobalPolicyFile(file).policy };
 }
 
 /** The networks and the global policy of the organization, which tests of a policy rest on. */
@@ -139,8 +113,8 @@ function commandsOf({ word, names, of, route, path, answer, versions, change }: 
             rows(
               ['version', String(found.policy.version)],
               ['made from', found.source],
-              ['author', found.author],
-              ['comment', found.comment],
+              ['author', found.author || undefined],
+              ['comment', found.comment || undefined],
               ['rules', String(policy.rules.length)],
               ['fail-open', failOpenIn(found)],
             ),
@@ -201,7 +175,7 @@ function commandsOf({ word, names, of, route, path, answer, versions, change }: 
       routes: [`POST ${route}/simulate`],
       run: async (context, input) => {
         const days = wholeNumber(input, '--days') ?? 7;
-        const since = new Date(Date.now() - days * 86_400_000).toISOString();
+        const since = new Date(context.nowMs() - days * 86_400_000).toISOString();
         const body = { ...readPolicyData(fileOf(input)), since };
         const found = await context
           .client()
@@ -218,7 +192,8 @@ function commandsOf({ word, names, of, route, path, answer, versions, change }: 
         const list = await context.client().get(`${path(input)}/versions`, versions);
         const found = list.versions.map((each) => [
           String(each.version),
-          each.created_at,
+          // Nobody has made the one that is there until somebody does.
+          each.source === 'built_in' ? '-' : each.created_at,
           each.author || '-',
           each.source,
           String(each.rules),
@@ -234,72 +209,4 @@ function commandsOf({ word, names, of, route, path, answer, versions, change }: 
 export const policyCommands: readonly Command[] = [
   ...commandsOf(applications),
   ...commandsOf(global),
-  {
-    words: ['policy', 'lint'],
-    parameters: ['FILE'],
-    options: { '--global': { value: 'FILE', help: 'the global policy, with which together' } },
-    help: 'Says what is wrong with the policy in a file, and what may not be meant. Asks no broker.',
-    routes: [],
-    run: async (_, input) => {
-      const file = parameterOf(input, 0);
-      const { policy } = readPolicyFile(file);
-      const findings: readonly PolicyFinding[] = lintFile(file, policy, globalIn(input));
-      return { json: { findings }, sections: [findingTable(findings)] };
-    },
-  },
-  {
-    words: ['policy', 'test'],
-    parameters: ['FILE'],
-    options: {
-      '--tests': { value: 'FILE', help: 'else crm.tests.yaml of crm.json' },
-      '--global': { value: 'FILE', help: 'the global policy, where something is left to it' },
-    },
-    help: 'Runs the tests of the policy in a file, as push does before it pushes. Asks no broker.',
-    routes: [],
-    run: async (context, input) => {
-      const file = parameterOf(input, 0);
-      const tests = findTestsFile(file, input.option('--tests'));
-      if (tests === undefined) {
-        throw new UsageError(`there is no ${testsBeside(file)[0]}: name the tests with --tests`);
-      }
-      const surroundings = { zones: undefined, global: globalIn(input) };
-      const { policy } = readPolicyFile(file);
-      const passed = testPolicy(file, policy, tests, surroundings, context.nowMs());
-      return { json: { passed }, sections: [rows(['tests', `${passed} passed`])] };
-    },
-  },
-  {
-    words: ['policy', 'template'],
-    parameters: ['NAME', 'FILE'],
-    help: `Writes a policy to begin with into a file: ${templateNames.join(', ')}.`,
-    routes: [],
-    run: async (_, input) => {
-      const [name, file] = [parameterOf(input, 0), parameterOf(input, 1)];
-      const template = Object.hasOwn(policyTemplates, name) ? policyTemplates[name] : undefined;
-      if (template === undefined) {
-        throw new UsageError(`there is no template ${name}: ${templateNames.join(', ')}`);
-      }
-      const { about, policy } = template;
-      replaceFile(file, dataText(file, { policy, comment: about }));
-      return { json: { policy }, sections: [lines(about)] };
-    },
-  },
-  {
-    words: ['policy', 'schema'],
-    parameters: ['FILE'],
-    options: { '--of': { value: 'KIND', help: `${schemaKinds.join(', ')}; else policy` } },
-    help: 'Writes the JSON schema of policy files into a file, for editors that check while you type.',
-    routes: [],
-    run: async (_, input) => {
-      const file = parameterOf(input, 0);
-      if (!file.endsWith('.json')) throw new CommandError(`${file}: its name must end in .json`);
-      const asked = input.option('--of') ?? 'policy';
-      const kind = schemaKinds.find((each) => each === asked);
-      if (kind === undefined) throw new UsageError(`there is no schema of ${asked}`);
-      const schema = z.toJSONSchema(schemas[kind], { io: 'input', unrepresentable: 'any' });
-      const open = kind === 'tests' ? schema : withSchemaMember(schema);
-      replaceFile(file, dataText(file, open));
-      return { json: open, sections: [lines('Written.')] };
-    },
-  },
 ];

@@ -55,7 +55,7 @@ export const userCommands: readonly Command[] = [
           rows(
             ['user', user.user_id],
             ['active', user.active ? 'yes' : 'no'],
-            ['known', user.provisioned ? 'by an administrator' : 'by a sign-in'],
+            ['known', user.provisioned ? 'by an administrator or a directory' : 'by a sign-in'],
             ['jobs', user.jobs.map(({ job_id }) => job_id).join(' ') || 'none running'],
           ),
         ],

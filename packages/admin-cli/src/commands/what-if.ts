@@ -2,7 +2,6 @@ import { hypotheticalSignIn, whatIfAnswer } from '@countersign/policy';
 import { parseFields } from '@countersign/protocol/schemas';
 import {
   type Command,
-  CommandError,
   type Input,
   parameterOf,
   present,
@@ -70,7 +69,7 @@ export const whatIfCommands: readonly Command[] = [
       const facts = input.option('--facts');
       const beside = optionsBesideFacts.find((name) => input.option(name) !== undefined);
       if (facts !== undefined && (beside !== undefined || input.flag('--trusted'))) {
-        throw new CommandError(`--facts says all of it, so leave ${beside ?? '--trusted'} out`);
+        throw new UsageError(`--facts says all of it, so leave ${beside ?? '--trusted'} out`);
       }
       const [draft, globalDraft] = [input.option('--draft'), input.option('--global-draft')];
       const body = {

@@ -4,9 +4,11 @@ import type { ExportedChain } from '../verify-audit/index.ts';
 /** `found`: the log has this very row. `changed`: it has another one in its place. */
 export type InLog = 'found' | 'changed' | 'missing';
 
+const isNumberOf = (number: string, archived: string) => archived.endsWith(`.${number}`);
+
 /**
  * Looks a receipt's row up in an exported log. A shard's chain has its number while it is written, and another name once
- * an import has archived it, so the row may be in either.
+ * an import has archived it: receipt and log may each be from before that, or after.
  */
 export async function findInLog(
   { chain, sequence, record, hash }: DecisionReceiptClaims['row'],
@@ -14,7 +16,7 @@ export async function findInLog(
 ): Promise<InLog> {
   let found: InLog = 'missing';
   for (const { name, rows } of chains) {
-    if (name !== chain && !(name.endsWith(`.${chain}`) && !chain.includes('.'))) continue;
+    if (name !== chain && !isNumberOf(chain, name) && !isNumberOf(name, chain)) continue;
     for await (const row of rows) {
       if (row.sequence !== sequence) continue;
       if (row.record === record && row.hash === hash) return 'found';

@@ -1,4 +1,4 @@
-import type { StateTables } from '@countersign/protocol/state';
+import type { StateRow, StateTables } from '@countersign/protocol/state';
 import { describe, expect, it } from 'vitest';
 import { TombstoneIndex } from './pending-tombstones.ts';
 import type { PageLine } from './state-file.ts';
@@ -81,8 +81,8 @@ describe('a tombstone that was on its way', () => {
     const asked = { ...certificate('d1', 'issued'), requested_user: 'bob', requested_epoch: 1 };
     const unnamed = certificate('d1', 'issued');
     const bound = { ...asked, status: 'bound', bound_user: 'ada', bound_epoch: 1 };
-    const suspendedOf = (...certificates: object[]) =>
-      statusesOf(indexOf(user('bob', 2)).suspend(0, { certificates } as unknown as StateTables));
+    const suspendedOf = (...certificates: StateRow[]) =>
+      statusesOf(indexOf(user('bob', 2)).suspend(0, { certificates }));
     expect(suspendedOf(asked, unnamed)).toEqual(['suspended', 'suspended']);
     expect(suspendedOf(bound, unnamed)).toEqual(['bound', 'issued']);
     expect(suspendedOf({ ...asked, requested_epoch: 2 }, unnamed)).toEqual(['issued', 'issued']);

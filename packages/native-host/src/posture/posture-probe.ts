@@ -34,6 +34,7 @@ function attempt<Value>(read: () => Value): Value | undefined {
   try {
     return read();
   } catch {
+    // Not there, not for this person to read, or nothing that this system has: each time it is not known.
     return undefined;
   }
 }

@@ -68,6 +68,7 @@ function machineSources(): PostureSources {
       try {
         return readFileSync(path, 'utf8');
       } catch {
+        // Systems have one file or the other, or neither.
         return undefined;
       }
     },

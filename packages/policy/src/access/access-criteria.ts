@@ -1,4 +1,5 @@
 import type { DecisionReason } from '@countersign/protocol';
+import { subjectTypeUser } from '@countersign/protocol/evaluation';
 import type { Verdict } from '../criteria/criterion.ts';
 import { notSaid, oneOf, verdictOf } from '../criteria/criterion.ts';
 import { people } from '../criteria/people.ts';
@@ -66,8 +67,6 @@ const properties = (
   seen: (facts, conditions) => seenProperties(conditions, entityOf(facts)),
 });
 
-export const userSubjectType = 'user';
-
 /** Every kind of condition; a new one does not compile until it is here. In the order in which they are looked at. */
 const criteria: { readonly [Name in AccessCriterionName]: AccessCriterion<Name> } = {
   actions: named(({ action }) => action),
@@ -76,10 +75,10 @@ const criteria: { readonly [Name in AccessCriterionName]: AccessCriterion<Name> 
   subject_types: named(({ subjectType }) => subjectType),
   people: {
     check: (condition, { subjectType, subjectId: user, groups }) =>
-      subjectType === userSubjectType ? people.check(condition, { user, groups }) : 'not_met',
+      subjectType === subjectTypeUser ? people.check(condition, { user, groups }) : 'not_met',
     wanted: people.wanted,
     seen: ({ subjectType, subjectId: user, groups }) =>
-      subjectType === userSubjectType ? people.seen({ user, groups }) : `a ${subjectType}`,
+      subjectType === subjectTypeUser ? people.seen({ user, groups }) : `a ${subjectType}`,
   },
   device_trust: {
     check: (condition, { deviceTrust }) =>

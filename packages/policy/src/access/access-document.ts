@@ -1,6 +1,6 @@
-import { chosenId } from '@countersign/protocol/schemas';
+import { resourceTypeApplication } from '@countersign/protocol/evaluation';
 import * as z from 'zod/mini';
-import { defaultRuleId, noRuleId, peopleCondition } from '../policy-document.ts';
+import { peopleCondition, ruleFields } from '../policy-document.ts';
 
 /**
  * What may be done inside an application: its types of resources with their actions, what is known of single resources
@@ -44,13 +44,10 @@ export type StoredEntity = z.infer<typeof storedEntity>;
 const listOf = <Item extends z.ZodMiniType>(item: Item, most: number) =>
   z.array(item).check(z.minLength(1), z.maxLength(most));
 
-/** `application` is what sign-ins are asked about. */
-export const signInResourceType = 'application';
-
 export const resourceType = z.strictObject({
   type: entityTypeName.check(
-    z.refine((type) => type !== signInResourceType, {
-      error: `must not be ${signInResourceType}, about which sign-ins are asked`,
+    z.refine((type) => type !== resourceTypeApplication, {
+      error: `must not be ${resourceTypeApplication}, about which sign-ins are asked`,
     }),
   ),
   /** What may be asked about a resource of this type. */
@@ -85,15 +82,7 @@ export const accessConditions = z.strictObject({
 export type AccessConditions = z.infer<typeof accessConditions>;
 
 export const accessRule = z.strictObject({
-  id: chosenId.check(
-    z.refine((id) => id !== defaultRuleId && id !== noRuleId, {
-      error: `must not be ${defaultRuleId} or ${noRuleId}, which decisions without a rule have`,
-    }),
-  ),
-  /** What it is for, for administrators. */
-  name: z.optional(z.string().check(z.minLength(1), z.maxLength(128))),
-  /** False: as if it were not there. */
-  enabled: z.optional(z.boolean()),
+  ...ruleFields,
   when: accessConditions,
   effect: z.enum(['allow', 'deny']),
 });
@@ -172,12 +161,3 @@ export type AccessFields = z.infer<typeof accessFields>;
 /** `version`: of the organization that brought it. */
 export const accessDocument = z.strictObject({ version: z.int(), ...accessShape });
 export type AccessDocument = z.infer<typeof accessDocument>;
-
-/** The groups that an access document names. */
-export const groupsInAccess = ({ rules }: Pick<AccessDocument, 'rules'>): ReadonlySet<string> =>
-  new Set(
-    rules.flatMap(({ when }) => [
-      ...(when.people?.groups ?? []),
-      ...(when.people?.except_groups ?? []),
-    ]),
-  );

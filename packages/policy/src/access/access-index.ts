@@ -1,6 +1,7 @@
+import { subjectTypeUser } from '@countersign/protocol/evaluation';
 import { PeopleIndex } from '../compiled/people-index.ts';
-import { CommonRules, RuleSet } from '../compiled/rule-set.ts';
-import { type AccessFacts, userSubjectType } from './access-criteria.ts';
+import { CommonRules, RuleSet, setFor } from '../compiled/rule-set.ts';
+import type { AccessFacts } from './access-criteria.ts';
 import type { AccessRule, PropertyCondition, PropertyValue } from './access-document.ts';
 import { type EntityFacts, type PropertyFact, propertyOf } from './properties.ts';
 
@@ -19,11 +20,7 @@ class ValueIndex {
     for (const [place, rule] of rules.entries()) {
       const values = valuesOf(rule);
       if (values === undefined) this.#indifferent.add(place);
-      for (const value of values ?? []) {
-        const known = this.#byValue.get(value) ?? new RuleSet(length);
-        this.#byValue.set(value, known);
-        known.add(place);
-      }
+      for (const value of values ?? []) setFor(this.#byValue, value, length).add(place);
     }
     for (const known of this.#byValue.values()) known.addAll(this.#indifferent);
   }
@@ -99,7 +96,7 @@ export class AccessIndex {
   *candidates(facts: AccessFacts): Generator<AccessRule, void, undefined> {
     const left = new CommonRules();
     // A subject that is no user has no name here and is in no group.
-    const user = facts.subjectType === userSubjectType ? facts.subjectId : '';
+    const user = facts.subjectType === subjectTypeUser ? facts.subjectId : '';
     this.#people.find({ user, groups: facts.groups }, left);
     for (const narrow of this.#narrowings) {
       const found = narrow(facts);

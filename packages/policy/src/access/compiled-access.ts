@@ -1,3 +1,4 @@
+import { groupsIn } from '../groups-in.ts';
 import { defaultRuleId } from '../policy-document.ts';
 import {
   type AccessFacts,
@@ -9,7 +10,6 @@ import {
   type AccessDocument,
   type AccessRule,
   entityKey,
-  groupsInAccess,
   type StoredEntity,
 } from './access-document.ts';
 import { AccessIndex } from './access-index.ts';
@@ -71,7 +71,7 @@ export class CompiledAccess {
     const byKey = (entities: readonly StoredEntity[]) =>
       new Map(entities.map((each) => [entityKey(each.type, each.id), each]));
     this.document = document;
-    this.groups = [...groupsInAccess(document)];
+    this.groups = [...groupsIn(document)];
     this.#subjects = byKey(document.subjects);
     this.#resources = byKey(document.resources);
     this.#actions = new Map(document.resource_types.map(({ type, actions }) => [type, actions]));

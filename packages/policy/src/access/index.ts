@@ -1,8 +1,7 @@
-export {
-  type AccessFacts,
-  type CheckedAccessCriterion,
-  type ShownDeviceTrust,
-  userSubjectType,
+export type {
+  AccessFacts,
+  CheckedAccessCriterion,
+  ShownDeviceTrust,
 } from './access-criteria.ts';
 export * from './access-document.ts';
 export * from './administration.ts';

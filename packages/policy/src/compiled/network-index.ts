@@ -5,7 +5,7 @@ import { type NetworkZone, rangesOf, readAddress, type Zones } from '../zones.ts
 import { RuleSet } from './rule-set.ts';
 
 /** IPv4 as a number, for the many addresses of that form; -1 for what is none. */
-export function ipv4Of(text: string): number {
+function ipv4Of(text: string): number {
   let value = 0;
   let part = -1;
   let parts = 0;
@@ -81,7 +81,8 @@ function lastAtMost<Value extends number | bigint>(
   let high = ascending.length - 1;
   while (low < high) {
     const middle = (low + high + 1) >>> 1;
-    if ((ascending[middle] as Value) <= value) low = middle;
+    const at = ascending[middle];
+    if (at !== undefined && at <= value) low = middle;
     else high = middle - 1;
   }
   return low;

@@ -22,12 +22,12 @@ export class RuleSet {
   }
 }
 
-/** The set under a name, made when it is first asked for. */
-export function setFor(sets: Map<string, RuleSet>, name: string, rules: number): RuleSet {
-  let found = sets.get(name);
+/** The set of a value, made when it is first asked for. */
+export function setFor<Value>(sets: Map<Value, RuleSet>, value: Value, rules: number): RuleSet {
+  let found = sets.get(value);
   if (found === undefined) {
     found = new RuleSet(rules);
-    sets.set(name, found);
+    sets.set(value, found);
   }
   return found;
 }

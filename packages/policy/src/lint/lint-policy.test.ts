@@ -202,6 +202,14 @@ describe('an application with the global policy behind it', () => {
     expect(lintPolicy(global(rules))).toMatchObject([{ rule: 'staff' }]);
   });
 
+  it('is told of it where a global rule that would say so is switched off', () => {
+    const off = { id: 'trusted', when: macs, effect: 'allow', enabled: false };
+    const rules = [{ id: 'macs', when: macs, effect: 'allow' }];
+    expect(lintBoth(own(rules), global([off, staff]))).toMatchObject([
+      { code: 'untrusted_let_in', rule: 'global/staff' },
+    ]);
+  });
+
   it('may have rules for other people than the global policy', () => {
     const guests = { id: 'guests', when: { people: { groups: ['guests'] } }, effect: 'deny' };
     expect(lintBoth(own([guests]), global([{ ...staff, when: macs }]))).toEqual([]);
@@ -213,9 +221,11 @@ describe('the templates', () => {
     const document = applicationPolicy.parse({ version: 1, ...template.policy });
     expect(lintPolicy(document)).toEqual([]);
   });
+});
 
+describe('a policy on what managements report', () => {
   const mdm = { firewall: true, disk_encryption: true, minimum_os_version: { macos: '14' } };
-  it.each<[string, string[], object, string | undefined]>([
+  it.each<[string, ReportedPosture[], object, string | undefined]>([
     [
       'no integration',
       [],
@@ -223,11 +233,16 @@ describe('the templates', () => {
       'disk_encryption, firewall, minimum_os_version',
     ],
     ['one that knows the disk', ['disk_encryption'], { ...mdm, reported_by: 'mdm' }, 'firewall'],
-    ['all that is asked for', Object.keys(mdm), { ...mdm, reported_by: 'mdm' }, undefined],
+    [
+      'all that is asked for',
+      ['firewall', 'disk_encryption', 'minimum_os_version'],
+      { ...mdm, reported_by: 'mdm' },
+      undefined,
+    ],
     ['none, where devices may say it', [], { ...mdm, reported_by: 'any' }, undefined],
     ['none, where devices are to say it', [], { ...mdm, reported_by: 'device' }, undefined],
-  ])('knows what managements report: %s', (_, reported, posture, missing) => {
-    const reportedByManagement = new Set(reported as ReportedPosture[]);
+  ])('is held against %s', (_, reported, posture, missing) => {
+    const reportedByManagement = new Set(reported);
     const findings = lintPolicy(policy([{ when: { posture } }]), { reportedByManagement });
     expect(findings.map(({ code }) => code)).toEqual(missing ? ['posture_not_reported'] : []);
     if (missing !== undefined) expect(findings[0]?.detail).toContain(missing);

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { strictness } from '../evaluate.ts';
 import { effectivePolicy, isGlobalRuleId } from '../global-policy.ts';
 import {
   type ApplicationPolicy,
@@ -138,7 +139,6 @@ function checkPosture(
 
 /** Where it is not told, a rule may decide although an earlier one covers it: the stricter of the two does. */
 const mayBeUntold = ['network', 'client_types', 'platforms', 'posture'] as const;
-const strictness = { allow: 0, step_up: 1, deny: 2 } as const;
 
 const decidesBefore = (earlier: PolicyRule, rule: PolicyRule) =>
   (mayBeUntold.every((name) => earlier.when[name] === undefined) ||
@@ -246,13 +246,13 @@ export function lintBoth(
   surroundings: Surroundings = {},
 ): PolicyFinding[] {
   const alone = lintPolicy(own, surroundings);
-  const effective = effectivePolicy(own, global);
+  const rules = effectivePolicy(own, global).rules.filter(({ enabled }) => enabled !== false);
   const knownOfGlobal = new Set(
-    checkUntrusted(effective.rules.filter(({ id }) => isGlobalRuleId(id))).map(({ rule }) => rule),
+    checkUntrusted(rules.filter(({ id }) => isGlobalRuleId(id))).map(({ rule }) => rule),
   );
-  const onlyTogether = checkUntrusted(
-    effective.rules.filter(({ enabled }) => enabled !== false),
-  ).filter(({ rule = '' }) => isGlobalRuleId(rule) && !knownOfGlobal.has(rule));
+  const onlyTogether = checkUntrusted(rules).filter(
+    ({ rule = '' }) => isGlobalRuleId(rule) && !knownOfGlobal.has(rule),
+  );
   return [...alone, ...(own.otherwise === 'global' ? onlyTogether : [])];
 }
 
@@ -269,7 +269,7 @@ export function earlyTrustFinding({
   readonly trusted: number;
   readonly days: number;
 }): PolicyFinding | undefined {
-  if (people === 0 || trusted * 100 >= people * trustedPercentToEnforce) return undefined;
+  if (trusted * 100 >= people * trustedPercentToEnforce) return undefined;
   const percent = Math.floor((trusted * 100) / people);
   return finding(
     'trusted_too_early',

@@ -2,17 +2,17 @@ import { globalPolicyChange, lintBoth, lintPolicy } from '@countersign/policy';
 import { reportedPosture } from '../../integrations/posture-report.ts';
 import { answerChange, currentSnapshot } from '../answer-change.ts';
 import { askObject } from '../broker.ts';
-import { effectivePolicies } from '../effective-policies.ts';
+import { effectivePoliciesUnder } from '../effective-policies.ts';
 import { findTrustedTooEarly } from '../find-trusted-too-early.ts';
 import { forAdmin } from '../for-admin.ts';
 import {
   askedVersion,
-  maxPolicyBytes,
+  policyVersionFactsOf,
+  readDocument,
   refuseMistake,
   refusePolicyChange,
-  versionFactsOf,
+  showVersions,
 } from '../policy-answers.ts';
-import { readBody } from '../read-body.ts';
 
 /** What stands behind the policies of all applications, each version of it. */
 
@@ -23,18 +23,14 @@ export const getGlobalPolicy = forAdmin('applications.read', async (broker, cont
   const answered = await askObject(() => broker.organization().findGlobalPolicy(asked.version));
   if (!answered.ok) return context.refuse({ code: answered.code });
   const { found } = answered;
-  return Response.json({ policy: found.policy, ...versionFactsOf(found) });
+  return Response.json({ policy: found.policy, ...policyVersionFactsOf(found) });
 });
 
 /** `GET /v1/admin/global-policy/versions`. */
 export const getGlobalPolicyVersions = forAdmin('applications.read', async (broker, context) => {
   const listed = await askObject(() => broker.organization().listGlobalPolicyVersions());
   if (!listed.ok) return context.refuse({ code: listed.code });
-  const versions = listed.versions.map((one) => ({
-    version: one.version,
-    rules: one.rules,
-    ...versionFactsOf(one),
-  }));
+  const versions = showVersions(listed.versions, policyVersionFactsOf);
   return Response.json({ versions });
 });
 
@@ -42,12 +38,7 @@ export const getGlobalPolicyVersions = forAdmin('applications.read', async (brok
 export const putGlobalPolicy = forAdmin(
   { permission: 'applications.write', event: 'admin.policy.update', recorded: 'with_change' },
   async (broker, context) => {
-    const body = await readBody(
-      context.request,
-      globalPolicyChange,
-      ['application/json'],
-      maxPolicyBytes,
-    );
+    const body = await readDocument(context, globalPolicyChange);
     if (!body.ok) return context.refuse(body.problem);
     const { policy } = body.value;
     const snapshot = await currentSnapshot(broker);
@@ -68,7 +59,7 @@ export const putGlobalPolicy = forAdmin(
         .filter(({ code, rule }) => !known.has(`${code} ${rule}`))
         .map((finding) => ({ ...finding, application }));
     });
-    const early = await findTrustedTooEarly(broker, effectivePolicies(read, policy));
+    const early = await findTrustedTooEarly(broker, effectivePoliciesUnder(read, policy));
     const findings = [...alone, ...together, ...early];
     return await answerChange(broker, context, 'global', changed, { findings });
   },

@@ -6,12 +6,12 @@ import { findTrustedTooEarly } from '../find-trusted-too-early.ts';
 import { forAdmin } from '../for-admin.ts';
 import {
   askedVersion,
-  maxPolicyBytes,
+  policyVersionFactsOf,
+  readDocument,
   refuseMistake,
   refusePolicyChange,
-  versionFactsOf,
+  showVersions,
 } from '../policy-answers.ts';
-import { readBody } from '../read-body.ts';
 
 /** Applications, and each version of their policies. */
 
@@ -52,7 +52,7 @@ export const getPolicy = forAdmin('applications.read', async (broker, context) =
     application_id,
     policy: found.policy,
     ...(effective === undefined ? {} : { effective }),
-    ...versionFactsOf(found),
+    ...policyVersionFactsOf(found),
     ...(failOpen === undefined ? {} : { fail_open: failOpen }),
   });
 });
@@ -62,11 +62,7 @@ export const getPolicyVersions = forAdmin('applications.read', async (broker, co
   const application_id = context.parameter('id');
   const listed = await askObject(() => broker.organization().listPolicyVersions(application_id));
   if (!listed.ok) return context.refuse({ code: listed.code });
-  const versions = listed.versions.map((one) => ({
-    version: one.version,
-    rules: one.rules,
-    ...versionFactsOf(one),
-  }));
+  const versions = showVersions(listed.versions, policyVersionFactsOf);
   return Response.json({ application_id, versions });
 });
 
@@ -75,12 +71,7 @@ export const putPolicy = forAdmin(
   { permission: 'applications.write', event: 'admin.policy.update', recorded: 'with_change' },
   async (broker, context) => {
     const id = context.parameter('id');
-    const body = await readBody(
-      context.request,
-      policyChange,
-      ['application/json'],
-      maxPolicyBytes,
-    );
+    const body = await readDocument(context, policyChange);
     if (!body.ok) return context.refuse(body.problem);
     const { policy } = body.value;
     const snapshot = await currentSnapshot(broker);

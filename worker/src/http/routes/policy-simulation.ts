@@ -15,10 +15,9 @@ import type { OrganizationSnapshot } from '../../directory/organization-snapshot
 import type { StorageUnavailable } from '../../storage/durable-store.ts';
 import { currentSnapshot } from '../answer-change.ts';
 import { askObject, type Broker, deviceShard } from '../broker.ts';
-import { effectivePolicies } from '../effective-policies.ts';
+import { effectivePoliciesUnder } from '../effective-policies.ts';
 import { type AdminContext, forAdmin } from '../for-admin.ts';
-import { maxPolicyBytes } from '../policy-answers.ts';
-import { readBody } from '../read-body.ts';
+import { readDocument } from '../policy-answers.ts';
 
 /** Of each shard: two million rows, and a few minutes, at most with a thousand shards. */
 const mostPages = 1000;
@@ -94,12 +93,7 @@ const asking = { permission: 'log.read', whileReadOnly: true, isQuestion: true }
 /** `POST /v1/admin/applications/{id}/policy/simulate`: what a draft would have made of recorded sign-ins. Changes nothing. */
 export const postPolicySimulation = forAdmin(asking, async (broker, context) => {
   const application = context.parameter('id');
-  const body = await readBody(
-    context.request,
-    simulationRequest,
-    ['application/json'],
-    maxPolicyBytes,
-  );
+  const body = await readDocument(context, simulationRequest);
   if (!body.ok) return context.refuse(body.problem);
   const snapshot = await currentSnapshot(broker);
   if (snapshot === undefined) return context.refuse({ code: 'snapshot_unavailable' });
@@ -113,17 +107,12 @@ export const postPolicySimulation = forAdmin(asking, async (broker, context) => 
 
 /** `POST /v1/admin/global-policy/simulate`: on the sign-ins of all applications that leave something to it. */
 export const postGlobalPolicySimulation = forAdmin(asking, async (broker, context) => {
-  const body = await readBody(
-    context.request,
-    globalSimulationRequest,
-    ['application/json'],
-    maxPolicyBytes,
-  );
+  const body = await readDocument(context, globalSimulationRequest);
   if (!body.ok) return context.refuse(body.problem);
   const snapshot = await currentSnapshot(broker);
   if (snapshot === undefined) return context.refuse({ code: 'snapshot_unavailable' });
   const read = await askObject(() => broker.organization().ownPolicies());
   if (!read.ok) return context.refuse({ code: read.code });
-  const policies = effectivePolicies(read, body.value.policy);
+  const policies = effectivePoliciesUnder(read, body.value.policy);
   return await answerSimulation(broker, context, snapshot, policies, body.value);
 });

@@ -3,8 +3,7 @@ import { currentTimeMs } from '../../clock.ts';
 import { currentSnapshot } from '../answer-change.ts';
 import { askObject } from '../broker.ts';
 import { forAdmin } from '../for-admin.ts';
-import { maxPolicyBytes } from '../policy-answers.ts';
-import { readBody } from '../read-body.ts';
+import { readDocument } from '../policy-answers.ts';
 
 /** No device is a trusted one while device trust is off, whatever is thought of it. */
 function withoutDeviceTrust({ device, ...given }: HypotheticalSignIn): HypotheticalSignIn {
@@ -30,12 +29,7 @@ export const postPolicyWhatIf = forAdmin(
   { permission: 'applications.read', whileReadOnly: true, isQuestion: true },
   async (broker, context) => {
     const application = context.parameter('id');
-    const body = await readBody(
-      context.request,
-      whatIfRequest,
-      ['application/json'],
-      maxPolicyBytes,
-    );
+    const body = await readDocument(context, whatIfRequest);
     if (!body.ok) return context.refuse(body.problem);
     const { given, policy: own, global_policy: global } = body.value;
     const snapshot = await currentSnapshot(broker);

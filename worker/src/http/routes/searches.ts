@@ -1,5 +1,6 @@
 import { readAddress, recordedFacts } from '@countersign/policy';
 import {
+  type ActionSearchRequest,
   actionSearchRequest,
   defaultSearchPage,
   maxSearchPage,
@@ -33,7 +34,6 @@ import { shownContext } from '../shown-context.ts';
 /** AuthZEN Authorization API 1.0: searches. */
 
 type Asked = Extract<Authenticated, { readonly ok: true }>;
-type Request = z.infer<typeof actionSearchRequest>;
 type Result<Value> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly problem: Problem };
@@ -47,7 +47,7 @@ const start = { list: 0, after: '' } as const;
 async function readPage(
   broker: Broker,
   binding: string,
-  { token, limit }: NonNullable<Request['page']>,
+  { token, limit }: NonNullable<ActionSearchRequest['page']>,
 ): Promise<Result<SealedPage>> {
   const asked = limit === undefined ? undefined : Math.min(limit, maxSearchPage);
   if (token === undefined) {
@@ -86,7 +86,7 @@ async function findShown(
 
 /** What is said of the connection counts for sign-ins alone; elsewhere those names may mean something else. */
 function readAsserted(
-  context: Request['context'],
+  context: ActionSearchRequest['context'],
   resourceType: string,
 ): Result<SearchFacts['asserted']> {
   if (context === undefined || resourceType !== resourceTypeApplication) {
@@ -105,7 +105,9 @@ async function answerSearch(
   context: RouteContext,
   asked: Asked,
   kind: string,
-  request: Pick<Request, 'context' | 'page'> & { readonly resource: { readonly type: string } },
+  request: Pick<ActionSearchRequest, 'context' | 'page'> & {
+    readonly resource: { readonly type: string };
+  },
   searchWith: (facts: SearchFacts) => Search,
   show: (found: string) => object,
 ): Promise<Response> {

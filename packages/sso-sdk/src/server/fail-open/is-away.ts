@@ -40,6 +40,7 @@ async function probe(
     await response.body?.cancel();
     return response.status >= 500 ? 'fails' : 'answers';
   } catch {
+    // Whatever became of it on its way, nobody has answered.
     return performance.now() - startedMs > timeoutMs + lateMs ? 'late' : 'fails';
   }
 }

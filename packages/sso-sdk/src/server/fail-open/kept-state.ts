@@ -29,6 +29,7 @@ function parseState(text: string): KeptState | undefined {
     const read = keptState.safeParse(JSON.parse(text));
     return read.success ? read.data : undefined;
   } catch {
+    // Not JSON: the store holds something else, which the log is told.
     return undefined;
   }
 }
@@ -82,6 +83,7 @@ export class StateKeeper {
         return store.save(JSON.stringify(this.#state));
       });
       this.#nextSave = next;
+      // Whoever waits for this one learns of its failure; the next begins all the same.
       this.#saving = next.catch(() => undefined);
     }
     try {

@@ -1,5 +1,5 @@
 import { makeTestKey } from '@countersign/testkit/fake-authorities';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { application, input, problem, unreachable, World } from '../testing/fail-open-world.ts';
 
 let world: World;
@@ -7,6 +7,23 @@ beforeEach(() => {
   world = new World();
 });
 afterEach(() => world.close());
+
+it('a client that is closed in the middle of a round asks for nothing any more', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const { promise, resolve } = Promise.withResolvers<Response>();
+    world.answers.set('/v1/fail-open-statements', () => promise);
+    const client = world.client();
+    await vi.advanceTimersByTimeAsync(0);
+    const closed = client.close();
+    resolve(problem(404, 'fail_open_off'));
+    await closed;
+    expect(vi.getTimerCount()).toBe(0);
+    expect(world.asked.map(({ path }) => path)).toEqual(['/v1/fail-open-statements']);
+  } finally {
+    vi.useRealTimers();
+  }
+});
 
 describe('a statement that is kept', () => {
   it('of an application that the options name no more lets nobody in, and leaves the store', async () => {
