@@ -38,7 +38,7 @@ describe('an import', () => {
     const before = await eventCount();
     const dry = await send(users, { dry_run: true });
     const counts = {
-      users: { created: 2, changed: 0, deactivated: 0, reactivated: 0, unchanged: 0 },
+      users: { created: 2, changed: 0, replaced: 0, deactivated: 0, reactivated: 0, unchanged: 0 },
       groups: { created: 2, changed: 0 },
     };
     expect(await dry.json()).toMatchObject({ dry_run: true, changed: false, ...counts });
@@ -111,7 +111,10 @@ describe('an import', () => {
       expect((await broker.signIn(client, device, user_name)).decision).toBe(true);
       if (!active) await send([{ user_name, external_id: '1', active: false }]);
       const another = await send([{ user_name, external_id: '2' }]);
-      expect(await another.json()).toMatchObject({ users: { created: 1 }, groups: { changed: 1 } });
+      expect(await another.json()).toMatchObject({
+        users: { replaced: 1 },
+        groups: { changed: 1 },
+      });
       expect(await membersOf('sales')).toEqual([]);
       const found = await directory.find('Users', `userName eq "${user_name}"`);
       expect(found.Resources).toMatchObject([{ externalId: '2', active: true }]);

@@ -83,8 +83,11 @@ describe('a person in several spellings', () => {
       expect([name, await userRow(name)]).toMatchObject([name, { active: 0, held: 1 }]);
     }
     expect(await directory.user(user.id)).toMatchObject({ active: false });
+    const { version } = (await directory.user(user.id)).meta;
     await broker.putUser(lower, true);
-    expect(await directory.user(user.id)).toMatchObject({ active: true });
+    const released = await directory.user(user.id);
+    expect(released).toMatchObject({ active: true });
+    expect(released.meta.version).not.toBe(version);
     expect(await userRow(upper)).toMatchObject({ active: 1, held: 0, epoch: 3 });
   });
 
@@ -161,10 +164,11 @@ describe('a person in several spellings', () => {
       importOrganizationRows(sql, importId, 'users', [
         { user_id: off, active: 0, ...epoch },
         { user_id: on, active: 1, ...epoch },
-        { user_id: ended, active: 0, ...epoch, held: 0, name_key: null },
+        { user_id: ended, active: 0, ...epoch, held: 0, name_key: 'another' },
       ]);
       sql.exec('DELETE FROM imports WHERE import_id = ?', importId);
     });
+    expect(await userRow(ended)).toMatchObject({ name_key: ended.toLowerCase() });
     const active = async (userName: string) => (await directory.createUser({ userName })).active;
     expect([await active(off), await active(on), await active(ended)]).toEqual([false, true, true]);
   });

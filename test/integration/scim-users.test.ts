@@ -196,6 +196,7 @@ describe('a user', () => {
     const types = (await eventsAfter(before)).map(({ event_type }) => event_type);
     expect(types.filter((type) => type.startsWith('admin.user.'))).toEqual([
       'admin.user.delete',
+      'admin.user.create',
       'admin.user.reactivate',
     ]);
   });
@@ -273,6 +274,7 @@ describe('a user', () => {
         user: newUserName,
         debug_data: { before: user.userName, job_id: expect.any(String) },
       },
+      { event_type: 'admin.user.revoke', user: newUserName, reason: 'superseded' },
     ]);
     // Not complete while what was bound under the old name is being ended.
     expect(renamed[progressSchema]).toMatchObject({

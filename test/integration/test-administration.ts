@@ -50,6 +50,7 @@ export async function createIntegration(input: IntegrationRequest = inventoryFil
 }
 
 const loggedEvent = z.object({
+  reason: z.optional(z.string()),
   kind: z.literal('event'),
   shard: z.literal('organization'),
   sequence: z.int(),

@@ -87,6 +87,8 @@ export const directoryImportAnswer = z.object({
   users: z.object({
     created: z.int(),
     changed: z.int(),
+    /** Their name is another person's now, by the `external_id`. */
+    replaced: z.int(),
     deactivated: z.int(),
     reactivated: z.int(),
     unchanged: z.int(),

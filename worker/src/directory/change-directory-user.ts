@@ -10,9 +10,9 @@ import { userEvent } from './change-user.ts';
 import { noteRemovals, type QuotaReached, refuseRemovals, usersScope } from './directory-quota.ts';
 import { readDirectorySync } from './directory-settings.ts';
 import {
+  isSomebodyActive,
   type PlanRefusal,
   planUser,
-  readActiveSpellings,
   type UserPlan,
 } from './directory-user-plan.ts';
 import {
@@ -110,8 +110,8 @@ export function removeDirectoryUser(
   if (before === undefined) return notFound;
   if (!isExpected(expected, before.version)) return mismatch;
   const isNamed = readDirectorySync(sql).subject === 'userName';
-  const ending = readActiveSpellings(sql, peopleIn(sql), before.user_id, isNamed);
-  const refused = takeRemovals(sql, ending, context.nowMs);
+  const endsAccess = isSomebodyActive(sql, peopleIn(sql), before.user_id, isNamed);
+  const refused = takeRemovals(sql, endsAccess ? [before.user_id] : [], context.nowMs);
   if (refused !== undefined) return refused;
   const ended = endUser(sql, before.user_id, before.standing === 1, context);
   const stops = forgetMemberships(sql, before.user_id, context.nowMs);
@@ -179,16 +179,22 @@ export function carryOutPlan(
     created_at_ms: before?.created_at_ms ?? context.nowMs,
     changed_at_ms: context.nowMs,
   });
-  if (events.length > 0) return { scimId, events };
   const user = findUser(sql, userId) ?? unknownUser(userId);
-  const type = before === undefined ? 'admin.user.create' : 'admin.user.update';
-  return { scimId, events: [userEvent(type, user)] };
+  if (before === undefined || plan.isAnother) {
+    return { scimId, events: [userEvent('admin.user.create', user), ...events] };
+  }
+  return { scimId, events: events.length > 0 ? events : [userEvent('admin.user.update', user)] };
 }
 
 /** Ids that the person had before, as long as what was bound under them is being ended. */
-function stillEnding(sql: SqlStorage, { before, userId }: UserPlan): string[] {
+function stillEnding(sql: SqlStorage, { before, userId, isNamed }: UserPlan): string[] {
   if (before === undefined) return [];
-  const ids = new Set([before.user_id, ...before.former_user_ids]);
+  const namesakes = isNamed ? findNamesakes(sql, before.user_id) : [];
+  const ids = new Set([
+    before.user_id,
+    ...namesakes.map(({ user_id }) => user_id),
+    ...before.former_user_ids,
+  ]);
   ids.delete(userId);
   return [...ids].filter((id) => runningTombstoneJobs(sql, id).length > 0);
 }

@@ -25,6 +25,8 @@ export function setDirectorySync(
     return { ok: true, value: undefined, event: undefined };
   }
   writeSetting(sql, 'directory_sync', JSON.stringify(input));
+  // There is nobody any more whom the directory knows by name; who comes now is known by something else.
+  if (before.subject !== input.subject) sql.exec('UPDATE users SET by_name = 0 WHERE by_name = 1');
   return {
     ok: true,
     value: undefined,

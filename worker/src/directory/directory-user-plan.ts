@@ -15,7 +15,7 @@ export type UserPlan = {
   readonly isRenamed: boolean;
   /** Somebody else than the one whose name it was. */
   readonly isAnother: boolean;
-  /** Who loses what they have: their access, or by another name their bindings. In any spelling of it. */
+  /** Who loses what they have: their access, or by another name their bindings. Each person once. */
   readonly removals: readonly string[];
   /** People are known by name: in every spelling of it they are one. */
   readonly isNamed: boolean;
@@ -39,10 +39,11 @@ function userIdOf(
   subject: SubjectAttribute,
   before: DirectoryUser | undefined,
   next: UserDescription,
+  isAnother: boolean,
 ): string | undefined {
   if (subject === 'externalId') return next.externalId;
   const isSame = before !== undefined && nameKey(before.user_name) === nameKey(next.userName);
-  return isSame ? before.user_id : next.userName;
+  return isSame && !isAnother ? before.user_id : next.userName;
 }
 
 export function planUser(
@@ -56,12 +57,15 @@ export function planUser(
   const isOther = (found: DirectoryUser | undefined) =>
     found !== undefined && found.scim_id !== before?.scim_id;
   const key = nameKey(next.userName);
+  if (key === '') {
+    return { ok: false, code: 'scim_value_invalid', detail: 'userName has nothing that is seen' };
+  }
   if (isOther(people.named(key))) return conflict('userName');
   const { externalId } = next;
   if (externalId !== undefined && isOther(people.withExternalId(externalId))) {
     return conflict('externalId');
   }
-  const userId = userIdOf(subject, before, next);
+  const userId = userIdOf(subject, before, next, isAnother);
   if (userId === undefined) {
     const detail = 'externalId is required: it is what sign-in servers send';
     return { ok: false, code: 'scim_value_invalid', detail };
@@ -69,14 +73,14 @@ export function planUser(
   if (isOther(people.ofUser(userId))) return conflict('user id');
   const isRenamed = before !== undefined && before.user_id !== userId;
   const isNamed = subject === 'userName';
-  const ended = new Set<string>();
+  const ended = new Map<string, string>();
   const end = (id: string) => {
-    for (const each of readActiveSpellings(sql, people, id, isNamed)) ended.add(each);
+    const person = isNamed ? nameKey(id) : id;
+    if (!ended.has(person) && isSomebodyActive(sql, people, id, isNamed)) ended.set(person, id);
   };
   if (before !== undefined && (!next.active || isRenamed || isAnother)) end(before.user_id);
-  if (!next.active) end(userId);
   // What somebody may have bound under the new name ends also where the person stays.
-  if (isRenamed && findUser(sql, userId)?.active === 1) ended.add(userId);
+  if (!next.active || isRenamed) end(userId);
   return {
     ok: true,
     plan: {
@@ -85,23 +89,22 @@ export function planUser(
       userId,
       isRenamed,
       isAnother,
-      removals: [...ended],
+      removals: [...ended.values()],
       isNamed,
     },
   };
 }
 
-/** Ids that end with this one: its own while it is active, and where people are known by name those of other spellings. */
-export function readActiveSpellings(
+/** Whether anybody loses anything when this user ends: in any spelling of the name, where people are known by it. */
+export function isSomebodyActive(
   sql: SqlStorage,
   people: Pick<KnownPeople, 'ofUser'>,
   userId: string,
   isNamed: boolean,
-): string[] {
-  const own = findUser(sql, userId)?.active === 1 ? [userId] : [];
-  if (!isNamed) return own;
-  const others = findNamesakes(sql, userId).filter(
+): boolean {
+  if (findUser(sql, userId)?.active === 1) return true;
+  if (!isNamed) return false;
+  return findNamesakes(sql, userId).some(
     ({ active, user_id }) => active === 1 && people.ofUser(user_id) === undefined,
   );
-  return [...own, ...others.map(({ user_id }) => user_id)];
 }

@@ -19,18 +19,57 @@ export function changeStanding(
   sql: SqlStorage,
   plan: UserPlan,
   context: DirectoryContext,
-): AdminEvent[] {
-  const { before, isRenamed, isAnother, userId } = plan;
+): readonly AdminEvent[] {
+  const { before, isRenamed, isAnother } = plan;
   if (before === undefined) return setStanding(sql, plan, context);
-  if (isRenamed) return renameUser(sql, { ...plan, before }, context);
-  if (!isAnother) return setStanding(sql, plan, context);
-  const { job, events } = endUser(sql, userId, before.standing === 1, context);
-  const user = findUser(sql, userId) ?? unknownUser(userId);
+  if (isAnother) return replaceUser(sql, { ...plan, before }, context);
+  return isRenamed
+    ? renameUser(sql, { ...plan, before }, context)
+    : setStanding(sql, plan, context);
+}
+
+type ChangedPlan = UserPlan & { readonly before: DirectoryUser };
+
+/** As one who was not there: whoever is let in now was not before. */
+const anew = (plan: ChangedPlan): UserPlan => ({ ...plan, before: { ...plan.before, active: 0 } });
+
+/** Somebody else has the name now, or in its place: nothing of what the one before has passes on. */
+function replaceUser(
+  sql: SqlStorage,
+  plan: ChangedPlan,
+  context: DirectoryContext,
+): readonly AdminEvent[] {
+  const { before, isRenamed, userId } = plan;
+  const { job, events } = endUser(sql, before.user_id, before.standing === 1, context);
+  const user = findUser(sql, before.user_id) ?? unknownUser(before.user_id);
   return [
     ...(job === undefined ? [] : [userEvent('admin.user.deactivate', user, job)]),
     ...events,
-    ...setStanding(sql, { ...plan, before: { ...before, active: 0 } }, context),
+    ...(isRenamed ? supersede(sql, userId, plan.isNamed, context) : []),
+    ...setStanding(sql, anew(plan), context),
   ];
+}
+
+/** What somebody may have bound under a name that is now another person's ends, in every spelling; their access does not. */
+function supersede(
+  sql: SqlStorage,
+  userId: string,
+  isNamed: boolean,
+  { newJobId, nowMs }: DirectoryContext,
+): AdminEvent[] {
+  const found = findUser(sql, userId);
+  const spellings = [
+    ...(found === undefined ? [] : [found]),
+    ...(isNamed ? findNamesakes(sql, userId) : []),
+  ];
+  const strangers = spellings.filter(
+    ({ active, user_id }) => active === 1 && findDirectoryUserOf(sql, user_id) === undefined,
+  );
+  return strangers.map((user) => {
+    const newJob = { jobId: newJobId(), nowMs };
+    const ended = endEpoch(sql, user, { active: 1 }, 'superseded', newJob);
+    return { ...userEvent('admin.user.revoke', ended.user, ended.job), reason: 'superseded' };
+  });
 }
 
 /** Lets the user in or keeps them out as the directory says, unless an administrator has deactivated them. */
@@ -43,12 +82,12 @@ function setStanding(
   const isNewName = before === undefined || isRenamed;
   const namesakes = isNamed ? findNamesakes(sql, userId) : [];
   // An administrator has deactivated somebody of this name, however it was spelled then.
-  const isHeld = isNewName && namesakes.some(({ held }) => held === 1);
+  const isHeld = found?.held === 1 || (isNewName && namesakes.some(({ held }) => held === 1));
   const known: UserRow = {
     ...(found ?? unknownUser(userId)),
     provisioned: 1,
     by_name: isNamed ? 1 : 0,
-    ...(isHeld ? { held: 1 } : {}),
+    held: isHeld ? 1 : 0,
   };
   // The name is theirs now: what became of others of this name says nothing more of them.
   for (const other of namesakes) if (other.by_name === 1) storeUser(sql, { ...other, by_name: 0 });
@@ -65,7 +104,7 @@ function setStanding(
     return [userEvent('admin.user.deactivate', findUser(sql, userId) ?? known, job), ...events];
   }
   const isTurnedOn = before === undefined || before.active === 0;
-  if (!isTurnedOn || known.held === 1) return [];
+  if (!isTurnedOn) return [];
   const ended = [known, ...namesakes].filter(({ active }) => active === 0);
   return ended.map(({ user_id }) => letIn(sql, findUser(sql, user_id) ?? unknownUser(user_id)));
 }
@@ -76,28 +115,23 @@ function setStanding(
  */
 function renameUser(
   sql: SqlStorage,
-  plan: UserPlan & { readonly before: DirectoryUser },
+  plan: ChangedPlan,
   context: DirectoryContext,
-): AdminEvent[] {
-  const { before, userId } = plan;
+): readonly AdminEvent[] {
+  const { before, userId, isNamed } = plan;
   const ended = endUser(sql, before.user_id, before.standing === 1, context);
-  const found = findUser(sql, userId);
-  const wasHeld = findUser(sql, before.user_id)?.held === 1;
-  if (found?.active === 1) {
-    const newJob = { jobId: context.newJobId(), nowMs: context.nowMs };
-    endEpoch(sql, found, { active: 1 }, 'superseded', newJob);
-  }
+  const superseded = supersede(sql, userId, isNamed, context);
   moveMemberships(sql, before.user_id, userId);
   // Whom an administrator has deactivated does not come back under another name.
-  if (wasHeld) {
+  if (findUser(sql, before.user_id)?.held === 1) {
     const known = findUser(sql, userId) ?? unknownUser(userId);
-    storeUser(sql, { ...known, active: 0, held: 1, provisioned: 1, by_name: plan.isNamed ? 1 : 0 });
+    storeUser(sql, { ...known, active: 0, held: 1 });
   }
-  const events = setStanding(sql, { ...plan, before: { ...before, active: 0 } }, context);
+  const events = setStanding(sql, anew(plan), context);
   const user = findUser(sql, userId) ?? unknownUser(userId);
   const renamed = userEvent('admin.user.rename', user, ended.job);
   const debug_data = { ...renamed.debug_data, before: before.user_id };
-  return [{ ...renamed, debug_data }, ...ended.events, ...events];
+  return [{ ...renamed, debug_data }, ...ended.events, ...superseded, ...events];
 }
 
 /** Ends a user's epoch, and that of whoever signed in under the same name in another spelling. */

@@ -29,7 +29,7 @@ import type { AdminEvent, Outcome } from './record-change.ts';
 
 export type ImportCounts = {
   readonly users: Record<
-    'created' | 'changed' | 'deactivated' | 'reactivated' | 'unchanged',
+    'created' | 'changed' | 'replaced' | 'deactivated' | 'reactivated' | 'unchanged',
     number
   >;
   readonly groups: { readonly created: number; readonly changed: number };
@@ -93,7 +93,11 @@ function planUsers(
       (external_id === undefined ? undefined : people.withExternalId(external_id)) ??
       people.named(key);
     if (before !== undefined && found.has(before.scim_id)) {
-      return invalid(index, 'user_name', 'is a person of another line, by their external_id');
+      return invalid(
+        index,
+        'user_name',
+        'is the name of a person whom another line renames: send that line first, in a file of its own',
+      );
     }
     // The name has been given to somebody else: nothing of who had it before is theirs.
     const isAnother =
@@ -159,9 +163,15 @@ function planGroups(sql: SqlStorage, planned: readonly PlannedUser[]): GroupPlan
   const memberships = readMemberships(sql);
   for (const { plan, groups } of planned) {
     if (groups === undefined) continue;
-    // Under a new name a person is in the groups of the old one: they go along.
-    const present = memberships.get(plan.before?.user_id ?? '') ?? none;
+    // Under a new name a person is in the groups of the old one: they go along. To another person they do not.
+    const before = plan.before?.user_id ?? '';
+    const present = memberships.get(before) ?? none;
     const wanted = new Map(groups.map((name) => [nameKey(name), name]));
+    if (plan.isAnother && before !== plan.userId) {
+      for (const name of present.values()) planOf(name).removed.push(before);
+      for (const name of wanted.values()) planOf(name).added.push(plan.userId);
+      continue;
+    }
     for (const [key, name] of wanted) if (!present.has(key)) planOf(name).added.push(plan.userId);
     for (const [key, name] of present) {
       if (!wanted.has(key)) planOf(name).removed.push(plan.userId);
@@ -203,7 +213,7 @@ export function importDirectory(
   if (!users.ok) return users;
   const groups = planGroups(sql, users.planned);
   const counts: ImportCounts = {
-    users: { created: 0, changed: 0, deactivated: 0, reactivated: 0, unchanged: 0 },
+    users: { created: 0, changed: 0, replaced: 0, deactivated: 0, reactivated: 0, unchanged: 0 },
     groups: {
       created: groups.filter(({ groupId }) => groupId === undefined).length,
       changed: groups.filter(({ groupId }) => groupId !== undefined).length,
@@ -241,7 +251,8 @@ export function importDirectory(
 
 function kindOf(plan: UserPlan): keyof ImportCounts['users'] {
   const { before, next, isRenamed, isAnother } = plan;
-  if (before === undefined || isAnother) return 'created';
+  if (before === undefined) return 'created';
+  if (isAnother) return 'replaced';
   if (before.active === 1 && !next.active) return 'deactivated';
   if (isReactivation(plan)) return 'reactivated';
   const isSame =
