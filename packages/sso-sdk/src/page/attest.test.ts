@@ -1,5 +1,10 @@
 import { unpackEvidence } from '@countersign/protocol';
-import { type FakeBroker, sendProblem, startFakeBroker } from '@countersign/testkit/fake-broker';
+import {
+  type FakeBroker,
+  type Handler,
+  sendProblem,
+  startFakeBroker,
+} from '@countersign/testkit/fake-broker';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AttestError, attest } from './../page.ts';
 import { createTransaction } from '../server.ts';
@@ -97,12 +102,31 @@ describe('attest', () => {
     expect(posted).toEqual([]);
   });
 
-  test('a broker that hangs up, redirects, cannot be found or is too slow is unreachable', async () => {
+  test('a request that is broken off once, at its beginning or in the answer, is made again', async () => {
     openFakePage(origin, () => undefined);
-    broker.interruptNext('/v1/challenges', (_, response) => void response.destroy());
+    for (const headers of [undefined, { 'Content-Length': '100' }]) {
+      const before = broker.requests.length;
+      broker.interruptNext('/v1/challenges', (_, response) => {
+        if (headers !== undefined) response.writeHead(200, headers).write('{');
+        setTimeout(() => response.destroy(), headers === undefined ? 0 : 50);
+      });
+      expect(await ask({ timeoutMs: 300 })).toMatchObject({
+        unavailable: 'extension_not_installed',
+      });
+      expect(broker.requests.length - before).toBe(2);
+    }
+  });
+
+  test('a broker that hangs up twice, redirects, cannot be found or is too slow is unreachable', async () => {
+    openFakePage(origin, () => undefined);
+    const twice = (handler: Handler) => {
+      broker.interruptNext('/v1/challenges', handler);
+      broker.interruptNext('/v1/challenges', handler);
+    };
+    twice((_, response) => void response.destroy());
     expect(await caught(ask())).toMatchObject({ code: 'broker_unreachable', status: undefined });
 
-    broker.interruptNext('/v1/challenges', (_, response) => {
+    twice((_, response) => {
       response.writeHead(307, { Location: `${broker.url}/v1/challenges` }).end();
     });
     expect(await caught(ask())).toMatchObject({ code: 'broker_unreachable' });

@@ -28,7 +28,7 @@ export async function requestChallenge(
   const abort = () => controller.abort();
   const timer = setTimeout(abort, timeoutMs);
   signal?.addEventListener('abort', abort);
-  try {
+  const ask = async () => {
     const response = await fetch(new URL('/v1/challenges', brokerUrl), {
       method: 'POST',
       headers: { 'Content-Type': 'text/plain' },
@@ -38,7 +38,13 @@ export async function requestChallenge(
       redirect: 'error',
       signal: controller.signal,
     });
-    return readAnswer(response.status, await response.text());
+    return [response.status, await response.text()] as const;
+  };
+  try {
+    // A browser breaks off what it loads when it takes up the certificates of its policy, in its first seconds, and when
+    // the network changes. A challenge that nobody heard of left nothing behind.
+    const answer = await ask().catch(ask);
+    return readAnswer(...answer);
   } catch (cause) {
     signal?.throwIfAborted();
     throw cause instanceof AttestError ? cause : new AttestError('broker_unreachable', { cause });
