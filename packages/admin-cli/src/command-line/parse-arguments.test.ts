@@ -44,7 +44,7 @@ describe('a command line', () => {
   it.each<[said: string, ...args: string[]]>([
     ['there is no such command', 'logs'],
     ['NAME is missing', 'log', 'show'],
-    ['log show takes 1 parameters', 'log', 'show', 'a', 'b'],
+    ['log show takes NAME, and no more', 'log', 'show', 'a', 'b'],
     ['there is no option --form', 'log', 'show', 'a', '--form', 'x'],
     ['--from needs a value', 'log', 'show', 'a', '--from'],
     ['--from needs a value', 'log', 'show', 'a', '--from='],

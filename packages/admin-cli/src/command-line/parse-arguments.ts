@@ -37,6 +37,16 @@ function findCommand(
     : { command, parameters: words.slice(command.words.length) };
 }
 
+/** The command that somebody meant, whatever is wrong with what they wrote behind it. */
+export const findMeant = (
+  commands: readonly Command[],
+  programArguments: readonly string[],
+): Command | undefined =>
+  findCommand(
+    commands,
+    programArguments.filter((argument) => !argument.startsWith('--')),
+  )?.command;
+
 /**
  * Reads the arguments that follow the program's own name. Options may stand anywhere, `--name value` or
  * `--name=value`. Errors repeat no value, which may be a secret in the wrong place.
@@ -113,6 +123,7 @@ function checkArguments(
     throw new UsageError(`${parameters[given.length]} is missing`);
   }
   if (given.length > parameters.length) {
-    throw new UsageError(`${words.join(' ')} takes ${parameters.length} parameters`);
+    const taken = parameters.length === 0 ? 'nothing' : parameters.join(' and ');
+    throw new UsageError(`${words.join(' ')} takes ${taken}, and no more`);
   }
 }

@@ -90,6 +90,20 @@ describe('exit codes', () => {
     expect(error).toMatch(/^countersign-admin: .+\nusage: countersign-admin /);
   });
 
+  it('2: with the usage of the command that was meant', async () => {
+    for (const args of [
+      ['policy', 'push', 'crm', 'crm.json', '--force'],
+      ['policy', 'push'],
+    ]) {
+      const { code, error } = await run(args);
+      expect([code, error]).toEqual([
+        2,
+        expect.stringContaining('\nusage: countersign-admin policy push APPLICATION FILE ['),
+      ]);
+    }
+    expect((await run(['polcy', 'push'])).error).toContain('\nusage: countersign-admin --help');
+  });
+
   it('3: worth trying again', async () => {
     const busy = await run(['mode', 'set', 'normal'], refusal(503, 'snapshot_unavailable'));
     expect(busy).toMatchObject({ code: 3 });

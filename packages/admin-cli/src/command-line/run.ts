@@ -3,7 +3,7 @@ import { AdminClient, BrokerRefusal, BrokerUnreachable } from '../client/admin-c
 import { type Command, CommandError, type Context, type Shown, UsageError } from './command.ts';
 import { describeRefusal } from './describe-refusal.ts';
 import { commandHelp, generalHelp, program, usageOf } from './help.ts';
-import { type Invocation, parseArguments } from './parse-arguments.ts';
+import { findMeant, type Invocation, parseArguments } from './parse-arguments.ts';
 import { printable, printSection } from './print.ts';
 
 export type World = {
@@ -122,7 +122,7 @@ export async function runProgram(
   programArguments: readonly string[],
   world: World,
 ): Promise<ExitCode> {
-  let command: Command | undefined;
+  let command = findMeant(commands, programArguments);
   try {
     const invocation = parseArguments(commands, programArguments);
     ({ command } = invocation);
