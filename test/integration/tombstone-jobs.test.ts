@@ -132,7 +132,7 @@ describe('a job', () => {
         );
         expect(Number(rows[0]?.attempts)).toBeGreaterThanOrEqual(attempt);
         return rows;
-      });
+      }, 10_000);
       if (Number(delivery?.attempts) > attempt) continue;
       pauses.push(Number(delivery?.due_at_ms) - Date.now());
       vi.useFakeTimers({ toFake: ['Date'], now: Number(delivery?.due_at_ms) });
@@ -212,7 +212,10 @@ describe('an interrupted job', () => {
     const { user } = await boundInShards(client, [5]);
     const held = holdBurials();
     const change = await broker.putUser(user, false);
-    await vi.waitFor(async () => expect((await attemptsOf(change.job_id))[0]).toBeGreaterThan(0));
+    await vi.waitFor(
+      async () => expect((await attemptsOf(change.job_id))[0]).toBeGreaterThan(0),
+      10_000,
+    );
     await runInOrganization(({ storage }) => storage.deleteAlarm());
     held.restore();
     await evictDurableObject(organizationObject());
@@ -230,7 +233,10 @@ describe('an interrupted job', () => {
     await evictDurableObject(organizationObject());
     const held = holdBurials();
     const change = await broker.putUser(user, false);
-    await vi.waitFor(async () => expect((await attemptsOf(change.job_id))[0]).toBeGreaterThan(0));
+    await vi.waitFor(
+      async () => expect((await attemptsOf(change.job_id))[0]).toBeGreaterThan(0),
+      10_000,
+    );
     await runInOrganization(({ storage }) => spoil(storage));
     held.restore();
     // Longer than the object lets pass without a look, while somebody asks for the job.
@@ -240,7 +246,7 @@ describe('an interrupted job', () => {
       const alarmMs = await runInOrganization(({ storage }) => storage.getAlarm());
       expect(alarmMs).toEqual(expect.any(Number));
       expect(alarmMs).toBeLessThanOrEqual(Date.now());
-    });
+    }, 10_000);
     expect(await afterAlarm(change.job_id)).toMatchObject({ shards: { reached: 1 } });
   });
 
