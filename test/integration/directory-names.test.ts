@@ -105,6 +105,17 @@ it('#66 the quota counts a person once, in however many spellings', async () => 
   expect(await scimRefusal(await switchOff(other.id))).toEqual(stopped);
 });
 
+it('a stop from before it named anybody is shown, and can be lifted', async () => {
+  await sqlInOrganization(
+    'INSERT INTO settings (name, value) VALUES (?, ?)',
+    'directory_quota',
+    JSON.stringify({ stops: { users: { since_ms: 1, refused: 2 } }, allowances: {} }),
+  );
+  expect(await shownDirectory()).toMatchObject({ stopped: [{ refused: 2, user_ids: [] }] });
+  expect((await broker.admin('POST', '/v1/admin/directory/resume', {})).status).toBe(200);
+  expect(await shownDirectory()).toMatchObject({ stopped: [] });
+});
+
 it('#66 what a file takes away counts for SCIM too, and whom it replaces for the file', async () => {
   await setDirectory({ max_removals: 1, max_removals_percent: 0 });
   const users = await Promise.all([directory.createUser(), directory.createUser()]);

@@ -1,20 +1,11 @@
 import { env, evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { applicationInput } from '@countersign/protocol/admin';
 import { describe, expect, it } from 'vitest';
-import { organizationMigrations } from '../../worker/src/directory/organization-schema.ts';
 import { type Migration, migrate } from '../../worker/src/storage/migrations.ts';
 import { plainIssuance } from './test-issuance.ts';
-import { organizationObject, shardObject } from './test-objects.ts';
+import { inEmptyObject, organizationObject, shardObject } from './test-objects.ts';
 
 // Schema versions, on the SQLite that Durable Objects have.
-
-/** An empty database of its own. */
-const inEmptyObject = <Result>(run: (storage: DurableObjectStorage) => Result): Promise<Result> =>
-  runInDurableObject(env.KEY.get(env.KEY.newUniqueId()), (_, { storage }) => {
-    for (const table of ['keys', 'changes', 'schema_migrations'])
-      storage.sql.exec(`DROP TABLE ${table}`);
-    return run(storage);
-  });
 
 const one: Migration = {
   id: '001_things',
@@ -58,20 +49,6 @@ describe('migrate', () => {
       expect(migrate(storage, [one, two])).toEqual({ ok: true, applied: [two.id] });
       expect(storage.sql.exec('SELECT * FROM things').toArray()).toEqual([
         { id: 7, name: 'seven', colour: null },
-      ]);
-    });
-  });
-
-  it('names whoever was there before there were names', async () => {
-    await inEmptyObject((storage) => {
-      migrate(storage, organizationMigrations.slice(0, 5));
-      for (const name of ['Ada@Example.com', 'E\u0301va'])
-        storage.sql.exec('INSERT INTO users (user_id, active, epoch) VALUES (?, 0, 1)', name);
-      expect(migrate(storage, organizationMigrations)).toMatchObject({ ok: true });
-      const named = storage.sql.exec('SELECT name_key, by_name, held FROM users').toArray();
-      expect(named).toEqual([
-        { name_key: 'ada@example.com', by_name: 0, held: 1 },
-        { name_key: '\u00e9va', by_name: 0, held: 1 },
       ]);
     });
   });
@@ -292,9 +269,9 @@ describe('the schema on disk', () => {
         CREATE INDEX directory_removals_by_scope ON directory_removals (scope, removed_at_ms);
         CREATE TABLE directory_users ( scim_id TEXT PRIMARY KEY, user_id TEXT NOT NULL,
           user_name TEXT NOT NULL, user_name_key TEXT NOT NULL, external_id TEXT,
-          active INTEGER NOT NULL, profile TEXT NOT NULL,
-          former_user_ids TEXT NOT NULL DEFAULT '[]', version INTEGER NOT NULL,
-          created_at_ms INTEGER NOT NULL, changed_at_ms INTEGER NOT NULL ) WITHOUT ROWID;
+          active INTEGER NOT NULL, profile TEXT NOT NULL, version INTEGER NOT NULL,
+          created_at_ms INTEGER NOT NULL, changed_at_ms INTEGER NOT NULL ,
+          former_user_ids TEXT NOT NULL DEFAULT '[]') WITHOUT ROWID;
         CREATE UNIQUE INDEX directory_users_by_external_id ON directory_users (external_id)
           WHERE external_id IS NOT NULL;
         CREATE UNIQUE INDEX directory_users_by_name ON directory_users (user_name_key);
@@ -340,7 +317,7 @@ describe('the schema on disk', () => {
         CREATE TABLE users ( user_id TEXT PRIMARY KEY, active INTEGER NOT NULL,
           epoch INTEGER NOT NULL , epoch_since_ms INTEGER NOT NULL DEFAULT 0,
           provisioned INTEGER NOT NULL DEFAULT 0, held INTEGER NOT NULL DEFAULT 0,
-          name_key TEXT NOT NULL DEFAULT '', by_name INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+          name_key TEXT, by_name INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
         CREATE INDEX users_by_name ON users (name_key);
         CREATE INDEX users_inactive ON users (user_id) WHERE active = 0;
         CREATE TABLE zone_versions ( zone_id TEXT NOT NULL, version INTEGER NOT NULL,

@@ -168,7 +168,8 @@ describe('a person in several spellings', () => {
       ]);
       sql.exec('DELETE FROM imports WHERE import_id = ?', importId);
     });
-    expect(await userRow(ended)).toMatchObject({ name_key: ended.toLowerCase() });
+    expect(await userRow(ended)).toMatchObject({ name_key: ended.toLowerCase(), by_name: 1 });
+    expect(await userRow(off)).toMatchObject({ held: 1, by_name: 0 });
     const active = async (userName: string) => (await directory.createUser({ userName })).active;
     expect([await active(off), await active(on), await active(ended)]).toEqual([false, true, true]);
   });

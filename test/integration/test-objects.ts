@@ -52,6 +52,16 @@ export async function countDecisions(): Promise<number[]> {
   return await Promise.all(counts);
 }
 
+/** An empty database of its own. */
+export const inEmptyObject = <Result>(
+  run: (storage: DurableObjectStorage) => Result,
+): Promise<Result> =>
+  runInDurableObject(env.KEY.get(env.KEY.newUniqueId()), (_, { storage }) => {
+    for (const table of ['keys', 'changes', 'schema_migrations'])
+      storage.sql.exec(`DROP TABLE ${table}`);
+    return run(storage);
+  });
+
 /** The same database, and how many rows have been written through it since that was asked last. */
 export function countRowsWritten(sql: SqlStorage) {
   let cursors: { readonly rowsWritten: number }[] = [];

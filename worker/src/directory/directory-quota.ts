@@ -19,7 +19,12 @@ export const groupScope = (groupId: string) => `group:${groupId}`;
 const quotaState = z.object({
   stops: z.record(
     z.string(),
-    z.object({ since_ms: z.int(), refused: z.int(), user_ids: z.array(z.string()) }),
+    z.object({
+      since_ms: z.int(),
+      refused: z.int(),
+      // A stop from before they were kept has none.
+      user_ids: z._default(z.array(z.string()), []),
+    }),
   ),
   allowances: z.record(z.string(), z.object({ count: z.int(), until_ms: z.int() })),
 });

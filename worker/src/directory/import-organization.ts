@@ -109,7 +109,7 @@ export function importOrganizationRows(
   assertRunning(sql, importId);
   if (section === 'binding_reservations' || section === 'tombstone_deliveries') return;
   if (section !== 'settings') {
-    importRows(sql, section, section === 'users' ? rows.map(withLaterColumns) : rows);
+    importRows(sql, section, section === 'users' ? rows.map(asOfNow) : rows);
     return;
   }
   for (const row of rows) {
@@ -123,9 +123,13 @@ export function importOrganizationRows(
   }
 }
 
-/** Before there were directories, whoever was inactive had been deactivated by an administrator. */
-const withLaterColumns = (row: StateRow): StateRow => ({
+/**
+ * A user of an older version. Before there were directories, whoever was inactive had been deactivated by an
+ * administrator; then only those had a key whom a directory knew by name.
+ */
+const asOfNow = (row: StateRow): StateRow => ({
   held: 1 - wholeOf(row, 'active'),
+  by_name: typeof row.name_key === 'string' ? 1 : 0,
   ...row,
   name_key: nameKey(textOf(row, 'user_id')),
 });

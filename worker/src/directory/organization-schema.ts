@@ -2,10 +2,21 @@ import type { Migration } from '../storage/migrations.ts';
 import { nameKey } from './name-key.ts';
 
 /** Names are compared by rules of Unicode, which SQLite does not have. */
-function nameAllUsers(sql: SqlStorage): void {
+function nameEverybody(sql: SqlStorage): void {
   const users = sql.exec<{ user_id: string }>('SELECT user_id FROM users').toArray();
   for (const { user_id } of users) {
     sql.exec('UPDATE users SET name_key = ? WHERE user_id = ?', nameKey(user_id), user_id);
+  }
+  const people = sql
+    .exec<{ scim_id: string; user_name: string }>('SELECT scim_id, user_name FROM directory_users')
+    .toArray();
+  for (const { scim_id, user_name } of people) {
+    // Two who were not one before stay two: the second keeps the key that it has.
+    sql.exec(
+      'UPDATE OR IGNORE directory_users SET user_name_key = ? WHERE scim_id = ?',
+      nameKey(user_name),
+      scim_id,
+    );
   }
 }
 
@@ -188,10 +199,10 @@ export const organizationMigrations: readonly Migration[] = [
     id: '006_directory',
     sql: `
       ALTER TABLE users ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
-      ALTER TABLE users ADD COLUMN name_key TEXT NOT NULL DEFAULT '';
-      ALTER TABLE users ADD COLUMN by_name INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE users ADD COLUMN name_key TEXT;
       UPDATE users SET held = 1 WHERE active = 0;
-      CREATE INDEX users_by_name ON users (name_key);
+      CREATE INDEX users_by_name_key ON users (name_key) WHERE name_key IS NOT NULL;
+      CREATE INDEX users_by_spelling ON users (user_id COLLATE NOCASE);
 
       CREATE TABLE directory_users (
         scim_id TEXT PRIMARY KEY,
@@ -201,7 +212,6 @@ export const organizationMigrations: readonly Migration[] = [
         external_id TEXT,
         active INTEGER NOT NULL,
         profile TEXT NOT NULL,
-        former_user_ids TEXT NOT NULL DEFAULT '[]',
         version INTEGER NOT NULL,
         created_at_ms INTEGER NOT NULL,
         changed_at_ms INTEGER NOT NULL
@@ -235,7 +245,6 @@ export const organizationMigrations: readonly Migration[] = [
       );
       CREATE INDEX directory_removals_by_scope ON directory_removals (scope, removed_at_ms);
     `,
-    fill: nameAllUsers,
   },
   {
     id: '007_access_versions',
@@ -265,5 +274,17 @@ export const organizationMigrations: readonly Migration[] = [
   {
     id: '009_fail_open',
     sql: 'ALTER TABLE applications ADD COLUMN fail_open TEXT;',
+  },
+  {
+    id: '010_user_names',
+    sql: `
+      DROP INDEX users_by_name_key;
+      DROP INDEX users_by_spelling;
+      ALTER TABLE users ADD COLUMN by_name INTEGER NOT NULL DEFAULT 0;
+      UPDATE users SET by_name = 1 WHERE name_key IS NOT NULL;
+      CREATE INDEX users_by_name ON users (name_key);
+      ALTER TABLE directory_users ADD COLUMN former_user_ids TEXT NOT NULL DEFAULT '[]';
+    `,
+    fill: nameEverybody,
   },
 ];
