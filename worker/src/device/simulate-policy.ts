@@ -58,7 +58,7 @@ const simulatedRecord = z.extend(
     facts: true,
   }),
   {
-    // Read where the policy's question is made of it: twice for each record would take a third longer.
+    // Read where the policy's question is made of it, and not twice.
     response: z.optional(z.unknown()),
     pending: z.optional(z.unknown()),
   },

@@ -11,13 +11,7 @@ import {
   newGroupId,
   readDirectoryGroupIds,
 } from './directory-group-records.ts';
-import {
-  groupScope,
-  noteRemovals,
-  type QuotaReached,
-  refuseRemovals,
-  removalsOf,
-} from './directory-quota.ts';
+import { groupScope, type QuotaReached, removalsOf, takeRemovals } from './directory-quota.ts';
 import { findDirectoryUser } from './directory-user-records.ts';
 import { changeMembers, type MemberChange } from './group-versions.ts';
 import { nameKey } from './name-key.ts';
@@ -163,10 +157,8 @@ export function changeDirectoryGroup(
   if (countMembers(sql, groupId) + added.length - removed.length > maxGroupMembers) return tooMany;
   const removals = removalsOf(sql, groupId, members);
   const refused =
-    removals === undefined ? undefined : refuseRemovals(sql, groupScope(groupId), removals, nowMs);
+    removals === undefined ? undefined : takeRemovals(sql, groupScope(groupId), removals, nowMs);
   if (refused !== undefined) return refused;
-  if (removals !== undefined)
-    noteRemovals(sql, groupScope(groupId), removals.userIds.length, nowMs);
   const isSame =
     name === before.name &&
     externalId === before.external_id &&

@@ -7,7 +7,7 @@ import {
 } from '../scim/user-steps.ts';
 import { forgetMemberships } from './change-memberships.ts';
 import { userEvent } from './change-user.ts';
-import { noteRemovals, type QuotaReached, refuseRemovals, usersScope } from './directory-quota.ts';
+import { type QuotaReached, takeRemovals, usersScope } from './directory-quota.ts';
 import { readDirectorySync } from './directory-settings.ts';
 import {
   isSomebodyActive,
@@ -111,7 +111,7 @@ export function removeDirectoryUser(
   if (!isExpected(expected, before.version)) return mismatch;
   const isNamed = readDirectorySync(sql).subject === 'userName';
   const endsAccess = isSomebodyActive(sql, peopleIn(sql), before.user_id, isNamed);
-  const refused = takeRemovals(sql, endsAccess ? [before.user_id] : [], context.nowMs);
+  const refused = takePeople(sql, endsAccess ? [before.user_id] : [], context.nowMs);
   if (refused !== undefined) return refused;
   const ended = endUser(sql, before.user_id, before.standing === 1, context);
   const stops = forgetMemberships(sql, before.user_id, context.nowMs);
@@ -121,16 +121,8 @@ export function removeDirectoryUser(
   return { ok: true, value: undefined, event, further: [...ended.events, ...stops] };
 }
 
-function takeRemovals(
-  sql: SqlStorage,
-  userIds: readonly string[],
-  nowMs: number,
-): QuotaReached | undefined {
-  const present = () => countDirectoryUsers(sql).active;
-  const refused = refuseRemovals(sql, usersScope, { userIds, present }, nowMs);
-  if (refused === undefined) noteRemovals(sql, usersScope, userIds.length, nowMs);
-  return refused;
-}
+const takePeople = (sql: SqlStorage, userIds: readonly string[], nowMs: number) =>
+  takeRemovals(sql, usersScope, { userIds, present: () => countDirectoryUsers(sql).active }, nowMs);
 
 function carryOut(
   sql: SqlStorage,
@@ -139,7 +131,7 @@ function carryOut(
 ): Outcome<DescribedUser> | DirectoryUserRefusal {
   if (!planned.ok) return planned;
   const { plan } = planned;
-  const refused = takeRemovals(sql, plan.removals, context.nowMs);
+  const refused = takePeople(sql, plan.removals, context.nowMs);
   if (refused !== undefined) return refused;
   const { scimId, events } = carryOutPlan(sql, plan, context);
   const [event, ...further] = events;

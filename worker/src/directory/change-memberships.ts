@@ -1,4 +1,4 @@
-import { groupScope, noteRemovals, refuseRemovals, removalsOf } from './directory-quota.ts';
+import { groupScope, removalsOf, takeRemovals } from './directory-quota.ts';
 import { changeMembers } from './group-versions.ts';
 import type { AdminEvent } from './record-change.ts';
 
@@ -28,12 +28,10 @@ export function forgetMemberships(sql: SqlStorage, userId: string, nowMs: number
     .toArray();
   return groups.flatMap(({ group_id }) => {
     const change = { removed: [userId], added: [] };
-    const scope = groupScope(group_id);
     const removals = removalsOf(sql, group_id, change);
     const refused =
-      removals === undefined ? undefined : refuseRemovals(sql, scope, removals, nowMs);
+      removals === undefined ? undefined : takeRemovals(sql, groupScope(group_id), removals, nowMs);
     if (refused !== undefined) return refused.event === undefined ? [] : [refused.event];
-    if (removals !== undefined) noteRemovals(sql, scope, removals.userIds.length, nowMs);
     changeMembers(sql, group_id, change);
     return [];
   });

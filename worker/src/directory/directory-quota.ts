@@ -83,7 +83,7 @@ export type QuotaReached = {
 };
 
 /** Whether removals would be made if they were asked for now. */
-export function isWithin(
+function isWithin(
   sql: SqlStorage,
   scope: string,
   { userIds, present, emptiesGroup = false }: Removals,
@@ -120,17 +120,20 @@ export function excessOf(
 const namedInStop = 100;
 
 /**
- * Refuses the directory what is too much; nothing has been changed by then. The first refusal stops the scope, and is in
+ * Refuses the directory what is too much, and counts what is not; nothing has been changed by then. The first refusal stops the scope, and is in
  * the log.
  */
-export function refuseRemovals(
+export function takeRemovals(
   sql: SqlStorage,
   scope: string,
   removals: Removals,
   nowMs: number,
 ): QuotaReached | undefined {
   const excess = excessOf(sql, scope, removals, nowMs);
-  if (excess === undefined) return undefined;
+  if (excess === undefined) {
+    noteRemovals(sql, scope, removals, nowMs);
+    return undefined;
+  }
   const state = readState(sql);
   const stop = state.stops[scope];
   const { since_ms, refused, user_ids } = stop ?? { since_ms: nowMs, refused: 0, user_ids: [] };
@@ -170,7 +173,13 @@ export function removalsOf(
 }
 
 /** Counts removals that are made. */
-export function noteRemovals(sql: SqlStorage, scope: string, count: number, nowMs: number): void {
+export function noteRemovals(
+  sql: SqlStorage,
+  scope: string,
+  { userIds }: Pick<Removals, 'userIds'>,
+  nowMs: number,
+): void {
+  const count = userIds.length;
   if (count === 0) return;
   const { period_seconds } = readDirectorySync(sql);
   sql.exec(

@@ -2,7 +2,7 @@ import type { SubjectAttribute } from '@countersign/protocol/admin-directory';
 import type { UserDescription } from '../scim/user-steps.ts';
 import type { DirectoryUser, KnownPeople } from './directory-user-records.ts';
 import { nameKey } from './name-key.ts';
-import { findNamesakes, findUser } from './user-records.ts';
+import { findNamesakes, findUser, type UserRow } from './user-records.ts';
 
 /** What is about to become of a person in the directory. Reads alone. */
 
@@ -104,7 +104,11 @@ export function isSomebodyActive(
 ): boolean {
   if (findUser(sql, userId)?.active === 1) return true;
   if (!isNamed) return false;
-  return findNamesakes(sql, userId).some(
-    ({ active, user_id }) => active === 1 && people.ofUser(user_id) === undefined,
-  );
+  return findNamesakes(sql, userId).some(isStranger(people));
 }
+
+/** One who is active, and whom the directory does not have: somebody has signed in so. */
+export const isStranger =
+  (people: Pick<KnownPeople, 'ofUser'>) =>
+  ({ active, user_id }: UserRow): boolean =>
+    active === 1 && people.ofUser(user_id) === undefined;

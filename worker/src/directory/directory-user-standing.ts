@@ -1,7 +1,7 @@
 import { moveMemberships } from './change-memberships.ts';
 import { endEpoch, letIn, userEvent } from './change-user.ts';
-import type { UserPlan } from './directory-user-plan.ts';
-import { type DirectoryUser, findDirectoryUserOf } from './directory-user-records.ts';
+import { isStranger, type UserPlan } from './directory-user-plan.ts';
+import { type DirectoryUser, peopleIn } from './directory-user-records.ts';
 import type { AdminEvent } from './record-change.ts';
 import type { TombstoneJob } from './tombstone-job.ts';
 import { findNamesakes, findUser, storeUser, type UserRow, unknownUser } from './user-records.ts';
@@ -62,10 +62,7 @@ function supersede(
     ...(found === undefined ? [] : [found]),
     ...(isNamed ? findNamesakes(sql, userId) : []),
   ];
-  const strangers = spellings.filter(
-    ({ active, user_id }) => active === 1 && findDirectoryUserOf(sql, user_id) === undefined,
-  );
-  return strangers.map((user) => {
+  return spellings.filter(isStranger(peopleIn(sql))).map((user) => {
     const newJob = { jobId: newJobId(), nowMs };
     const ended = endEpoch(sql, user, { active: 1 }, 'superseded', newJob);
     return { ...userEvent('admin.user.revoke', ended.user, ended.job), reason: 'superseded' };
@@ -154,9 +151,7 @@ function endNamesakes(
   { nowMs, newJobId }: DirectoryContext,
 ): AdminEvent[] {
   if (by_name === 0) return [];
-  const others = findNamesakes(sql, user_id).filter(
-    (other) => other.active === 1 && findDirectoryUserOf(sql, other.user_id) === undefined,
-  );
+  const others = findNamesakes(sql, user_id).filter(isStranger(peopleIn(sql)));
   return others.map((other) => {
     const newJob = { jobId: newJobId(), nowMs };
     const ended = endEpoch(sql, other, { active: 0 }, 'deactivated', newJob);

@@ -225,7 +225,7 @@ export function importDirectory(
   const [excess] = removals.flatMap((each) => excessOf(sql, each.scope, each, nowMs) ?? []);
   if (!input.dry_run && !input.ignore_quota) {
     if (excess !== undefined) return excess;
-    for (const { scope, userIds } of removals) noteRemovals(sql, scope, userIds.length, nowMs);
+    for (const each of removals) noteRemovals(sql, each.scope, each, nowMs);
   }
   const events: AdminEvent[] = [];
   for (const { plan } of users.planned) {
