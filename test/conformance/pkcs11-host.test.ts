@@ -76,6 +76,15 @@ const count = (pattern: RegExp) =>
 const keyCount = () => count(/^Private Key Object/gm);
 const certificateCount = () => count(/^Certificate Object/gm);
 
+/** Of a device that is enrolled: its key is in none of them. */
+const stateFileNames = [
+  'enrollment.json',
+  'key-set.json',
+  'posture.json',
+  'token-scope.json',
+  'token.lock',
+];
+
 describe('a device with its key in a token', () => {
   it('enrolls, signs in, and says where its key is', async () => {
     const { output } = await enrolled();
@@ -85,14 +94,7 @@ describe('a device with its key in a token', () => {
     const text = (await command(['status'])).output.toString();
     expect(text).toContain('usable; kept as: pkcs11');
     expect(text).toContain('the certificate is beside it');
-    const names = Object.keys(host.stateFiles()).sort();
-    expect(names).toEqual([
-      'enrollment.json',
-      'key-set.json',
-      'posture.json',
-      'token-scope.json',
-      'token.lock',
-    ]);
+    expect(Object.keys(host.stateFiles()).sort()).toEqual(stateFileNames);
     expect(keyCount()).toBe(1);
     expect(certificateCount()).toBe(1);
   });
@@ -161,14 +163,7 @@ describe('a device with its key in a token', () => {
     expect(await status()).toMatchObject({ key_problem_code: 'key_missing' });
     expect((await attest()).answer).toMatchObject({ type: 'error', code: 'key_unavailable' });
     await enrolled();
-    const names = Object.keys(host.stateFiles()).sort();
-    expect(names).toEqual([
-      'enrollment.json',
-      'key-set.json',
-      'posture.json',
-      'token-scope.json',
-      'token.lock',
-    ]);
+    expect(Object.keys(host.stateFiles()).sort()).toEqual(stateFileNames);
     await expectSignIn();
   });
 

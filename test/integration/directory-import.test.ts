@@ -2,7 +2,7 @@ import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { eventCount, eventsAfter, expectRefusal } from './test-administration.ts';
 import { broker } from './test-broker.ts';
 import { enrolledDevice } from './test-changes.ts';
-import { forgetRemovals, newName, TestDirectory } from './test-directory.ts';
+import { forgetRemovals, groupMembers, newName, TestDirectory } from './test-directory.ts';
 import { sqlInOrganization } from './test-jobs.ts';
 
 // A file of people, for those without SCIM: the whole of it or nothing.
@@ -20,14 +20,6 @@ beforeEach(async () => {
 
 const send = (users: readonly object[], more: object = {}) =>
   broker.admin('PUT', '/v1/admin/directory/import', { users, ...more });
-const membersOf = async (group: string) =>
-  (
-    await sqlInOrganization(
-      'SELECT user_id FROM group_members WHERE group_id = ? ORDER BY user_id',
-      group,
-    )
-  ).map(({ user_id }) => user_id);
-
 describe('an import', () => {
   it('brings people with their groups, and the same file again changes nothing', async () => {
     const [a, b] = ['a', 'b'].map((letter) => `${letter}-${newName()}`);
@@ -46,7 +38,7 @@ describe('an import', () => {
     expect((await directory.find('Users', 'id pr')).totalResults).toBe(0);
     const done = await send(users);
     expect(await done.json()).toMatchObject({ dry_run: false, changed: true, ...counts });
-    expect([await membersOf('sales'), await membersOf('pilot')]).toEqual([[a, b], [a]]);
+    expect([await groupMembers('sales'), await groupMembers('pilot')]).toEqual([[a, b], [a]]);
     const types = (await eventsAfter(before)).map(({ event_type }) => event_type);
     expect(types).toEqual([
       'admin.directory.import',
@@ -65,10 +57,10 @@ describe('an import', () => {
     const user_name = newName();
     await send([{ user_name, groups: ['Sales'] }]);
     await send([{ user_name, display_name: 'Ada' }]);
-    expect(await membersOf('sales')).toEqual([user_name]);
+    expect(await groupMembers('sales')).toEqual([user_name]);
     const moved = await send([{ user_name, groups: ['Pilot'] }]);
     expect(await moved.json()).toMatchObject({ groups: { created: 1, changed: 1 } });
-    expect([await membersOf('sales'), await membersOf('pilot')]).toEqual([[], [user_name]]);
+    expect([await groupMembers('sales'), await groupMembers('pilot')]).toEqual([[], [user_name]]);
   });
 
   it('#66 deactivates whom a complete file leaves out, within the quota', async () => {
@@ -115,7 +107,7 @@ describe('an import', () => {
         users: { replaced: 1 },
         groups: { changed: 1 },
       });
-      expect(await membersOf('sales')).toEqual([]);
+      expect(await groupMembers('sales')).toEqual([]);
       const found = await directory.find('Users', `userName eq "${user_name}"`);
       expect(found.Resources).toMatchObject([{ externalId: '2', active: true }]);
       expect(found.Resources[0]).not.toHaveProperty('displayName');
@@ -134,7 +126,7 @@ describe('an import', () => {
     await send([{ user_name: old, external_id: 'e-1', groups: ['Sales'] }]);
     const renamed = await send([{ user_name: name, external_id: 'e-1', groups: ['Sales'] }]);
     expect(await renamed.json()).toMatchObject({ users: { changed: 1, created: 0 } });
-    expect(await membersOf('sales')).toEqual([name]);
+    expect(await groupMembers('sales')).toEqual([name]);
     const twice = [{ user_name: newName(), external_id: 'e-1' }, { user_name: name }];
     const { document } = await expectRefusal(await send(twice), 400, 'field_invalid');
     expect(document.field).toBe('users.1.user_name');

@@ -1,20 +1,21 @@
 import type { TestClient } from '@countersign/testkit/broker-client';
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { storeUser, unknownUser } from '../../worker/src/directory/user-records.ts';
 import { progressSchema } from '../../worker/src/scim/describe-resources.ts';
 import { eventCount, eventsAfter, expectRefusal } from './test-administration.ts';
 import { broker } from './test-broker.ts';
 import { enrolledDevice } from './test-changes.ts';
 import {
   forgetRemovals,
+  groupMembers,
   newName,
   resourceOf,
   scimRefusal,
   scimUser,
+  seenUser,
   TestDirectory,
+  userRow,
 } from './test-directory.ts';
 import { sqlInOrganization } from './test-jobs.ts';
-import { runInOrganization } from './test-objects.ts';
 
 // Names that pass from one person to another: by a rename, by a file, in whatever spelling. Nothing passes with them.
 
@@ -40,16 +41,6 @@ const rename = (id: string, userName: string) =>
   directory.patch(`/Users/${id}`, [{ op: 'replace', value: { userName } }]);
 const switchOff = (id: string) =>
   directory.patch(`/Users/${id}`, [{ op: 'replace', value: { active: false } }]);
-
-/** As a sign-in leaves a user. */
-const seen = (userId: string) =>
-  runInOrganization(({ storage: { sql } }) => storeUser(sql, unknownUser(userId)));
-const userRow = async (userId: string) =>
-  (await sqlInOrganization('SELECT * FROM users WHERE user_id = ?', userId))[0];
-const membersOf = async (group: string) =>
-  (await sqlInOrganization('SELECT user_id FROM group_members WHERE group_id = ?', group)).map(
-    ({ user_id }) => user_id,
-  );
 
 describe('a rename', () => {
   it('#66 ends what is bound under the new name in any spelling, and is pending until the old one has ended in all', async () => {
@@ -81,7 +72,7 @@ describe('a rename', () => {
   it('#66 of one whom an administrator has deactivated locks nobody out beyond the quota', async () => {
     await setDirectory({ max_removals: 1, max_removals_percent: 0, period_seconds: 3600 });
     const strangers = [newName(), newName()];
-    for (const name of strangers) await seen(name);
+    for (const name of strangers) await seenUser(name);
     const [one = '', two = ''] = strangers;
     const held = await directory.createUser();
     await broker.putUser(held.userName, false);
@@ -97,7 +88,7 @@ it('#66 the quota counts a person once, in however many spellings', async () => 
   await setDirectory({ max_removals: 1, max_removals_percent: 0, period_seconds: 3600 });
   const user = await directory.createUser();
   const spellings = [user.userName.toUpperCase(), `${user.userName}\u200b`, ` ${user.userName}`];
-  for (const spelling of spellings) await seen(spelling);
+  for (const spelling of spellings) await seenUser(spelling);
   expect((await switchOff(user.id)).status).toBe(200);
   for (const spelling of spellings) expect(await userRow(spelling)).toMatchObject({ active: 0 });
   expect(await shownDirectory()).toMatchObject({ stopped: [], removals: { counted: 1 } });
@@ -142,9 +133,9 @@ describe('a name that a file gives to another person', () => {
     await importPeople([{ user_name: name, external_id: `${name}-1`, groups: ['Sales', 'Keep'] }]);
     const before = await eventCount();
     await importPeople([{ user_name: spelling, external_id: `${name}-2`, groups: ['keep'] }]);
-    expect(await membersOf('sales')).not.toContain(name);
-    expect(await membersOf('keep')).toContain(spelling);
-    expect(await membersOf('keep')).not.toContain(name);
+    expect(await groupMembers('sales')).not.toContain(name);
+    expect(await groupMembers('keep')).toContain(spelling);
+    expect(await groupMembers('keep')).not.toContain(name);
     const types = (await eventsAfter(before)).map(({ event_type, user }) => [event_type, user]);
     expect(types.slice(0, 3)).toEqual([
       ['admin.directory.import', undefined],
@@ -163,7 +154,7 @@ describe('a name that a file gives to another person', () => {
     await broker.admin('PUT', '/v1/admin/groups/prod-admins', { name: 'P', members: [first] });
     const answer = await importPeople([{ user_name: name, external_id: second }]);
     expect(await answer.json()).toMatchObject({ users: { replaced: 1 } });
-    expect(await membersOf('prod-admins')).toEqual([first]);
+    expect(await groupMembers('prod-admins')).toEqual([first]);
     expect(await userRow(first)).toMatchObject({ active: 0, held: 1 });
     expect(await userRow(second)).toMatchObject({ active: 1, held: 0 });
     expect((await broker.signIn(client, await enrolledDevice(), second)).decision).toBe(true);

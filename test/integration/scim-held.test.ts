@@ -1,10 +1,17 @@
 import type { TestClient } from '@countersign/testkit/broker-client';
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { importOrganizationRows } from '../../worker/src/directory/import-organization.ts';
-import { storeUser, unknownUser } from '../../worker/src/directory/user-records.ts';
 import { broker } from './test-broker.ts';
 import { enrolledDevice } from './test-changes.ts';
-import { forgetRemovals, newName, scimRefusal, TestDirectory } from './test-directory.ts';
+import {
+  denialOf,
+  forgetRemovals,
+  newName,
+  scimRefusal,
+  seenUser,
+  TestDirectory,
+  userRow,
+} from './test-directory.ts';
 import { sqlInOrganization } from './test-jobs.ts';
 import { runInOrganization } from './test-objects.ts';
 
@@ -17,19 +24,6 @@ beforeAll(async () => {
   client = await broker.registerClient();
 });
 beforeEach(forgetRemovals);
-
-const userRow = async (userId: string) =>
-  (await sqlInOrganization('SELECT * FROM users WHERE user_id = ?', userId))[0];
-
-/** As a sign-in leaves a user. */
-const seen = (userId: string) =>
-  runInOrganization(({ storage: { sql } }) => storeUser(sql, unknownUser(userId)));
-
-/** Why the user is denied now, or `undefined`. */
-async function denialOf(userId: string): Promise<string | undefined> {
-  const { decision, context } = await broker.signIn(client, await enrolledDevice(), userId);
-  return decision ? undefined : context.reason_code;
-}
 
 describe('a person in several spellings', () => {
   it.each<readonly [string, (name: string) => Promise<void>]>([
@@ -60,12 +54,12 @@ describe('a person in several spellings', () => {
       const user = await directory.createUser({ userName: upper });
       expect(user).toMatchObject({ active: false });
       expect(await userRow(upper)).toMatchObject({ active: 0, held: 1 });
-      expect(await denialOf(upper)).toBe('subject_inactive');
+      expect(await denialOf(client, upper)).toBe('subject_inactive');
       await broker.putUser(upper, true);
       for (const active of [false, true]) {
         await directory.patch(`/Users/${user.id}`, [{ op: 'replace', value: { active } }]);
       }
-      expect(await denialOf(upper)).toBeUndefined();
+      expect(await denialOf(client, upper)).toBeUndefined();
     },
   );
 
@@ -114,9 +108,12 @@ describe('a person in several spellings', () => {
     expect((await broker.signIn(client, device, other)).decision).toBe(true);
     await directory.patch(`/Users/${user.id}`, [{ op: 'replace', value: { active: false } }]);
     expect(await userRow(other)).toMatchObject({ active: 0, epoch: 2 });
-    expect(await denialOf(other)).toBe('subject_inactive');
+    expect(await denialOf(client, other)).toBe('subject_inactive');
     await directory.patch(`/Users/${user.id}`, [{ op: 'replace', value: { active: true } }]);
-    expect([await denialOf(other), await denialOf(userName)]).toEqual([undefined, undefined]);
+    expect([await denialOf(client, other), await denialOf(client, userName)]).toEqual([
+      undefined,
+      undefined,
+    ]);
     // With new certificates: what was bound before is void.
     await vi.waitFor(async () => {
       expect((await broker.signIn(client, device, other)).decision).toBe(false);
@@ -127,12 +124,12 @@ describe('a person in several spellings', () => {
 
   it('#66 who comes back in another spelling signs in by each of them', async () => {
     const user = await directory.createUser();
-    expect(await denialOf(user.userName)).toBeUndefined();
+    expect(await denialOf(client, user.userName)).toBeUndefined();
     expect((await directory.send('DELETE', `/Users/${user.id}`)).status).toBe(204);
-    expect(await denialOf(user.userName)).toBe('subject_inactive');
+    expect(await denialOf(client, user.userName)).toBe('subject_inactive');
     await directory.createUser({ userName: user.userName.toUpperCase() });
-    expect(await denialOf(user.userName)).toBeUndefined();
-    expect(await denialOf(user.userName.toUpperCase())).toBeUndefined();
+    expect(await denialOf(client, user.userName)).toBeUndefined();
+    expect(await denialOf(client, user.userName.toUpperCase())).toBeUndefined();
   });
 
   it('ids that no directory knows are each their own, in capitals and small letters', async () => {
@@ -147,7 +144,7 @@ describe('a person in several spellings', () => {
     await broker.putUser(user.userName, false);
     const upper = user.userName.toUpperCase();
     // As it was left by a deactivation of one spelling alone.
-    await seen(upper);
+    await seenUser(upper);
     await directory.patch(`/Users/${user.id}`, [{ op: 'replace', value: { active: false } }]);
     expect(await userRow(upper)).toMatchObject({ active: 0, epoch: 2 });
   });
@@ -181,7 +178,7 @@ describe('a person in several spellings', () => {
     await broker.admin('PUT', '/v1/admin/directory', quota);
     const names = Array.from({ length: 6 }, newName);
     for (const name of names) {
-      await seen(name);
+      await seenUser(name);
     }
     const [a = '', b = '', c = '', ...rest] = names;
     const off = (name: string) =>

@@ -6,12 +6,14 @@ import { eventCount, eventsAfter, expectRefusal } from './test-administration.ts
 import { broker } from './test-broker.ts';
 import { enrolledDevice } from './test-changes.ts';
 import {
+  denialOf,
   forgetRemovals,
   newName,
   resourceOf,
   scimRefusal,
   scimUser,
   TestDirectory,
+  userRow,
 } from './test-directory.ts';
 import { jobWhen, sqlInOrganization } from './test-jobs.ts';
 import { organizationObject } from './test-objects.ts';
@@ -25,15 +27,6 @@ beforeAll(async () => {
   client = await broker.registerClient();
 });
 beforeEach(forgetRemovals);
-
-const userRow = async (userId: string) =>
-  (await sqlInOrganization('SELECT * FROM users WHERE user_id = ?', userId))[0];
-
-/** Why the user is denied now, or `undefined`. */
-async function denialOf(userId: string): Promise<string | undefined> {
-  const { decision, context } = await broker.signIn(client, await enrolledDevice(), userId);
-  return decision ? undefined : context.reason_code;
-}
 
 describe('a user', () => {
   it('is created, read, listed and found as the identity provider sent them', async () => {
@@ -159,7 +152,7 @@ describe('a user', () => {
     });
     await directory.patch(`/Users/${user.id}`, [{ op: 'replace', value: { active: false } }]);
     expect(await resourceOf(await put(), scimUser)).toMatchObject({ active: false });
-    expect(await denialOf(user.userName)).toBe('subject_inactive');
+    expect(await denialOf(client, user.userName)).toBe('subject_inactive');
   });
 
   it('comes back with new certificates alone, and the job that ended the old ones completes', async () => {
@@ -178,7 +171,7 @@ describe('a user', () => {
     await jobWhen(job, ({ shards }) => shards.reached === shards.total);
     const old = await broker.signIn(client, device, user.userName);
     expect([old.decision, old.context.reason_code]).toEqual([false, 'user_revoked']);
-    expect(await denialOf(user.userName)).toBeUndefined();
+    expect(await denialOf(client, user.userName)).toBeUndefined();
   });
 
   it('that is deleted may not sign in, and whoever comes by the same name has a new epoch', async () => {
@@ -186,13 +179,13 @@ describe('a user', () => {
     const before = await eventCount();
     const deleted = await directory.send('DELETE', `/Users/${user.id}`);
     expect([deleted.status, await deleted.text()]).toEqual([204, '']);
-    expect(await denialOf(user.userName)).toBe('subject_inactive');
+    expect(await denialOf(client, user.userName)).toBe('subject_inactive');
     const gone = await directory.send('GET', `/Users/${user.id}`);
     expect(await scimRefusal(gone)).toEqual([404, undefined, 'scim_resource_not_found']);
     const again = await directory.createUser({ userName: user.userName });
     expect(again.id).not.toBe(user.id);
     expect(await userRow(user.userName)).toMatchObject({ active: 1, epoch: 2 });
-    expect(await denialOf(user.userName)).toBeUndefined();
+    expect(await denialOf(client, user.userName)).toBeUndefined();
     const types = (await eventsAfter(before)).map(({ event_type }) => event_type);
     expect(types.filter((type) => type.startsWith('admin.user.'))).toEqual([
       'admin.user.delete',
@@ -208,8 +201,8 @@ describe('a user', () => {
     expect((await broker.signIn(client, device, other)).decision).toBe(true);
     await directory.patch(`/Users/${user.id}`, [{ op: 'replace', value: { active: false } }]);
     expect(await userRow(other)).toMatchObject({ active: 0, epoch: 2 });
-    expect(await denialOf(other)).toBe('subject_inactive');
-    expect(await denialOf(user.userName.toLowerCase())).toBe('subject_inactive');
+    expect(await denialOf(client, other)).toBe('subject_inactive');
+    expect(await denialOf(client, user.userName.toLowerCase())).toBe('subject_inactive');
     // And whoever still has an older snapshot gets no reservation.
     const reserved = await organizationObject().reserveBinding(user.userName.toLowerCase(), 0);
     expect(reserved).toEqual({ ok: false, code: 'subject_inactive' });
@@ -281,7 +274,7 @@ describe('a user', () => {
       status: 'pending',
       jobs: expect.arrayContaining([events[0]?.debug_data.job_id]),
     });
-    expect(await denialOf(user.userName)).toBe('subject_inactive');
+    expect(await denialOf(client, user.userName)).toBe('subject_inactive');
     expect(await userRow(newUserName)).toMatchObject({ active: 1, epoch: 2 });
     await vi.waitFor(async () => {
       for (const [shown, name] of [
@@ -291,7 +284,7 @@ describe('a user', () => {
         expect((await broker.signIn(client, shown, name)).decision).toBe(false);
       }
     }, 10_000);
-    expect(await denialOf(newUserName)).toBeUndefined();
+    expect(await denialOf(client, newUserName)).toBeUndefined();
     const members = await sqlInOrganization(
       'SELECT user_id FROM group_members WHERE group_id = ?',
       group.id,
@@ -319,9 +312,9 @@ describe('a user', () => {
     const back = await broker.admin('PUT', '/v1/admin/directory', { subject: 'userName' });
     await expectRefusal(back, 409, 'directory_subject_fixed');
     await directory.patch(`/Users/${user.id}`, [{ op: 'replace', value: { userName: newName() } }]);
-    expect(await denialOf(user.externalId ?? '')).toBeUndefined();
+    expect(await denialOf(client, user.externalId ?? '')).toBeUndefined();
     await directory.patch(`/Users/${user.id}`, [{ op: 'replace', value: { active: false } }]);
-    expect(await denialOf(user.externalId ?? '')).toBe('subject_inactive');
+    expect(await denialOf(client, user.externalId ?? '')).toBe('subject_inactive');
     await sqlInOrganization('DELETE FROM directory_users');
   });
 });

@@ -1,9 +1,12 @@
-import { randomText } from '@countersign/testkit/broker-client';
+import { randomText, type TestClient } from '@countersign/testkit/broker-client';
 import { expect } from 'vitest';
 import * as z from 'zod/mini';
+import { storeUser, unknownUser } from '../../worker/src/directory/user-records.ts';
 import { createAdmin } from './test-administration.ts';
 import { broker } from './test-broker.ts';
+import { enrolledDevice } from './test-changes.ts';
 import { sqlInOrganization } from './test-jobs.ts';
+import { runInOrganization } from './test-objects.ts';
 
 /** A directory as an identity provider sends it: with the token of a provisioner, by SCIM alone. */
 
@@ -114,6 +117,28 @@ export async function scimRefusal(response: Response) {
   expect(schemas).toEqual(['urn:ietf:params:scim:api:messages:2.0:Error']);
   expect(status).toBe(String(response.status));
   return [response.status, scimType, /\((\w+)\)$/.exec(detail)?.[1]];
+}
+
+/** As a sign-in leaves a user. */
+export const seenUser = (userId: string) =>
+  runInOrganization(({ storage: { sql } }) => storeUser(sql, unknownUser(userId)));
+
+export const userRow = async (userId: string) =>
+  (await sqlInOrganization('SELECT * FROM users WHERE user_id = ?', userId))[0];
+
+/** Why the user is denied now, on a device that nobody has used, or `undefined`. */
+export async function denialOf(client: TestClient, userId: string): Promise<string | undefined> {
+  const { decision, context } = await broker.signIn(client, await enrolledDevice(), userId);
+  return decision ? undefined : context.reason_code;
+}
+
+/** Their user ids, in order. */
+export async function groupMembers(groupId: string) {
+  const rows = await sqlInOrganization(
+    'SELECT user_id FROM group_members WHERE group_id = ? ORDER BY user_id',
+    groupId,
+  );
+  return rows.map(({ user_id }) => user_id);
 }
 
 /** Forgets what was counted and stopped, so that tests do not meet each other's removals. */
