@@ -1,6 +1,7 @@
 import { randomText, type TestClient } from '@countersign/testkit/broker-client';
 import { FakeDevice } from '@countersign/testkit/fake-device';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { nameKey } from '../../worker/src/directory/name-key.ts';
 import { broker } from './test-broker.ts';
 import {
   organizationObject,
@@ -29,6 +30,19 @@ const boundUserOf = async (device: FakeDevice) => {
   const { certificates } = await broker.device(device.deviceId ?? '');
   return certificates[0]?.bound_user;
 };
+
+const putUser = (user: string, { active, epoch }: { active: 0 | 1; epoch: number }) =>
+  runInOrganization((state) =>
+    state.storage.sql
+      .exec(
+        'INSERT INTO users (user_id, active, epoch, name_key) VALUES (?, ?, ?, ?)',
+        user,
+        active,
+        epoch,
+        nameKey(user),
+      )
+      .toArray(),
+  );
 
 describe('the first binding', () => {
   it('is made in a trusted allow of an authenticated subject', async () => {
@@ -124,11 +138,7 @@ describe('the first binding', () => {
 
   it('is reserved first: an inactive user gets none', async () => {
     const user = `user-${randomText(8)}`;
-    await runInOrganization((state) =>
-      state.storage.sql
-        .exec('INSERT INTO users (user_id, active, epoch) VALUES (?, 0, 3)', user)
-        .toArray(),
-    );
+    await putUser(user, { active: 0, epoch: 3 });
     const device = await enrolled();
     expect(await broker.signIn(client, device, user)).toMatchObject({
       decision: false,
@@ -143,11 +153,7 @@ describe('the first binding', () => {
 
   it('stores the epoch of the user, and the shard is reserved once', async () => {
     const user = `user-${randomText(8)}`;
-    await runInOrganization((state) =>
-      state.storage.sql
-        .exec('INSERT INTO users (user_id, active, epoch) VALUES (?, 1, 7)', user)
-        .toArray(),
-    );
+    await putUser(user, { active: 1, epoch: 7 });
     const device = await enrolled();
     const answer = await broker.signIn(client, device, user);
     expect(await recordOf(answer.context.decision_id)).toMatchObject({ epoch: 7, bound_now: true });
