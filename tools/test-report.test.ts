@@ -1,16 +1,27 @@
 import { describe, expect, it } from 'vitest';
-import { countReport } from './test-report.ts';
+import { readReport } from './test-report.ts';
 
 const report = (...files: [status: string, tests: string[]][]) => ({
-  testResults: files.map(([status, tests]) => ({
+  testResults: files.map(([status, tests], index) => ({
+    name: `file-${index}`,
     status,
-    assertionResults: tests.map((test) => ({ status: test })),
+    message: tests.length === 0 ? 'cannot be loaded' : '',
+    assertionResults: tests.map((test, number) => ({
+      status: test,
+      fullName: `test ${number}`,
+      failureMessages: test === 'failed' ? ['expected 1 to be 2\n\n    at the line'] : [],
+    })),
   })),
 });
 
-describe('countReport', () => {
+const counted = (...args: Parameters<typeof readReport>) => {
+  const { passed, failed } = readReport(...args);
+  return { passed, failed };
+};
+
+describe('readReport', () => {
   it('adds up the tests of all files', () => {
-    const counts = countReport(
+    const counts = counted(
       report(['passed', ['passed', 'passed']], ['failed', ['failed', 'passed']]),
       1,
       false,
@@ -19,24 +30,37 @@ describe('countReport', () => {
   });
 
   it('counts a file that could not be loaded as one failure', () => {
-    expect(countReport(report(['failed', []], ['passed', ['passed']]), 1, false)).toEqual({
+    expect(counted(report(['failed', []], ['passed', ['passed']]), 1, false)).toEqual({
       passed: 1,
       failed: 1,
     });
   });
 
   it('counts an error outside of every test as one failure', () => {
-    expect(countReport(report(['passed', ['passed']]), 1, false)).toEqual({ passed: 1, failed: 1 });
+    expect(counted(report(['passed', ['passed']]), 1, false)).toEqual({ passed: 1, failed: 1 });
   });
 
   it('counts a missing report as one failure, whatever the exit code', () => {
-    expect(countReport(undefined, 0, false)).toEqual({ passed: 0, failed: 1 });
-    expect(countReport({ testResults: 'none' }, 0, true)).toEqual({ passed: 0, failed: 1 });
+    expect(counted(undefined, 0, false)).toEqual({ passed: 0, failed: 1 });
+    expect(counted({ testResults: 'none' }, 0, true)).toEqual({ passed: 0, failed: 1 });
   });
 
   it('counts a skipped test as failed unless a filter skipped it', () => {
     const skipping = report(['passed', ['passed', 'skipped', 'todo']]);
-    expect(countReport(skipping, 0, false)).toEqual({ passed: 1, failed: 2 });
-    expect(countReport(skipping, 0, true)).toEqual({ passed: 1, failed: 0 });
+    expect(counted(skipping, 0, false)).toEqual({ passed: 1, failed: 2 });
+    expect(counted(skipping, 0, true)).toEqual({ passed: 1, failed: 0 });
+  });
+
+  it('names every failure once, with what it said', () => {
+    const failing = report(['failed', ['passed', 'failed', 'skipped']], ['failed', []]);
+    expect(readReport(failing, 1, false).failures).toEqual([
+      'file-0 > test 1 (failed)\n    expected 1 to be 2\n    at the line',
+      'file-0 > test 2 (skipped)',
+      'file-1\n    cannot be loaded',
+    ]);
+    expect(readReport(report(['passed', ['passed']]), 1, false).failures).toEqual([
+      'an error outside of every test',
+    ]);
+    expect(readReport(undefined, 1, false).failures).toEqual(['vitest left no report']);
   });
 });

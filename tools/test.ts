@@ -12,7 +12,7 @@ import {
   type PackageGroup,
   provision,
 } from './provision.ts';
-import { addCounts, type Counts, countReport } from './test-report.ts';
+import { addOutcomes, nothingRun, type Outcome, oneFailure, readReport } from './test-report.ts';
 
 type Step = {
   name: string;
@@ -50,18 +50,21 @@ async function run(command: string, args: readonly string[]): Promise<number> {
   return code;
 }
 
-async function runCommand([command, ...args]: readonly [string, ...string[]]): Promise<Counts> {
-  return (await run(command, args)) === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+async function runCommand([command, ...args]: readonly [string, ...string[]]): Promise<Outcome> {
+  const code = await run(command, args);
+  return code === 0
+    ? { ...nothingRun, passed: 1 }
+    : oneFailure(`${[command, ...args].join(' ')} (exit code ${code})`);
 }
 
-async function runProject(name: string, filters: readonly string[]): Promise<Counts> {
+async function runProject(name: string, filters: readonly string[]): Promise<Outcome> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-test-'));
   try {
     const path = join(folder, 'report.json');
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${path}`];
     const code = await run('vitest', ['run', '--project', name, ...reporters, ...filters]);
     const report: unknown = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined;
-    return countReport(report, code, filters.length > 0);
+    return readReport(report, code, filters.length > 0);
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -107,24 +110,25 @@ async function main(args: readonly string[]): Promise<number> {
   await provision(new Set(working.flatMap(({ needs }) => needs)));
 
   const summary: string[] = [];
-  let total: Counts = { passed: 0, failed: 0 };
+  let total = nothingRun;
   for (const step of working) {
     const { name, runs } = step;
     console.log(`\n== ${name}`);
     const obstacle = obstacleOf(step);
     if (obstacle !== undefined) {
       summary.push(obstacle);
-      if (demanding) total = addCounts(total, { passed: 0, failed: 1 });
+      if (demanding) total = addOutcomes(total, oneFailure(obstacle));
       continue;
     }
     const began = performance.now();
-    const counts =
+    const outcome =
       'command' in runs ? await runCommand(runs.command) : await runProject(name, filters);
     if (interrupted) return 130;
-    total = addCounts(total, counts);
-    summary.push(`${name}: ${counts.passed} passed, ${counts.failed} failed (${seconds(began)})`);
+    total = addOutcomes(total, outcome);
+    summary.push(`${name}: ${outcome.passed} passed, ${outcome.failed} failed (${seconds(began)})`);
   }
 
+  if (total.failed > 0) console.log(`\n== failed\n${total.failures.slice(0, 50).join('\n')}`);
   console.log(`\n== summary\n${summary.join('\n')}\n`);
   console.log(`${total.passed} passed, ${total.failed} failed`);
   return total.failed === 0 && total.passed > 0 ? 0 : 1;
