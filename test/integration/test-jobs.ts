@@ -28,7 +28,7 @@ export async function jobWhen(jobId: string | undefined, until: (job: JobAnswer)
       if (!until(job)) throw new Error(JSON.stringify(job));
       return job;
     },
-    { timeout: 15_000, interval: 20 },
+    { timeout: 25_000, interval: 20 },
   );
 }
 

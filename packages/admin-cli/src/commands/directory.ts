@@ -32,6 +32,7 @@ const scopeOf = ({ group_id }: Stop) => (group_id === undefined ? 'users' : `gro
 function showDirectory(answer: z.infer<typeof directoryAnswer>): Shown {
   const { users, removals } = answer;
   const hours = answer.period_seconds / hourSeconds;
+  const kept = answer.stopped.flatMap((stop) => stop.user_ids.map((id) => [id, scopeOf(stop)]));
   const limit = `${answer.max_removals} people or ${answer.max_removals_percent} % in ${hours} h`;
   return {
     json: answer,
@@ -48,14 +49,8 @@ function showDirectory(answer: z.infer<typeof directoryAnswer>): Shown {
         answer.stopped.map((stop) => [scopeOf(stop), stop.since, String(stop.refused)]),
         'Nothing is stopped.',
       ),
-      ...(answer.stopped.length === 0
-        ? []
-        : [
-            table(
-              ['not removed', 'from'],
-              answer.stopped.flatMap((stop) => stop.user_ids.map((id) => [id, scopeOf(stop)])),
-            ),
-          ]),
+      // A stop of an older broker says nobody.
+      ...(kept.length === 0 ? [] : [table(['not removed', 'from'], kept)]),
     ],
     ...(answer.stopped.length === 0 ? {} : { failed: true as const }),
   };

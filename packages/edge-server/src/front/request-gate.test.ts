@@ -57,14 +57,14 @@ describe('a hold', () => {
   });
 
   it('refuses all that waits when it takes too long, and what comes after that at once', async () => {
-    const { front } = await startHeldFront({ holdLimits: { heldMs: 200 } });
+    const { front } = await startHeldFront({ holdLimits: { heldMs: 1_000 } });
     await front.hold();
     const startedAt = performance.now();
     expect(await ask(front.httpPort)).toMatchObject({ status: 503 });
-    expect(performance.now() - startedAt).toBeGreaterThan(150);
+    expect(performance.now() - startedAt).toBeGreaterThan(900);
     const later = performance.now();
     expect(await ask(front.httpPort)).toMatchObject({ status: 503 });
-    expect(performance.now() - later).toBeLessThan(150);
+    expect(performance.now() - later).toBeLessThan(900);
     front.release();
     expect(await ask(front.httpPort)).toMatchObject({ status: 200 });
   });

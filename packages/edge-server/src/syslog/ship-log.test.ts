@@ -115,17 +115,16 @@ describe('LogShipping', () => {
 
   it('keeps silent while there is nothing, and covers later what no checkpoint covered', async () => {
     const { state, options, receiver, checkpoints } = await world();
-    const shipping = new LogShipping({ ...options, checkpointEveryMs: 40 });
+    const shipping = new LogShipping({ ...options, checkpointEveryMs: 1_000 });
     state.count = 1;
-    await shipping.ship(signal);
+    await shipping.ship(signal, 5_000);
     state.count = 2;
-    await shipping.ship(signal);
+    await shipping.ship(signal, 5_500);
     const { connections } = receiver.state;
-    await shipping.ship(signal);
+    await shipping.ship(signal, 5_999);
     expect(receiver.state.connections).toBe(connections);
     expect(checkpoints()).toEqual(['aa.b.cc']);
-    await new Promise((later) => setTimeout(later, 60));
-    await shipping.ship(signal);
+    await shipping.ship(signal, 6_000);
     expect(checkpoints()).toEqual(['aa.b.cc', 'aa.bb.cc']);
   });
 

@@ -42,7 +42,7 @@ export class LogShipping {
   readonly #options: ShippingOptions;
   readonly #name: string;
   #cursor: SyslogCursor;
-  #checkpointAt = Number.NEGATIVE_INFINITY;
+  #checkpointAtMs = Number.NEGATIVE_INFINITY;
   /** Something was sent that no checkpoint covers yet. */
   #isUncovered = true;
 
@@ -52,20 +52,27 @@ export class LogShipping {
     this.#cursor = readSyslogCursor(options.cursorPath, this.#name);
   }
 
-  /** Sends one page, and a checkpoint when one is due. @returns whether there is more to send */
-  async ship(signal: AbortSignal): Promise<boolean> {
+  /**
+   * Sends one page, and a checkpoint when one is due.
+   *
+   * @param nowMs of a clock that nobody sets
+   * @returns whether there is more to send
+   */
+  async ship(signal: AbortSignal, nowMs = performance.now()): Promise<boolean> {
     const { receiver, hostname, cursorPath } = this.#options;
     const access = { ...this.#options.access, signal };
     const { events, next, more } = await this.#readPage(access);
     const messages = events.map((event) => eventMessage(event, hostname));
-    const checkpoints = more ? [] : await this.#dueCheckpoints(access, events.length > 0);
+    const hasNew = events.length > 0;
+    const isDue = !more && (hasNew || this.#isUncovered) && this.#isCheckpointDue(nowMs);
+    const checkpoints = isDue ? await this.#readCheckpoints(access) : [];
     if (messages.length + checkpoints.length > 0) {
       await sendToSyslog(receiver, [...messages, ...checkpoints], { signal });
     }
     if (checkpoints.length > 0) {
-      this.#checkpointAt = performance.now();
+      this.#checkpointAtMs = nowMs;
       this.#isUncovered = false;
-    } else if (events.length > 0) this.#isUncovered = true;
+    } else if (hasNew) this.#isUncovered = true;
     if (next !== this.#cursor.cursor) {
       const newest = newestOf(events, this.#cursor.newest_published);
       this.#cursor = { cursor: next, ...(newest === '' ? {} : { newest_published: newest }) };
@@ -87,12 +94,14 @@ export class LogShipping {
     }
   }
 
-  async #dueCheckpoints(access: BrokerAccess, isNew: boolean): Promise<string[]> {
-    const { hostname, checkpointEveryMs = defaultCheckpointEveryMs } = this.#options;
-    const isDue = performance.now() - this.#checkpointAt >= checkpointEveryMs;
-    if (!isDue || !(isNew || this.#isUncovered)) return [];
+  #isCheckpointDue(nowMs: number): boolean {
+    const { checkpointEveryMs = defaultCheckpointEveryMs } = this.#options;
+    return nowMs - this.#checkpointAtMs >= checkpointEveryMs;
+  }
+
+  async #readCheckpoints(access: BrokerAccess): Promise<string[]> {
     const set = await askBroker(access, checkpointSet, '/v1/admin/checkpoints');
-    return checkpointMessages(set, hostname, Date.now());
+    return checkpointMessages(set, this.#options.hostname, Date.now());
   }
 }
 

@@ -61,7 +61,7 @@ describe('a server that was busy itself', () => {
   });
 
   it('gives a slow broker as long as an evaluation', async () => {
-    const client = world.client({}, { timeoutMs: 1_300 });
+    const client = world.client({}, { timeoutMs: 3_000 });
     await world.until('allowed');
     world.answers.set('/access/v1/evaluation', unreachableProbe);
     world.answers.set('/healthz', async () => {
