@@ -92,6 +92,7 @@ describe('the order of reasons', () => {
         }),
       () => Object.assign(certificate, { strength: 'one_time_token' }),
       () => Object.assign(facts, { lineageMismatch: false }),
+      () => Object.assign(certificate, { boundUser: 'ADA' }),
       () => Object.assign(certificate, { boundUser: 'ada' }),
       () => Object.assign(certificate, { boundUser: undefined }),
       () => Object.assign(facts, { subjectAuthenticated: true }),

@@ -1,7 +1,7 @@
+import { nameKey } from '@countersign/protocol/name-key';
 import { randomText, type TestClient } from '@countersign/testkit/broker-client';
 import { FakeDevice } from '@countersign/testkit/fake-device';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { nameKey } from '../../worker/src/directory/name-key.ts';
 import { broker } from './test-broker.ts';
 import {
   organizationObject,
@@ -181,10 +181,14 @@ describe('the first binding', () => {
   it('is never changed: the certificate stays with its user', async () => {
     const device = await enrolled();
     await broker.signIn(client, device, 'ada');
-    for (const user of ['grace', 'Ada', 'ada ']) {
+    for (const [user, reason_code] of [
+      ['grace', 'certificate_bound_to_other_user'],
+      ['Ada', 'certificate_bound_to_other_spelling'],
+      ['ada ', 'certificate_bound_to_other_spelling'],
+    ] as const) {
       expect(await broker.signIn(client, device, user)).toMatchObject({
         decision: false,
-        context: { reason_code: 'certificate_bound_to_other_user' },
+        context: { reason_code },
       });
     }
     expect(await broker.signIn(client, device, 'ada')).toMatchObject({ decision: true });

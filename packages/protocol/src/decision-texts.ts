@@ -362,6 +362,12 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
       'Another user signed in with this certificate first; it stays theirs. If the local account now belongs to this user alone, run `countersign enroll --replace` with a new enrollment token in it. If several people share the account, do not: each needs a local account of their own, enrolled there.',
     person: 'This computer is set up for another person. Ask your IT support to set it up for you.',
   },
+  certificate_bound_to_other_spelling: {
+    administrator:
+      'Somebody of this name signed in with this certificate first, under another spelling of it; it stays with that one. Ids are compared character by character: have the sign-in server send the name as the account has it, never as it was typed. If the account is spelled anew, run `countersign enroll --replace` with a new enrollment token on the device.',
+    person:
+      'This computer is set up for another spelling of your user name. Enter it as you did before, or ask your IT support.',
+  },
   authentication_required: {
     administrator:
       'Nobody has signed in with this certificate yet, so the sign-in waits until the sign-in server asserts that the user is authenticated, and completes it.',

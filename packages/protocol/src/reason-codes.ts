@@ -89,6 +89,7 @@ export const policyDenialCodes = [
   'subject_inactive',
   'user_revoked',
   'certificate_bound_to_other_user',
+  'certificate_bound_to_other_spelling',
   'authentication_required',
   'step_up_required',
   'policy_denied',

@@ -1,4 +1,5 @@
 import { maxGroupMembers } from '@countersign/protocol/admin-integrations';
+import { nameKey } from '@countersign/protocol/name-key';
 import type { DescribedGroup } from '../scim/describe-resources.ts';
 import type { GivenGroup, GroupStep } from '../scim/group-steps.ts';
 import { type ExpectedVersions, isExpected } from './change-directory-user.ts';
@@ -14,7 +15,6 @@ import {
 import { groupScope, type QuotaReached, removalsOf, takeRemovals } from './directory-quota.ts';
 import { findDirectoryUser } from './directory-user-records.ts';
 import { changeMembers, type MemberChange } from './group-versions.ts';
-import { nameKey } from './name-key.ts';
 import { readVersion } from './organization-settings.ts';
 import type { Outcome } from './record-change.ts';
 

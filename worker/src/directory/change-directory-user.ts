@@ -1,3 +1,4 @@
+import { nameKey } from '@countersign/protocol/name-key';
 import type { DescribedUser } from '../scim/describe-resources.ts';
 import {
   type GivenUser,
@@ -23,7 +24,6 @@ import {
   storeDirectoryUser,
 } from './directory-user-records.ts';
 import { changeStanding, type DirectoryContext, endUser } from './directory-user-standing.ts';
-import { nameKey } from './name-key.ts';
 import { readReadOnly } from './organization-settings.ts';
 import type { AdminEvent, Outcome } from './record-change.ts';
 import { runningTombstoneJobs } from './tombstone-job.ts';

@@ -1,7 +1,7 @@
 import { narrowingCompletesAfterMs } from '@countersign/protocol/limits';
+import { nameKey } from '@countersign/protocol/name-key';
 import * as z from 'zod/mini';
 import type { DescribedGroup } from '../scim/describe-resources.ts';
-import { nameKey } from './name-key.ts';
 
 /** Groups that the directory brought, as SCIM shows them. */
 

@@ -1,7 +1,7 @@
 import type { SubjectAttribute } from '@countersign/protocol/admin-directory';
+import { nameKey } from '@countersign/protocol/name-key';
 import type { UserDescription } from '../scim/user-steps.ts';
 import type { DirectoryUser, KnownPeople } from './directory-user-records.ts';
-import { nameKey } from './name-key.ts';
 import { findNamesakes, findUser, type UserRow } from './user-records.ts';
 
 /** What is about to become of a person in the directory. Reads alone. */

@@ -1,6 +1,6 @@
+import { nameKey } from '@countersign/protocol/name-key';
 import * as z from 'zod/mini';
 import { type UserProfile, userProfile } from '../scim/user-profile.ts';
-import { nameKey } from './name-key.ts';
 
 /** People as the directory has them: what SCIM shows, beside what the organization knows of the user of that id. */
 

@@ -1,4 +1,5 @@
 import type { DirectoryImport, ImportedUser } from '@countersign/protocol/admin-directory';
+import { nameKey } from '@countersign/protocol/name-key';
 import { emptyProfile, type UserProfile } from '../scim/user-profile.ts';
 import type { UserDescription } from '../scim/user-steps.ts';
 import { carryOutPlan } from './change-directory-user.ts';
@@ -22,7 +23,6 @@ import {
 } from './directory-user-records.ts';
 import type { DirectoryContext } from './directory-user-standing.ts';
 import { changeMembers } from './group-versions.ts';
-import { nameKey } from './name-key.ts';
 import type { AdminEvent, Outcome } from './record-change.ts';
 
 /** A whole file of people, for those without SCIM: planned first, then done in one block, or not at all. */

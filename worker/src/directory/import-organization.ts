@@ -1,3 +1,4 @@
+import { nameKey } from '@countersign/protocol/name-key';
 import {
   exportId,
   type ImportBeginning,
@@ -8,7 +9,6 @@ import {
 import * as z from 'zod/mini';
 import { ImportError, importRows, textOf, wholeOf } from '../storage/import-rows.ts';
 import { readChanges } from '../storage/state-marks.ts';
-import { nameKey } from './name-key.ts';
 import { raiseVersion, readVersion } from './organization-settings.ts';
 import { appendAdminEvent } from './record-change.ts';
 

@@ -1,5 +1,5 @@
+import { nameKey } from '@countersign/protocol/name-key';
 import type { Migration } from '../storage/migrations.ts';
-import { nameKey } from './name-key.ts';
 
 /** Names are compared by rules of Unicode, which SQLite does not have. */
 function nameEverybody(sql: SqlStorage): void {

@@ -7,11 +7,11 @@ import {
   type Zones,
 } from '@countersign/policy';
 import { clientInput } from '@countersign/protocol/admin';
+import { nameKey } from '@countersign/protocol/name-key';
 import * as z from 'zod/mini';
 import { builtInGlobalPolicy } from '../policy/simple-policy.ts';
 import { type HeldGroup, openGroups, type StoredGroup } from './group-versions.ts';
 import type { IntegrationRecord } from './integration-records.ts';
-import { nameKey } from './name-key.ts';
 
 /** A sign-in service that may ask for decisions. */
 export const registeredClient = z.extend(clientInput, { client_id: z.string() });

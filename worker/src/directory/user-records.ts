@@ -1,5 +1,5 @@
+import { nameKey } from '@countersign/protocol/name-key';
 import * as z from 'zod/mini';
-import { nameKey } from './name-key.ts';
 
 /**
  * Users as the organization knows them: those who have bound a certificate, whom an administrator has changed, or whom

@@ -60,6 +60,7 @@ const faults: ReadonlyArray<readonly [DecisionReason, Partial<TrustFacts>]> = [
   ['enrollment_strength_insufficient', { enrollmentStrengths: ['hardware_attested'] }],
   ['evidence_lineage_mismatch', { lineageMismatch: true }],
   ['certificate_bound_to_other_user', { subject: 'grace' }],
+  ['certificate_bound_to_other_spelling', { subject: 'ADA' }],
   ['user_revoked', { tombstoneEpoch: 3 }],
   ['subject_inactive', { subjectInactive: true }],
 ];
@@ -241,10 +242,18 @@ describe('deviceTrust', () => {
   });
 
   it('compares users as they are written', () => {
-    for (const subject of ['Ada', 'ada ', 'ada\u0000', 'аda', '', 'ad']) {
-      expect(deviceTrust({ ...goodFacts, subject }, now)).toEqual({
+    const reasonOf = (subject: string) => deviceTrust({ ...goodFacts, subject }, now);
+    for (const subject of ['ada\u0000', 'аda', '', 'ad']) {
+      expect(reasonOf(subject)).toEqual({
         trusted: false,
         reason: 'certificate_bound_to_other_user',
+      });
+    }
+    // Trusted as little, and told what it is about.
+    for (const subject of ['Ada', 'ada ', '\uff41da']) {
+      expect(reasonOf(subject)).toEqual({
+        trusted: false,
+        reason: 'certificate_bound_to_other_spelling',
       });
     }
   });

@@ -1,6 +1,7 @@
 import type { DeviceTrust } from '@countersign/policy';
 import type { DecisionReason } from '@countersign/protocol';
 import type { EnrollmentStrength } from '@countersign/protocol/enrollment-strength';
+import { nameKey } from '@countersign/protocol/name-key';
 import type { IntegrationStanding } from './integration-standing.ts';
 
 /** What is on record about a certificate, read in the same block that writes the decision. */
@@ -95,7 +96,13 @@ function endedWithUser(certificate: CertificateFacts | undefined, facts: TrustFa
 
 /** May this user use a certificate that is bound already? */
 function bindingStanding(certificate: CertificateFacts, facts: TrustFacts): DeviceTrust {
-  if (certificate.boundUser !== facts.subject) return untrusted('certificate_bound_to_other_user');
+  const { boundUser } = certificate;
+  if (boundUser !== facts.subject) {
+    const isSpelling = boundUser !== undefined && nameKey(boundUser) === nameKey(facts.subject);
+    return untrusted(
+      isSpelling ? 'certificate_bound_to_other_spelling' : 'certificate_bound_to_other_user',
+    );
+  }
   return (certificate.boundEpoch ?? 0) <= facts.tombstoneEpoch
     ? untrusted('user_revoked')
     : { trusted: true };

@@ -1,5 +1,5 @@
+import { nameKey } from '@countersign/protocol/name-key';
 import type { Filter } from 'scim2-parse-filter';
-import { nameKey } from '../directory/name-key.ts';
 import { parseFilter } from './parse-filter.ts';
 import { withoutSchema } from './parse-path.ts';
 import { collect, refuseFilter, type ScimResult } from './scim-result.ts';
