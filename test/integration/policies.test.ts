@@ -44,6 +44,24 @@ describe('rules', () => {
     expect(await ask()).toEqual({ version: first.version, rule: 'trusted' });
   });
 
+  it('that ask for a factor tell their period with the allow that it becomes', async () => {
+    const factor = { acr_values: ['phr'], amr_values: [] };
+    const [rule, seconds] = [{ id: 'factor', when: {}, effect: 'step_up', factor }, 1_800];
+    await putRules(client, [{ ...rule, reauthenticate_after_seconds: seconds }]);
+    const body = await signInBody(client, await enrolled(), newUser());
+    const pending = await broker.sendEvaluation(client, body);
+    expect(await pending.json()).toMatchObject({
+      decision: false,
+      context: { reason_code: 'step_up_required', reauthenticate_after_seconds: seconds },
+    });
+    const { decision, context } = await broker.complete(client, body, { acr: 'phr', amr: [] });
+    expect(decision).toBe(true);
+    expect(context).toMatchObject({
+      reason_code: 'step_up_completed',
+      reauthenticate_after_seconds: seconds,
+    });
+  });
+
   it('decide by groups, networks and platforms, the first that matches', async () => {
     const [group, zone] = [fresh('group'), fresh('zone')];
     const [member, other] = [newUser(), newUser()];

@@ -102,13 +102,24 @@ describe('a pending decision', () => {
     expect(outcomeOf(await send(other, strict))).toEqual([false, 'challenge_already_used']);
   });
 
-  it('lets the answer be an allow under monitor, where a device is not trusted', async () => {
-    const monitoring = await broker.registerClient({
+  it('lets the answer be an allow under monitor, of whatever device', async () => {
+    const foreigners = await broker.registerClient({
       enforcement: 'monitor',
       other_devices: 'step_up',
     });
-    const answer = await send(await bodyOf(undefined, monitoring), monitoring);
+    const answer = await send(await bodyOf(undefined, foreigners), foreigners);
     expect(outcomeOf(answer)).toEqual([true, 'monitor_only']);
+    const everybody = await broker.registerClient({
+      enforcement: 'monitor',
+      trusted_devices: 'step_up',
+    });
+    const body = await bodyOf(await enrolled(), everybody, { subject: someone() });
+    const ofTrusted = await send(body, everybody);
+    expect(outcomeOf(ofTrusted)).toEqual([true, 'monitor_only']);
+    expect(ofTrusted.context.device_trusted).toBe(true);
+    // The same again to whoever repeats it.
+    const { decision_id } = ofTrusted.context;
+    expect(await send(body, everybody)).toMatchObject({ decision: true, context: { decision_id } });
   });
 });
 

@@ -30,6 +30,7 @@ export {
 } from './lint/lint-policy.ts';
 export {
   type AssertedFactor,
+  completedOutcome,
   type Demand,
   evaluatePolicy,
   type FindMatch,

@@ -117,7 +117,23 @@ describe('evaluatePolicy', () => {
       'a rule that denies a trusted device, monitored',
       document({ rules: [denyAll], enforcement: 'monitor' }),
       trusted,
-      { effect: 'deny', reason: 'policy_denied', rule: 'none' },
+      { effect: 'allow', reason: 'monitor_only', rule: 'none' },
+    ],
+    [
+      'a rule that asks a trusted device for a factor, monitored',
+      document({
+        rules: [
+          {
+            id: 'factor',
+            when: {},
+            effect: 'step_up',
+            factor: { acr_values: ['phr'], amr_values: [] },
+          },
+        ],
+        enforcement: 'monitor',
+      }),
+      trusted,
+      { effect: 'allow', reason: 'monitor_only', rule: 'factor' },
     ],
   ])('obeys %s', (_what, policy, trust, outcome) => {
     expect(evaluatePolicy(policy, trust)).toEqual(outcome);
@@ -150,7 +166,7 @@ describe('evaluatePolicy', () => {
       fc.property(known, trust, (policy, given) => {
         const found = evaluatePolicy(policy, given);
         if (given.trusted) {
-          expect(['trusted_device', 'policy_denied']).toContain(found.reason);
+          expect(['trusted_device', 'policy_denied', 'monitor_only']).toContain(found.reason);
         } else {
           expect(found.reason).not.toBe('trusted_device');
           if (found.effect === 'deny') expect(found.reason).toBe(given.reason);
@@ -161,13 +177,14 @@ describe('evaluatePolicy', () => {
     );
   });
 
-  it('lets monitor change nothing but untrusted denials', () => {
+  it('keeps nobody out under monitor, and changes nothing else', () => {
     fc.assert(
       fc.property(known, trust, (policy, given) => {
         const enforced = evaluatePolicy({ ...policy, enforcement: 'enforce' }, given);
         const monitored = evaluatePolicy({ ...policy, enforcement: 'monitor' }, given);
-        if (enforced.effect === 'allow' || given.trusted) expect(monitored).toEqual(enforced);
-        else expect(monitored).toMatchObject({ effect: 'allow', reason: 'monitor_only' });
+        const { rule } = enforced;
+        const only = { effect: 'allow', reason: 'monitor_only', rule };
+        expect(monitored).toEqual(enforced.effect === 'allow' ? enforced : only);
       }),
       { seed },
     );

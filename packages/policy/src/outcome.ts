@@ -1,6 +1,6 @@
 import type { AllowCode, DecisionReason } from '@countersign/protocol';
 import type { Factor } from '@countersign/protocol/schemas';
-import { idOf, type Match } from './evaluate.ts';
+import { effectOf, idOf, type Match } from './evaluate.ts';
 import type { PolicyFacts } from './facts.ts';
 import type { PolicyDocument } from './policy-document.ts';
 
@@ -33,13 +33,13 @@ export type FindMatch = (facts: PolicyFacts) => Match;
 function applyMatch(policy: PolicyDocument, { rule }: Match, facts: PolicyFacts): PolicyOutcome {
   const trust = facts.deviceTrust;
   const ruleId = idOf(rule);
-  const effect = rule?.effect ?? policy.otherwise;
+  const effect = effectOf(policy, rule);
   if (effect === 'allow') {
     const reason = trust.trusted ? 'trusted_device' : 'policy_allowed';
     return { effect, reason, rule: ruleId, ...allowedBy(rule) };
   }
-  // Whoever only watches asks nobody for more than before.
-  if (!trust.trusted && policy.enforcement === 'monitor') {
+  // Whoever only watches keeps nobody out, and asks nobody for more than before: also not those whose device is in order.
+  if (policy.enforcement === 'monitor') {
     return { effect: 'allow', reason: 'monitor_only', rule: ruleId };
   }
   if (rule?.effect === 'step_up') {
@@ -56,6 +56,15 @@ function allowedBy(rule: Match['rule']): Allowed {
   const { reauthenticate_after_seconds: seconds } = rule;
   return seconds === undefined ? {} : { reauthenticateAfterSeconds: seconds };
 }
+
+/** The allow that a demand which was met becomes. */
+export const completedOutcome = (
+  waiting: Extract<PolicyOutcome, { readonly effect: 'step_up' }>,
+): Extract<PolicyOutcome, { readonly effect: 'allow' }> => {
+  const { rule, reauthenticateAfterSeconds: seconds } = waiting;
+  const allowed = { effect: 'allow', reason: 'step_up_completed', rule } as const;
+  return seconds === undefined ? allowed : { ...allowed, reauthenticateAfterSeconds: seconds };
+};
 
 /**
  * First matching rule, then the default. Pure and total: every input has an outcome, and nothing it does not know

@@ -5,8 +5,8 @@ import { chosenId, factor } from '@countersign/protocol/schemas';
 import * as z from 'zod/mini';
 
 /**
- * A policy: rules in order, the first that matches decides, then `otherwise`. `monitor` turns a denial for want of a
- * trusted device into a recorded allow. A condition that a rule does not name matches everything, so rules can gain
+ * A policy: rules in order, the first that matches decides, then `otherwise`. `monitor` turns a denial, and
+ * a demand, into a recorded allow. A condition that a rule does not name matches everything, so rules can gain
  * conditions without a change of older documents.
  */
 

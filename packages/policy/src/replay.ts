@@ -2,7 +2,7 @@ import type { DecisionRecord } from '@countersign/protocol/decision-record';
 import type { Factor } from '@countersign/protocol/schemas';
 import { type CheckedCriterion, explainConditions } from './criteria/index.ts';
 import { findMatch } from './evaluate.ts';
-import { evaluatePolicy, meetsDemand, type PolicyOutcome } from './outcome.ts';
+import { completedOutcome, evaluatePolicy, meetsDemand, type PolicyOutcome } from './outcome.ts';
 import { noRuleId, type PolicyDocument } from './policy-document.ts';
 import { recordedFacts } from './recorded-facts.ts';
 import type { Zones } from './zones.ts';
@@ -59,7 +59,7 @@ function completed(outcome: PolicyOutcome, record: DecisionRecord): PolicyOutcom
   if (outcome.effect !== 'step_up' || asserted === undefined) return outcome;
   const { acr, amr } = asserted;
   return meetsDemand(outcome.demand, subject_authenticated, { acr, amr })
-    ? { effect: 'allow', reason: 'step_up_completed', rule: outcome.rule }
+    ? completedOutcome(outcome)
     : { effect: 'deny', reason: 'step_up_insufficient', rule: noRuleId };
 }
 

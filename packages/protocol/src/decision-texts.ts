@@ -11,8 +11,9 @@ export const decisionTexts: Readonly<Record<DecisionReason, ReasonText>> = {
   },
   monitor_only: {
     administrator:
-      'The device is not trusted; the application only monitors, so the sign-in was allowed and recorded.',
-    person: 'You are signed in. Your company will soon require a managed device here.',
+      'The policy would have denied this sign-in or asked for a factor; the application only monitors, so it was allowed and recorded.',
+    person:
+      'You are signed in. Your company will soon ask for more here than this sign-in has shown.',
   },
 
   policy_allowed: {

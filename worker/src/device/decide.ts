@@ -1,4 +1,5 @@
 import {
+  completedOutcome,
   type DeviceTrust,
   evaluatePolicy,
   findMatch,
@@ -151,7 +152,7 @@ function judge(signIn: SignIn, facts: PolicyFacts): PolicyOutcome | 'step_up_ins
   const outcome = evaluatePolicy(policy, (asked) => findMatch(policy, asked, []), facts);
   if (outcome.effect !== 'step_up' || completion === undefined) return outcome;
   return meetsDemand(outcome.demand, subjectAuthenticated, completion)
-    ? { effect: 'allow', reason: 'step_up_completed', rule: outcome.rule }
+    ? completedOutcome(outcome)
     : 'step_up_insufficient';
 }
 

@@ -91,7 +91,7 @@ describe('an honest receipt', () => {
   });
 
   it('of a completion is computed with what was asserted', async () => {
-    const { pending: _, reauthenticate_after_seconds: __, ...waiting } = pending;
+    const { pending: _, ...waiting } = pending;
     const completion: DecisionRecord = {
       ...waiting,
       stage: 1,
@@ -100,6 +100,8 @@ describe('an honest receipt', () => {
       asserted: { acr: 'phr', amr: [] },
     };
     expect(await verify(claimsOf(completion))).toBe('same');
+    const { reauthenticate_after_seconds: __, ...endless } = completion;
+    expect(await verify(claimsOf(endless))).toBe('replay_different');
     const weaker = { ...completion, asserted: { acr: 'password', amr: [] } };
     expect(await verify(claimsOf(weaker))).toBe('replay_different');
   });
