@@ -106,7 +106,10 @@ describe('the global policy', () => {
     const lax = { id: 'staff', when: { platforms: ['macos'] }, effect: 'allow' };
     await putGlobal([trusted]);
     const quiet = await broker.admin('PUT', path, { policy: own });
-    expect(policyChangeAnswer.parse(await quiet.json()).findings).toEqual([]);
+    // Nobody has signed in here yet; of the rules there is nothing to say.
+    expect(policyChangeAnswer.parse(await quiet.json()).findings).toMatchObject([
+      { code: 'trusted_too_early' },
+    ]);
     const { findings } = await putGlobal([lax]);
     expect(findings.filter(({ application }) => application === client.application)).toMatchObject([
       { code: 'untrusted_let_in', rule: 'global/staff' },
@@ -306,7 +309,10 @@ describe('a policy that asks for trusted devices', () => {
 
   it('warns while few people who sign in have one', async () => {
     const device = await enrolled();
-    await putRules(client, [trusted]);
+    const first = await (await broker.admin('PUT', path, policyOf([trusted]))).json();
+    expect(policyChangeAnswer.parse(first).findings).toMatchObject([
+      { code: 'trusted_too_early', detail: expect.stringContaining('nobody has signed in') },
+    ]);
     const user = newUser();
     const signedIn = await decisionOf(client, device, user);
     // Of somebody else, so it is not trusted.

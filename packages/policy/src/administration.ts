@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { policyFinding } from './lint/lint-policy.ts';
+import { policyFinding } from './lint/finding.ts';
 import {
   applicationPolicy,
   applicationPolicyFields,

@@ -87,9 +87,44 @@ describe('lintPolicy', () => {
       ['r1 unreachable'],
     ],
     [
-      'no denial that decides where nobody says what would tell',
+      'a denial that decides only where nobody says what would tell',
       [{ when: { platforms: ['macos', 'ios'] } }, { when: { platforms: ['ios'] }, effect: 'deny' }],
-      [],
+      ['r1 shadowed'],
+    ],
+    [
+      'an exact repetition, of what is not always told too',
+      [{ when: { client_types: ['legacy'] } }, { when: { client_types: ['legacy'] } }],
+      ['r1 shadowed'],
+    ],
+    [
+      'what comes after trusted devices and all others',
+      [
+        { when: trusted },
+        { when: { device_trust: 'not_trusted' }, effect: 'deny' },
+        { when: { people: { users: ['ada'] } }, effect: 'deny' },
+      ],
+      ['r2 unreachable', 'people_differ'],
+    ],
+    [
+      'keys that only trusted devices have, after these',
+      [{ when: trusted }, { when: { key_protections: ['tpm'] } }],
+      ['r1 unreachable'],
+    ],
+    [
+      'Macs let in as they are before a rule that wants them trusted',
+      [
+        { when: { platforms: ['macos', 'windows'] } },
+        { when: { ...trusted, platforms: ['macos'] } },
+      ],
+      ['r1 shadowed', 'r0 untrusted_let_in'],
+    ],
+    [
+      'no exception for some before a rule for all',
+      [
+        { when: { people: { users: ['ada'] }, platforms: ['macos'] } },
+        { when: { ...trusted, platforms: ['macos'] } },
+      ],
+      ['people_differ'],
     ],
     ['devices that are let in as they are', [{ when: trusted }, {}], ['r1 untrusted_let_in']],
     [
@@ -140,25 +175,30 @@ describe('lintPolicy', () => {
   });
 
   it('calls nothing unreachable that is ever reached', () => {
-    let found = 0;
+    const found = { unreachable: 0, shadowed: 0 };
     fc.assert(
       fc.property(
         arbitraryPolicy,
         fc.array(arbitraryFacts(false), { minLength: 8 }),
         (given, all) => {
-          const unreachable = new Set(
-            lintPolicy(given).flatMap(({ code, rule }) => (code === 'unreachable' ? [rule] : [])),
-          );
-          found += unreachable.size;
+          const findings = lintPolicy(given);
+          const rulesOf = (wanted: string) =>
+            new Set(findings.flatMap(({ code, rule }) => (code === wanted ? [rule] : [])));
+          const [unreachable, shadowed] = [rulesOf('unreachable'), rulesOf('shadowed')];
+          found.unreachable += unreachable.size;
+          found.shadowed += shadowed.size;
           for (const facts of all) {
             const { rule, isUncertain } = findMatch(given, facts, zones);
-            if (!isUncertain && rule !== undefined) expect(unreachable.has(rule.id)).toBe(false);
+            if (isUncertain || rule === undefined) continue;
+            expect(unreachable.has(rule.id)).toBe(false);
+            expect(shadowed.has(rule.id)).toBe(false);
           }
         },
       ),
       { seed: 20_261_122, numRuns: 300 },
     );
-    expect(found).toBeGreaterThan(100);
+    expect(found.unreachable).toBeGreaterThan(100);
+    expect(found.shadowed).toBeGreaterThan(10);
   });
 
   it('calls nothing impossible that ever matches', () => {

@@ -1,51 +1,11 @@
-import * as z from 'zod/mini';
-import { strictness } from '../evaluate.ts';
 import { effectivePolicy, isGlobalRuleId } from '../global-policy.ts';
-import {
-  type ApplicationPolicy,
-  platforms as allPlatforms,
-  type Conditions,
-  type PolicyDocument,
-  type PolicyRule,
-} from '../policy-document.ts';
-import { covers } from './covers.ts';
-
-/** `error`: such a policy is not taken. `warning`: it is, and its author is told. */
-export const findingCodes = {
-  trust_not_possible: 'error',
-  never_matches: 'error',
-  factor_missing: 'error',
-  unreachable: 'warning',
-  no_catch_all_deny: 'warning',
-  people_differ: 'warning',
-  network_differs: 'warning',
-  untrusted_let_in: 'warning',
-  posture_not_reported: 'warning',
-  trusted_too_early: 'warning',
-  fail_open: 'warning',
-} as const satisfies Record<string, 'error' | 'warning'>;
-export type FindingCode = keyof typeof findingCodes;
-
-/** Something about a policy that its author should know, in words for them. */
-export const policyFinding = z.object({
-  severity: z.enum(['error', 'warning']),
-  code: z.string(),
-  /** Of the rule; absent where it is about all of them. */
-  rule: z.optional(z.string()),
-  /** Of a change of the global policy: the application with which together it comes to that. */
-  application: z.optional(z.string()),
-  detail: z.string(),
-});
-export type PolicyFinding = z.infer<typeof policyFinding>;
+import type { ApplicationPolicy, PolicyDocument, PolicyRule } from '../policy-document.ts';
+import { checkReach } from './check-reach.ts';
+import { checkUntrusted } from './check-untrusted.ts';
+import { finding, type PolicyFinding } from './finding.ts';
+import { ofTrusted } from './of-trusted.ts';
 
 type Linted = Pick<ApplicationPolicy, 'rules' | 'otherwise' | 'enforcement'>;
-
-const finding = (code: FindingCode, detail: string, rule?: PolicyRule): PolicyFinding => ({
-  severity: findingCodes[code],
-  code,
-  ...(rule === undefined ? {} : { rule: rule.id }),
-  detail,
-});
 
 /** Not of the policy, and stronger than all of it while the broker is away: told whenever somebody looks at the policy. */
 export const failOpenFinding = (maxAgeSeconds: number): PolicyFinding =>
@@ -53,14 +13,6 @@ export const failOpenFinding = (maxAgeSeconds: number): PolicyFinding =>
     'fail_open',
     `none of this holds while the broker cannot be reached: sign-in servers then let in everybody with a password, for up to ${maxAgeSeconds} s`,
   );
-
-/** What only a trusted device has. */
-const ofTrusted = [
-  'channels',
-  'key_protections',
-  'enrollment_strengths',
-  'certificate_age',
-] as const;
 
 const allExcepted = (named: readonly string[] | undefined, excepted: readonly string[] = []) =>
   named?.every((name) => excepted.includes(name)) === true;
@@ -137,30 +89,6 @@ function checkPosture(
       ];
 }
 
-/** Where it is not told, a rule may decide although an earlier one covers it: the stricter of the two does. */
-const mayBeUntold = ['network', 'client_types', 'platforms', 'posture'] as const;
-
-const decidesBefore = (earlier: PolicyRule, rule: PolicyRule) =>
-  (mayBeUntold.every((name) => earlier.when[name] === undefined) ||
-    strictness[rule.effect] < strictness[earlier.effect]) &&
-  covers(earlier.when, rule.when);
-
-/** A rule of which another one before it leaves nothing. */
-function checkReach(rules: readonly PolicyRule[]): PolicyFinding[] {
-  return rules.flatMap((rule, place) => {
-    const earlier = rules.slice(0, place).find((other) => decidesBefore(other, rule));
-    return earlier === undefined
-      ? []
-      : [
-          finding(
-            'unreachable',
-            `is never reached: whatever it matches, ${earlier.id} matches before it`,
-            rule,
-          ),
-        ];
-  });
-}
-
 /** People and places are to be the same in all rules of a set, or somebody falls through between them. */
 function checkSameness(rules: readonly PolicyRule[]): PolicyFinding[] {
   const differ = (name: 'people' | 'network') =>
@@ -175,36 +103,6 @@ function checkSameness(rules: readonly PolicyRule[]): PolicyFinding[] {
       : []),
   ];
 }
-
-/** A platform that one rule wants trusted, and that a later one lets in as it is. */
-function checkUntrusted(rules: readonly PolicyRule[]): PolicyFinding[] {
-  const lets = ({ effect }: PolicyRule) => effect !== 'deny';
-  return rules.flatMap((rule, place) => {
-    const wanted = rules
-      .slice(0, place)
-      .filter((other) => lets(other) && other.when.device_trust === 'trusted')
-      // Who wants every device trusted may ask the others for a factor; to let them in as they are is another matter.
-      .flatMap(({ when }) => when.platforms ?? (rule.effect === 'allow' ? allPlatforms : []));
-    if (!lets(rule) || isForTrusted(rule.when)) return [];
-    const { platforms } = rule.when;
-    const both = [...new Set(wanted)].filter((each) => platforms?.includes(each) ?? true);
-    return both.length === 0
-      ? []
-      : [
-          finding(
-            'untrusted_let_in',
-            `lets devices of ${both.join(', ')} in that are not trusted, which an earlier rule asks to be. Leave these platforms out`,
-            rule,
-          ),
-        ];
-  });
-}
-
-/** Of a device that is not trusted no posture is known. */
-const isForTrusted = (when: Conditions) =>
-  when.device_trust === 'trusted' ||
-  when.posture !== undefined ||
-  ofTrusted.some((name) => when[name] !== undefined);
 
 /**
  * What is wrong with a policy, and what may not be meant. Rules that are switched off say nothing. Of an application's
@@ -269,10 +167,14 @@ export function earlyTrustFinding({
   readonly trusted: number;
   readonly days: number;
 }): PolicyFinding | undefined {
-  if (trusted * 100 >= people * trustedPercentToEnforce) return undefined;
-  const percent = Math.floor((trusted * 100) / people);
+  if (people > 0 && trusted * 100 >= people * trustedPercentToEnforce) return undefined;
+  const percent = Math.floor((trusted * 100) / Math.max(people, 1));
+  const known =
+    people === 0
+      ? `nobody has signed in in the last ${days} days, so it is not known who has one`
+      : `of ${people} people who signed in in the last ${days} days ${trusted} (${percent} %) had one`;
   return finding(
     'trusted_too_early',
-    `asks for trusted devices, and of ${people} people who signed in in the last ${days} days ${trusted} (${percent} %) had one. Set "enforcement" to "monitor" until ${trustedPercentToEnforce} % have, and see with simulate who is missing`,
+    `asks for trusted devices, and ${known}. Set "enforcement" to "monitor" until ${trustedPercentToEnforce} % have, and see with simulate who is missing`,
   );
 }
