@@ -134,6 +134,10 @@ describe('countersign-admin verify-receipt', () => {
     ['trusted', /outcome +allowed, trusted_device/],
     ['office', /rule +office[\s\S]*192\.0\.2\.9, in office/],
     ['away', /outcome +denied, extension_not_installed/],
+    [
+      'away',
+      /managed +not_met +device_trust +not_met +trusted +not trusted: extension_not_installed/,
+    ],
   ])('decides once more as it was decided: %s', async (name, told) => {
     const { code, output } = await ask(name);
     expect(output).toMatch(told);

@@ -17,14 +17,12 @@ export {
   leavesToGlobal,
 } from './global-policy.ts';
 export { groupsIn } from './groups-in.ts';
+export { findingCodes, type PolicyFinding, policyFinding } from './lint/finding.ts';
 export {
   earlyTrustFinding,
   failOpenFinding,
-  findingCodes,
   lintBoth,
   lintPolicy,
-  type PolicyFinding,
-  policyFinding,
   type ReportedPosture,
   type Surroundings,
 } from './lint/lint-policy.ts';
@@ -53,6 +51,7 @@ export {
   type Replay,
   type ReplayedOutcome,
   replayDecision,
+  traceRecord,
   wasDecidedByPolicy,
   zonesOf,
 } from './replay.ts';
@@ -72,6 +71,7 @@ export {
   simulationOf,
 } from './simulate.ts';
 export { policyTemplates } from './templates.ts';
+export type { TracedRule } from './trace-rules.ts';
 export { underPolicy } from './under-policy.ts';
 export { findUnknownName, type UnknownName } from './unknown-name.ts';
 export {

@@ -2,9 +2,11 @@ import type { DecisionRecord } from '@countersign/protocol/decision-record';
 import type { Factor } from '@countersign/protocol/schemas';
 import { type CheckedCriterion, explainConditions } from './criteria/index.ts';
 import { findMatch } from './evaluate.ts';
+import type { PolicyFacts } from './facts.ts';
 import { completedOutcome, evaluatePolicy, meetsDemand, type PolicyOutcome } from './outcome.ts';
 import { noRuleId, type PolicyDocument } from './policy-document.ts';
 import { recordedFacts } from './recorded-facts.ts';
+import { type TracedRule, traceRules } from './trace-rules.ts';
 import type { Zones } from './zones.ts';
 
 /** A decision that was recorded, computed once more from what is on record of it. */
@@ -103,6 +105,13 @@ export function replayDecision(
     : { kind: 'different', members, computed };
 }
 
+/** What the policy was asked about. What waits for the authentication is judged as if that had come. */
+function askedFacts(record: DecisionRecord): PolicyFacts {
+  const facts = recordedFacts(record);
+  const isAwaited = record.reason === 'authentication_required';
+  return isAwaited ? { ...facts, deviceTrust: { trusted: true } } : facts;
+}
+
 /** What the rule that decided asked for, and what it saw; `undefined` where no rule of this policy did. */
 export function explainRecord(
   record: DecisionRecord,
@@ -110,13 +119,15 @@ export function explainRecord(
   zones: Zones,
 ): CheckedCriterion[] | undefined {
   const rule = policy.rules.find(({ id }) => id === record.rule);
-  if (rule === undefined) return undefined;
-  const facts = recordedFacts(record);
-  // What it waits for is what the rule wants of a trusted device.
-  const isAwaited = record.reason === 'authentication_required';
-  const asked = isAwaited ? { ...facts, deviceTrust: { trusted: true } as const } : facts;
-  return [...explainConditions(rule.when, asked, zones)];
+  return rule && explainConditions(rule.when, askedFacts(record), zones);
 }
+
+/** The rules that were looked at, also those that did not match: of a denial by the default there is nothing else to tell. */
+export const traceRecord = (
+  record: DecisionRecord,
+  policy: PolicyDocument,
+  zones: Zones,
+): TracedRule[] => traceRules(policy, askedFacts(record), zones);
 
 /** The networks that the policy's outcome can depend on: those that it names, and all of the network where it asks for that. */
 export function zonesOf({ rules }: PolicyDocument, zones: Zones): Zones {

@@ -5,7 +5,6 @@ import { keyProtection } from '@countersign/protocol/key-protection';
 import { allowCodes } from '@countersign/protocol/reason-codes';
 import { chosenId, factor } from '@countersign/protocol/schemas';
 import * as z from 'zod/mini';
-import { type CheckedCriterion, checkConditions, explainConditions } from './criteria/index.ts';
 import { findMatch } from './evaluate.ts';
 import type { PolicyFacts } from './facts.ts';
 import { evaluatePolicy, type PolicyOutcome } from './outcome.ts';
@@ -16,6 +15,7 @@ import {
   type PolicyDocument,
   platforms,
 } from './policy-document.ts';
+import { tracedRule, traceRules } from './trace-rules.ts';
 import { underPolicy } from './under-policy.ts';
 import { readAddress, type Zones } from './zones.ts';
 
@@ -87,13 +87,6 @@ export const hypotheticalSignIn = z.strictObject({
 });
 export type HypotheticalSignIn = z.infer<typeof hypotheticalSignIn>;
 
-const checkedCriterion = z.object({
-  criterion: z.string(),
-  verdict: z.enum(['met', 'not_met', 'unknown']),
-  wanted: z.string(),
-  seen: z.string(),
-});
-
 export const whatIfOutcome = z.object({
   effect: z.enum(['allow', 'deny', 'step_up']),
   reason: z.string(),
@@ -104,15 +97,7 @@ export const whatIfOutcome = z.object({
   /** True where something that is not said could have led to a laxer outcome. */
   uncertain: z.boolean(),
   /** Every rule in order, until one surely matches. */
-  rules: z.array(
-    z.object({
-      rule: z.string(),
-      name: z.optional(z.string()),
-      effect: z.string(),
-      verdict: z.enum(['met', 'not_met', 'unknown', 'disabled']),
-      criteria: z.array(checkedCriterion),
-    }),
-  ),
+  rules: z.array(tracedRule),
 });
 export type WhatIfOutcome = z.infer<typeof whatIfOutcome>;
 
@@ -178,7 +163,7 @@ export function whatIf(
   return {
     ...outcomeOf(outcome),
     uncertain: isStrengthUnsaid || findMatch(policy, asked, zones).isUncertain,
-    rules: traceOf(policy, asked, zones),
+    rules: traceRules(policy, asked, zones),
   };
 }
 
@@ -194,15 +179,4 @@ function outcomeOf(outcome: PolicyOutcome) {
     ...(wanted === undefined ? {} : { factor: wanted }),
     ...(seconds === undefined ? {} : { reauthenticate_after_seconds: seconds }),
   };
-}
-
-function traceOf(policy: PolicyDocument, facts: PolicyFacts, zones: Zones) {
-  const rules: WhatIfOutcome['rules'] = [];
-  for (const { id, name, effect, when, enabled } of policy.rules) {
-    const verdict = enabled === false ? ('disabled' as const) : checkConditions(when, facts, zones);
-    const criteria: CheckedCriterion[] = explainConditions(when, facts, zones);
-    rules.push({ rule: id, ...(name === undefined ? {} : { name }), effect, verdict, criteria });
-    if (verdict === 'met') break;
-  }
-  return rules;
 }

@@ -2,6 +2,7 @@ import type {
   PolicyDifference,
   PolicyFinding,
   simulationAnswer,
+  TracedRule,
   whatIfAnswer,
 } from '@countersign/policy';
 import type * as z from 'zod/mini';
@@ -84,6 +85,25 @@ export function simulationSections(found: z.infer<typeof simulationAnswer>): Sec
 
 const effects = { allow: 'allowed', deny: 'denied', step_up: 'asked for a factor' } as const;
 
+/** What became of each rule that was looked at. */
+export const ruleTable = (rules: readonly TracedRule[]): Section =>
+  table(
+    ['rule', 'matches', 'criterion', 'is', 'wanted', 'seen'],
+    rules.flatMap(({ rule, verdict, criteria }) => {
+      const [first, ...others] = criteria.map((one) => [
+        one.criterion,
+        one.verdict,
+        one.wanted,
+        one.seen,
+      ]);
+      return [
+        [rule, verdict, ...(first ?? ['', '', 'everybody', ''])],
+        ...others.map((other) => ['', '', ...other]),
+      ];
+    }),
+    'The policy has no rules.',
+  );
+
 export function whatIfSections(found: z.infer<typeof whatIfAnswer>): Section[] {
   const { factor } = found;
   const seconds = found.reauthenticate_after_seconds;
@@ -100,21 +120,6 @@ export function whatIfSections(found: z.infer<typeof whatIfAnswer>): Section[] {
         found.uncertain ? 'something was not said, so the strictest outcome stands' : undefined,
       ],
     ),
-    table(
-      ['rule', 'matches', 'criterion', 'is', 'wanted', 'seen'],
-      found.rules.flatMap(({ rule, verdict, criteria }) => {
-        const [first, ...others] = criteria.map((one) => [
-          one.criterion,
-          one.verdict,
-          one.wanted,
-          one.seen,
-        ]);
-        return [
-          [rule, verdict, ...(first ?? ['', '', 'everybody', ''])],
-          ...others.map((other) => ['', '', ...other]),
-        ];
-      }),
-      'The policy has no rules.',
-    ),
+    ruleTable(found.rules),
   ];
 }

@@ -10,10 +10,10 @@ import {
   rows,
   type Section,
   type Shown,
-  table,
 } from '../command-line/command.ts';
 import { findInLog } from '../verify-receipt/find-in-log.ts';
 import { type VerifiedReceipt, verifyReceipt } from '../verify-receipt/index.ts';
+import { ruleTable } from './policy-sections.ts';
 import { readTextFile, segment } from './read-input.ts';
 import { replaceFile } from './write-output.ts';
 
@@ -25,7 +25,7 @@ const outcomeOf = ({ decision, pending }: VerifiedReceipt['record']) => {
   return pending === undefined ? 'denied' : 'waits for a factor';
 };
 
-function receiptSections({ claims, record, replay, criteria }: VerifiedReceipt): Section[] {
+function receiptSections({ claims, record, replay, rules }: VerifiedReceipt): Section[] {
   const { policy } = claims;
   return [
     rows(
@@ -43,19 +43,7 @@ function receiptSections({ claims, record, replay, criteria }: VerifiedReceipt):
       ['policy', policy && `version ${policy.document.version}, SHA-256 ${policy.sha256}`],
       ['row', `${claims.row.chain}.${claims.row.sequence}, hash ${claims.row.hash}`],
     ),
-    ...(criteria.length === 0
-      ? []
-      : [
-          table(
-            ['criterion', 'verdict', 'wanted', 'seen'],
-            criteria.map(({ criterion, verdict, wanted, seen }) => [
-              criterion,
-              verdict,
-              wanted,
-              seen,
-            ]),
-          ),
-        ]),
+    ...(replay.kind === 'not_asked' ? [] : [ruleTable(rules)]),
     lines(
       '',
       'The signature leads to the root, and the record is as it was signed.',
@@ -78,7 +66,7 @@ async function verify(context: Context, input: Input): Promise<Shown> {
       failed: true,
     };
   }
-  const { claims, record, replay } = verified;
+  const { claims, record, replay, rules } = verified;
   const folder = input.option('--folder');
   const inLog =
     folder === undefined ? undefined : await findInLog(claims.row, readAuditFolder(folder).chains);
@@ -89,7 +77,7 @@ async function verify(context: Context, input: Input): Promise<Shown> {
     missing: 'The exported log does not have this row.',
   };
   return {
-    json: { ok: isInLog, claims, record, replay: replay.kind, in_log: inLog },
+    json: { ok: isInLog, claims, record, replay: replay.kind, rules, in_log: inLog },
     sections: [...receiptSections(verified), ...(inLog === undefined ? [] : [lines(told[inLog])])],
     ...(isInLog ? {} : { failed: true }),
   };

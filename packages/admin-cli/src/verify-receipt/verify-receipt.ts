@@ -1,13 +1,13 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import {
-  type CheckedCriterion,
   type DecisionReceiptClaims,
   decisionReceipt,
   decisionReceiptClaims,
   decisionReceiptTyp,
-  explainRecord,
   type Replay,
   replayDecision,
+  type TracedRule,
+  traceRecord,
   wasDecidedByPolicy,
 } from '@countersign/policy';
 import { type DecisionRecord, decisionRecord } from '@countersign/protocol/decision-record';
@@ -26,8 +26,8 @@ export type VerifiedReceipt = {
   readonly claims: DecisionReceiptClaims;
   readonly record: DecisionRecord;
   readonly replay: Extract<Replay, { kind: 'same' | 'not_asked' }>;
-  /** Of the rule that decided, as computed here: what the receipt says of them is the broker's word. */
-  readonly criteria: readonly CheckedCriterion[];
+  /** Those that were looked at, as computed here: what the receipt says of criteria is the broker's word. */
+  readonly rules: readonly TracedRule[];
 };
 
 export type ReceiptInput = {
@@ -130,14 +130,14 @@ function checkPolicy(
   /** As it was signed: what its hash is of. */
   signedDocument: unknown,
   record: DecisionRecord,
-): ({ readonly ok: true } & Pick<VerifiedReceipt, 'replay' | 'criteria'>) | Refused {
+): ({ readonly ok: true } & Pick<VerifiedReceipt, 'replay' | 'rules'>) | Refused {
   if (!wasDecidedByPolicy(record)) {
     if (policy !== undefined)
       return refuse('policy_wrong', 'no policy was asked, and there is one');
     // Nothing but a policy lets anybody in, or has them wait.
     return record.decision || record.pending !== undefined
       ? refuse('policy_wrong', 'it is no denial, and no policy was asked')
-      : { ok: true, replay: { kind: 'not_asked' }, criteria: [] };
+      : { ok: true, replay: { kind: 'not_asked' }, rules: [] };
   }
   if (policy === undefined) return refuse('policy_wrong', 'it is missing');
   if (policy.document.version !== record.policy_version) {
@@ -148,8 +148,8 @@ function checkPolicy(
   if (computed !== policy.sha256) return refuse('policy_wrong', 'its hash is another');
   const replay = replayDecision(record, policy.document, policy.zones);
   if (replay.kind !== 'different') {
-    const criteria = explainRecord(record, policy.document, policy.zones) ?? [];
-    return { ok: true, replay, criteria };
+    const rules = traceRecord(record, policy.document, policy.zones);
+    return { ok: true, replay, rules };
   }
   const { members, computed: outcome } = replay;
   const told = members.map((name) => `${name} ${JSON.stringify(outcome[name])}`).join(', ');
@@ -202,6 +202,6 @@ export async function verifyReceipt({
   const { policy } = signedPolicy.parse(jws.unverifiedPayload);
   const checked = checkPolicy(claims, policy?.document, record);
   if (!checked.ok) return checked;
-  const { replay, criteria } = checked;
-  return { ok: true, claims, record, replay, criteria };
+  const { replay, rules } = checked;
+  return { ok: true, claims, record, replay, rules };
 }

@@ -30,6 +30,7 @@ describe('certificate age', () => {
     const deviceTrust = { trusted: false, reason: 'certificate_expired' } as const;
     const facts = { ...goodFacts, deviceTrust };
     expect(certificateAge.check({ at_most_days: 10 }, facts, [])).toBe('not_met');
+    expect(certificateAge.seen(facts, [], {})).toBe('none');
   });
 
   it('says what was wanted and seen', () => {

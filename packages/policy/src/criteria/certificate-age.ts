@@ -12,7 +12,9 @@ export const certificateAge: Criterion<'certificate_age'> = {
         (at_most_days === undefined || age <= at_most_days * daySeconds),
     );
   },
-  seen: ({ certificateAgeSeconds: age }) => {
+  seen: ({ certificateAgeSeconds: age, deviceTrust }) => {
+    // Nothing of a device counts that is not trusted.
+    if (!deviceTrust.trusted) return 'none';
     if (age === undefined) return notSaid;
     return age === 'none' ? 'no certificate' : `${(age / daySeconds).toFixed(1)} days`;
   },

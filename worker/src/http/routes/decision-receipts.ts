@@ -42,7 +42,8 @@ export const getDecisionReceipt = forAdmin('log.read', async (broker, context) =
   if (row === undefined) return context.refuse({ code: 'decision_not_found' });
   const record = parseDecision(row.record);
   if (record === undefined) {
-    const detail = 'the row holds no decision, or one that this version cannot read';
+    const detail =
+      'the row holds no decision about a sign-in, or one that this version cannot read';
     return context.refuse({ code: 'decision_not_found', detail });
   }
   const { application, policy_version, organization_version } = record;
