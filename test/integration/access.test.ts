@@ -81,6 +81,23 @@ describe('what may be done inside of an application', () => {
     expect((await broker.admin('DELETE', `/v1/admin/groups/${group}`)).status).toBe(200);
   });
 
+  it('tells who is denied where to read on, and nobody else', async () => {
+    const learn_more_url = 'https://it.example.com/access';
+    const user = newUser();
+    await put(accessFor({ users: [user] }));
+    await broker.admin('PUT', '/v1/admin/learn-more', { learn_more_url });
+    const answered = async (who: string) => accessAnswer.parse(await (await ask(who)).json());
+    expect(await answered(newUser())).toMatchObject({
+      decision: false,
+      context: { learn_more_url },
+    });
+    const allowed = await answered(user);
+    expect(allowed.decision).toBe(true);
+    expect(allowed.context).not.toHaveProperty('learn_more_url');
+    await broker.admin('PUT', '/v1/admin/learn-more', { learn_more_url: '' });
+    expect((await answered(newUser())).context).not.toHaveProperty('learn_more_url');
+  });
+
   it('is kept in versions, and can be gone back to', async () => {
     const user = newUser();
     expect(await refusalOf(await broker.admin('GET', path))).toEqual([404, 'policy_not_found']);

@@ -57,6 +57,8 @@ export const accessAnswer = z.object({
     reason_user: localizedText,
     /** Names the row that it was recorded in: `<shard>.<sequence>`. All of one request are in one row. */
     decision_id: z.string(),
+    /** Where the person can read on; of a denial alone. */
+    learn_more_url: z.optional(z.string()),
     policy: z.object({
       version: z.int(),
       rule: z.string(),

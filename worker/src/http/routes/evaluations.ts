@@ -22,7 +22,11 @@ import { answerOf, evaluateContext, logDecision } from './evaluation.ts';
 
 /** AuthZEN Authorization API 1.0: one evaluation, and several in one request. */
 
-function accessAnswerOf(decided: AccessDecision, decisionId: string): AccessAnswer {
+function accessAnswerOf(
+  decided: AccessDecision,
+  decisionId: string,
+  learnMoreUrl: string | undefined,
+): AccessAnswer {
   const { decision, reason, rule, policyVersion, criteria } = decided;
   const texts = answerTexts[reason];
   return {
@@ -32,6 +36,7 @@ function accessAnswerOf(decided: AccessDecision, decisionId: string): AccessAnsw
       reason_admin: { en: texts.administrator },
       reason_user: { en: texts.person },
       decision_id: decisionId,
+      ...(decision || learnMoreUrl === undefined ? {} : { learn_more_url: learnMoreUrl }),
       policy: { version: policyVersion, rule, criteria: [...criteria] },
     },
   };
@@ -47,7 +52,7 @@ function answerEvaluated(
     return { decision: false, context: { error: describeProblem(evaluated.problem) } };
   }
   if (evaluated.kind === 'access') {
-    return accessAnswerOf(evaluated.decided, evaluated.decisionId);
+    return accessAnswerOf(evaluated.decided, evaluated.decisionId, learnMoreUrl);
   }
   const { record, decisionToken, criteria } = evaluated.result;
   logDecision(record, context.requestId);
