@@ -40,8 +40,14 @@ describe('an intent whose signature was lost', () => {
       ),
     );
 
-  /** Leaves what a crash between the two blocks of issuance leaves: the stored intent, and nothing after it. */
-  async function interrupted(hardwareId = { serial_number: serialNumber() }) {
+  /**
+   * Leaves what a crash between the two blocks of issuance leaves: the stored intent, and nothing after it. No alarm
+   * finishes it on its own meanwhile, neither the one after a second nor one that another test has left.
+   *
+   * @param spoiled a column of the intent with its value, an SQL expression
+   */
+  async function interrupted(spoiled?: string) {
+    const hardwareId = { serial_number: serialNumber() };
     const device = await FakeDevice.create(hardwareId);
     const created = await broker.createEnrollmentToken(hardwareId);
     const deviceId = created.device_id;
@@ -71,11 +77,16 @@ describe('an intent whose signature was lost', () => {
       ...planCertificate(issuer, certificateProfiles['1y'], deviceId, key, nowMs),
     };
     const shard = shardOf(deviceId);
-    const intent = await inShard(shard, (_, { storage }) =>
-      new DeviceShard(storage, shardCount).write((block) =>
+    const intent = await inShard(shard, async (_, { storage }) => {
+      const stored = new DeviceShard(storage, shardCount).write((block) =>
         planIssuance(block, request, () => planned),
-      ),
-    );
+      );
+      if (spoiled !== undefined) {
+        storage.sql.exec(`UPDATE certificates SET ${spoiled} WHERE device_id = ?`, deviceId);
+      }
+      await storage.setAlarm(Date.now() + 60_000);
+      return stored;
+    });
     if (!intent.ok) throw new Error(intent.code);
     await evictDurableObject(shardObject(shard));
     return { device, token: created.enrollment_token, deviceId, shard, planned };
@@ -118,7 +129,6 @@ describe('an intent whose signature was lost', () => {
 
   it('is finished by the alarm, over the same bytes', async () => {
     const { device, token, deviceId, shard, planned } = await interrupted();
-    await setAlarm(shard);
     expect(await runDurableObjectAlarm(shardObject(shard))).toBe(true);
     const after = await recorded(deviceId);
     expect(after).toMatchObject({ status: 'issued', toBeSigned: planned.toBeSigned });
@@ -128,7 +138,6 @@ describe('an intent whose signature was lost', () => {
 
   it('is finished once by an alarm and ten retries that race', async () => {
     const { device, token, deviceId, shard, planned } = await interrupted();
-    await setAlarm(shard);
     const [, ...responses] = await Promise.all([
       runDurableObjectAlarm(shardObject(shard)),
       ...Array.from({ length: 10 }, () => post(device, token)),
@@ -159,13 +168,7 @@ describe('an intent whose signature was lost', () => {
   });
 
   it('of an issuer that is not ours any more is left alone, and does not keep the alarm going', async () => {
-    const { deviceId, shard } = await interrupted();
-    await sqlInShard(
-      shard,
-      "UPDATE certificates SET issuer_id = 'retired' WHERE device_id = ?",
-      deviceId,
-    );
-    await setAlarm(shard);
+    const { deviceId, shard } = await interrupted("issuer_id = 'retired'");
     // Other tests may have left something for this shard to do; the intent is nothing that is ever done.
     for (let rung = 0; rung < 3; rung += 1) await runDurableObjectAlarm(shardObject(shard));
     expect(await recorded(deviceId)).toMatchObject({ status: 'intent' });
@@ -173,19 +176,13 @@ describe('an intent whose signature was lost', () => {
   });
 
   it('keeps the alarm going while it is not finished, and keeps no other from being finished', async () => {
-    const damaged = await interrupted();
+    const damaged = await interrupted("to_be_signed = x'00'");
     const others = [];
     while (others.length < 1) {
       const other = await interrupted();
       if (other.shard === damaged.shard) others.push(other);
     }
     const [other] = others;
-    await sqlInShard(
-      damaged.shard,
-      "UPDATE certificates SET to_be_signed = x'00' WHERE device_id = ?",
-      damaged.deviceId,
-    );
-    await setAlarm(damaged.shard);
     await runDurableObjectAlarm(shardObject(damaged.shard));
     expect(await recorded(damaged.deviceId)).toMatchObject({ status: 'intent' });
     expect(await recorded(other?.deviceId ?? '')).toMatchObject({ status: 'issued' });
@@ -211,7 +208,4 @@ describe('an intent whose signature was lost', () => {
       expect(alarm).toBeGreaterThan(beganMs);
     }, 10_000);
   });
-
-  const setAlarm = (shard: number) =>
-    inShard(shard, (_, { storage }) => storage.setAlarm(Date.now() + 60_000));
 });
