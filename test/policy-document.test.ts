@@ -117,12 +117,16 @@ it.each(tableAfter('| effect | device |'))(
   '%s, %s, %s: %s',
   (effect, device, enforcement, ...out) => {
     const [decision = '', reason = ''] = out;
-    const trust =
-      device === 'trusted'
-        ? ({ trusted: true } as const)
-        : ({ trusted: false, reason: 'host_exited' } as const);
+    const trusts = [{ trusted: true }, { trusted: false, reason: 'host_exited' }] as const;
     const named = nameIn(enforcement);
-    for (const each of named === '' ? ['enforce', 'monitor'] : [named]) {
+    const enforcements = named === '' ? ['enforce', 'monitor'] : [named];
+    const devices = trusts.filter(
+      ({ trusted }) => device === 'any' || trusted === (device === 'trusted'),
+    );
+    expect(devices.length).toBe(device === 'any' ? 2 : 1);
+    for (const [trust, each] of devices.flatMap((one) =>
+      enforcements.map((other) => [one, other] as const),
+    )) {
       const policy = policyDocument.parse({
         version: 1,
         enforcement: each,

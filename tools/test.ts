@@ -96,6 +96,9 @@ function obstacleOf({ name, needs, asRoot }: Step): string | undefined {
   return asRoot && process.getuid?.() !== 0 ? notRunWithoutRootLine(name) : undefined;
 }
 
+/** More of them have one cause, as a rule, and their output is above. */
+const mostShown = 50;
+
 const seconds = (since: number) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
 
 async function main(args: readonly string[]): Promise<number> {
@@ -128,7 +131,11 @@ async function main(args: readonly string[]): Promise<number> {
     summary.push(`${name}: ${outcome.passed} passed, ${outcome.failed} failed (${seconds(began)})`);
   }
 
-  if (total.failed > 0) console.log(`\n== failed\n${total.failures.slice(0, 50).join('\n')}`);
+  if (total.failed > 0) {
+    const { failures } = total;
+    const more = failures.length > mostShown ? `\nand ${failures.length - mostShown} more` : '';
+    console.log(`\n== failed\n${failures.slice(0, mostShown).join('\n')}${more}`);
+  }
   console.log(`\n== summary\n${summary.join('\n')}\n`);
   console.log(`${total.passed} passed, ${total.failed} failed`);
   return total.failed === 0 && total.passed > 0 ? 0 : 1;

@@ -311,7 +311,7 @@ describe('a policy that asks for trusted devices', () => {
     const device = await enrolled();
     const first = await (await broker.admin('PUT', path, policyOf([trusted]))).json();
     expect(policyChangeAnswer.parse(first).findings).toMatchObject([
-      { code: 'trusted_too_early', detail: expect.stringContaining('nobody has signed in') },
+      { code: 'trusted_too_early', detail: expect.stringContaining('there is none here') },
     ]);
     const user = newUser();
     const signedIn = await decisionOf(client, device, user);

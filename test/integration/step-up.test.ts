@@ -113,10 +113,12 @@ describe('a pending decision', () => {
       enforcement: 'monitor',
       trusted_devices: 'step_up',
     });
-    const body = await bodyOf(await enrolled(), everybody, { subject: someone() });
+    const device = await enrolled();
+    const body = await bodyOf(device, everybody, { subject: someone() });
     const ofTrusted = await send(body, everybody);
     expect(outcomeOf(ofTrusted)).toEqual([true, 'monitor_only']);
     expect(ofTrusted.context.device_trusted).toBe(true);
+    expect(await boundUserOf(device)).toBe(body.subject.id);
     // The same again to whoever repeats it.
     const { decision_id } = ofTrusted.context;
     expect(await send(body, everybody)).toMatchObject({ decision: true, context: { decision_id } });

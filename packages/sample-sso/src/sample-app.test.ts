@@ -8,8 +8,8 @@ const monitored: Decision = {
   decisionToken: 'a.b.c',
   deviceTrusted: false,
   reasonCode: 'monitor_only',
-  reasonUser: 'You are signed in. Your company will soon require a managed device here.',
-  reasonAdmin: 'The device is not trusted.',
+  reasonUser: 'You are signed in. Your company will soon ask for more here.',
+  reasonAdmin: 'The policy would have denied this sign-in.',
   decisionId: '0.1',
   policy: { version: 1, rule: 'monitor' },
   requestId: 'r',
@@ -195,6 +195,22 @@ describe('a sign-in that waits for a factor', () => {
     }
     const foreign = await postStepUp(app, { Origin: 'https://evil.example.com' });
     expect(foreign.status).toBe(403);
+  });
+
+  test.each([
+    ['trusted_device', true],
+    ['monitor_only', false],
+  ])('may a trusted device add a passkey that is signed in as %s: %s', async (reasonCode, may) => {
+    const decision: Decision = { ...monitored, deviceTrusted: true, reasonCode };
+    const app = await createApp({ countersign: countersignThat(async () => decision) });
+    const form = await app.request('https://sso.example.com/');
+    const result = await signIn(app, form.headers.getSetCookie()[0]?.split(';')[0] ?? '');
+    expect((await result.text()).includes('Add a passkey')).toBe(may);
+    const session = result.headers.getSetCookie().map((cookie) => cookie.split(';')[0]);
+    const page = await app.request('https://sso.example.com/passkey', {
+      headers: { Host: 'sso.example.com', Cookie: session.join('; ') },
+    });
+    expect(page.status).toBe(may ? 200 : 303);
   });
 
   test('adds passkeys for nobody who is not signed in from a trusted device', async () => {

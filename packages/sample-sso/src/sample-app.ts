@@ -113,11 +113,17 @@ export function createSampleApp(parts: SampleAppParts): Hono {
   const sessionOf = (context: Context) =>
     sessions.get(getCookie(context, sessionCookie) ?? '', now());
 
-  /** For whom a passkey may be added: only a trusted device vouches enough for the person in front of it. */
+  /** Only a trusted device vouches enough for the person in front of it, where a rule lets it in: who monitors asks for nothing. */
+  const vouchesFor = ({ deviceTrusted, reasonCode }: Session['decision']) =>
+    deviceTrusted && reasonCode !== 'monitor_only';
+
+  /** For whom a passkey may be added. */
   const trustedSession = (context: Context) => {
     const id = getCookie(context, sessionCookie) ?? '';
     const session = sessions.get(id, now());
-    return session?.decision.deviceTrusted ? { id, userName: session.userName } : undefined;
+    return session !== undefined && vouchesFor(session.decision)
+      ? { id, userName: session.userName }
+      : undefined;
   };
   const offersPasskey = (context: Context) =>
     trustedSession(context) !== undefined && canUsePasskeys(siteOf(context));
@@ -137,7 +143,7 @@ export function createSampleApp(parts: SampleAppParts): Hono {
     const { decisionId = 'undecided', reasonCode } = decision;
     parts.log(`${decision.decision ? 'allowed' : 'denied'} ${reasonCode} ${decisionId}`);
     if (decision.decision) openSession(context, { userName, decision });
-    const mayAdd = decision.decision && decision.deviceTrusted && canUsePasskeys(siteOf(context));
+    const mayAdd = decision.decision && vouchesFor(decision) && canUsePasskeys(siteOf(context));
     const page = { siteTitle, userName, decision, attestError, offersPasskey: mayAdd };
     return context.html(resultPage(page), decision.decision ? 200 : 403);
   };

@@ -96,12 +96,15 @@ export const usableLimit = 5;
 /** First what the device is, then what the application makes of that. */
 function applyPolicy(application: ModelApplication, trust: Trust): Effect {
   const factor = application.trustedDevices === 'step_up';
+  if (application.enforcement === 'monitor') {
+    const isAllowed = trust.trusted && !factor;
+    return { effect: 'allow', reason: isAllowed ? 'trusted_device' : 'monitor_only' };
+  }
   if (trust.trusted) {
     return factor
       ? { effect: 'wait', reason: 'step_up_required', demand: { authentication: false, factor } }
       : { effect: 'allow', reason: 'trusted_device' };
   }
-  if (application.enforcement === 'monitor') return { effect: 'allow', reason: 'monitor_only' };
   if (trust.reason === 'subject_not_authenticated') {
     const demand = { authentication: true, factor };
     return { effect: 'wait', reason: 'authentication_required', demand };

@@ -10,8 +10,16 @@ const mayBeUntold = ['network', 'client_types', 'platforms', 'posture'] as const
 const untoldOf = ({ when }: PolicyRule): readonly string[] =>
   mayBeUntold.filter((name) => when[name] !== undefined);
 
-const decidesBefore = (earlier: PolicyRule, rule: PolicyRule) =>
-  untoldOf(earlier).length === 0 || strictness[rule.effect] < strictness[earlier.effect];
+/** Of two alike the first decides, with what the second asks for besides. */
+const addsNothing = (rule: PolicyRule) =>
+  rule.effect === 'deny' ||
+  (rule.effect === 'allow' && rule.reauthenticate_after_seconds === undefined);
+
+function decidesBefore(earlier: PolicyRule, rule: PolicyRule): boolean {
+  if (untoldOf(earlier).length === 0) return true;
+  const difference = strictness[rule.effect] - strictness[earlier.effect];
+  return difference < 0 || (difference === 0 && addsNothing(rule));
+}
 
 /** What a rule matches of trusted devices, and of others: each sign-in is of one kind, and which is always known. */
 function byTrust({ when }: PolicyRule): Conditions[] {
@@ -49,7 +57,7 @@ export function checkReach(rules: readonly PolicyRule[]): PolicyFinding[] {
     const covering = coveringRules(rule, before);
     if (covering === undefined) return [];
     const untold = [...new Set(covering.flatMap(untoldOf))].join(', ');
-    const detail = `decides only where ${untold} is not known: whatever else it matches, ${idsOf(covering)} matches before it`;
+    const detail = `counts only where ${untold} is not known: whatever else it matches, ${idsOf(covering)} matches before it`;
     return [finding('shadowed', detail, rule)];
   });
 }

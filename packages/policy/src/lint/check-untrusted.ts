@@ -1,4 +1,9 @@
-import { platforms as allPlatforms, type PolicyRule } from '../policy-document.ts';
+import {
+  platforms as allPlatforms,
+  type Conditions,
+  type Platform,
+  type PolicyRule,
+} from '../policy-document.ts';
 import { covers } from './covers.ts';
 import { finding, type PolicyFinding } from './finding.ts';
 import { isForTrusted } from './of-trusted.ts';
@@ -12,7 +17,7 @@ function platformsWantedTrusted(
   after: readonly PolicyRule[],
 ) {
   const wantsTrust = (other: PolicyRule) => letsIn(other) && other.when.device_trust === 'trusted';
-  const { platforms: _, ...anyPlatform } = rule.when;
+  const { platforms: _, device_trust: __, ...otherwise } = rule.when;
   return [
     ...before
       .filter(wantsTrust)
@@ -20,7 +25,7 @@ function platformsWantedTrusted(
       .flatMap(({ when }) => when.platforms ?? (rule.effect === 'allow' ? allPlatforms : [])),
     // For fewer people, or fewer places, it is an exception from what comes after it.
     ...after
-      .filter((other) => wantsTrust(other) && covers(anyPlatform, other.when))
+      .filter((other) => wantsTrust(other) && covers(otherwise, other.when))
       .flatMap(({ when }) => when.platforms ?? []),
   ];
 }
@@ -31,7 +36,18 @@ export function checkUntrusted(rules: readonly PolicyRule[]): PolicyFinding[] {
     if (!letsIn(rule) || isForTrusted(rule.when)) return [];
     const wanted = platformsWantedTrusted(rule, rules.slice(0, place), rules.slice(place + 1));
     const { platforms } = rule.when;
-    const both = [...new Set(wanted)].filter((each) => platforms?.includes(each) ?? true);
+    const isDenied = (platform: Platform) => {
+      const untrusted: Conditions = {
+        ...rule.when,
+        device_trust: 'not_trusted',
+        platforms: [platform],
+      };
+      const before = rules.slice(0, place);
+      return before.some((other) => !letsIn(other) && covers(other.when, untrusted));
+    };
+    const both = [...new Set(wanted)].filter(
+      (each) => (platforms?.includes(each) ?? true) && !isDenied(each),
+    );
     return both.length === 0
       ? []
       : [

@@ -94,6 +94,14 @@ describe('lintPolicy', () => {
     [
       'an exact repetition, of what is not always told too',
       [{ when: { client_types: ['legacy'] } }, { when: { client_types: ['legacy'] } }],
+      ['r1 unreachable'],
+    ],
+    [
+      'a repetition that asks for more',
+      [
+        { when: { client_types: ['legacy'] } },
+        { when: { client_types: ['legacy'] }, reauthenticate_after_seconds: 60 },
+      ],
       ['r1 shadowed'],
     ],
     [
@@ -101,7 +109,7 @@ describe('lintPolicy', () => {
       [
         { when: trusted },
         { when: { device_trust: 'not_trusted' }, effect: 'deny' },
-        { when: { people: { users: ['ada'] } }, effect: 'deny' },
+        { when: { people: { users: ['ada'] } } },
       ],
       ['r2 unreachable', 'people_differ'],
     ],
@@ -116,7 +124,24 @@ describe('lintPolicy', () => {
         { when: { platforms: ['macos', 'windows'] } },
         { when: { ...trusted, platforms: ['macos'] } },
       ],
-      ['r1 shadowed', 'r0 untrusted_let_in'],
+      ['r1 unreachable', 'r0 untrusted_let_in'],
+    ],
+    [
+      'Macs that are not trusted, let in before a rule that wants them trusted',
+      [
+        { when: { device_trust: 'not_trusted', platforms: ['macos'] } },
+        { when: { ...trusted, platforms: ['macos'] } },
+      ],
+      ['r0 untrusted_let_in'],
+    ],
+    [
+      'no Macs in a rule behind one that denies those that are not trusted',
+      [
+        { when: { device_trust: 'not_trusted', platforms: ['macos'] }, effect: 'deny' },
+        { when: { ...trusted, platforms: ['macos'] } },
+        { when: { platforms: ['macos', 'windows'], client_types: ['web_or_modern'] } },
+      ],
+      [],
     ],
     [
       'no exception for some before a rule for all',

@@ -137,7 +137,10 @@ export function lintPolicy(
   ];
 }
 
-/** An application's policy with the global one behind it: what its own rules say alone, and what only both together do. */
+/**
+ * An application's policy with the global one behind it: what its own rules say alone, and what only both together do. Its
+ * own rules come first to be exceptions from global ones, so nothing is found in that.
+ */
 export function lintBoth(
   own: ApplicationPolicy,
   global: PolicyDocument,
@@ -171,7 +174,7 @@ export function earlyTrustFinding({
   const percent = Math.floor((trusted * 100) / Math.max(people, 1));
   const known =
     people === 0
-      ? `nobody has signed in in the last ${days} days, so it is not known who has one`
+      ? `among the newest sign-ins of the last ${days} days there is none here, so it is not known who has one`
       : `of ${people} people who signed in in the last ${days} days ${trusted} (${percent} %) had one`;
   return finding(
     'trusted_too_early',
