@@ -14,6 +14,7 @@ import {
   blockIn,
   eventsOf,
   fingerprintOf,
+  intentIn,
   issuanceOf,
   issued,
   issueFor,
@@ -54,7 +55,7 @@ async function interrupted(change: Partial<IssuanceRequest> = {}, deviceId?: str
   const request = await issuanceOf(device, change);
   const issuer = await testIssuer();
   const key = await identifyPublicKey(device.publicKey);
-  await blockIn(device, (block) => {
+  await intentIn(device, (block) => {
     const profile = certificateProfiles['1y'];
     const plan = () => ({
       issuerId: issuer.id,

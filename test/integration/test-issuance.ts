@@ -115,6 +115,18 @@ export const blockIn = <Value>(device: FakeDevice, run: (block: ShardBlock) => V
     return value;
   });
 
+/**
+ * A block that leaves an intent as a crash does, until its test has it finished: neither the alarm after a second nor one
+ * that another test has left rings meanwhile.
+ */
+export const intentIn = <Value>(device: FakeDevice, run: (block: ShardBlock) => Value) =>
+  inShard(shardOf(device.deviceId), async (_, { storage }) => {
+    const value = await new DeviceShard(storage, shardCount).write(run);
+    if (isUnavailable(value)) throw new Error(value.code);
+    await storage.setAlarm(Date.now() + 60_000);
+    return value;
+  });
+
 export const rowsOf = (device: FakeDevice) =>
   sqlInShard(
     shardOf(device.deviceId),

@@ -5,7 +5,7 @@ import { vi } from 'vitest';
 import { certificateProfiles } from '../../worker/src/ca/certificate-profile.ts';
 import { planCertificate } from '../../worker/src/ca/issuer.ts';
 import { planRenewal } from '../../worker/src/device/renew-certificate.ts';
-import { blockIn, renewalOf, testIssuer } from './test-issuance.ts';
+import { intentIn, renewalOf, testIssuer } from './test-issuance.ts';
 import { shardObject, shardOf } from './test-objects.ts';
 
 /** Renewals through time and through crashes. */
@@ -21,7 +21,7 @@ export async function interrupted(device: FakeDevice) {
   const issuer = await testIssuer();
   const key = await identifyPublicKey(device.publicKey);
   const request = await renewalOf(device, { forced: true });
-  const planned = await blockIn(device, (block) =>
+  const planned = await intentIn(device, (block) =>
     planRenewal(block, request, () => ({
       issuerId: issuer.id,
       ...planCertificate(
