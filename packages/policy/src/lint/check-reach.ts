@@ -40,7 +40,8 @@ function coveringRules(
   return covering.length === found.length ? [...new Set(covering)] : undefined;
 }
 
-const idsOf = (rules: readonly PolicyRule[]) => rules.map(({ id }) => id).join(' and ');
+const matchBefore = (rules: readonly PolicyRule[]) =>
+  `${rules.map(({ id }) => id).join(' and ')} ${rules.length === 1 ? 'matches' : 'match'} before it`;
 
 /** A rule of which others before it leave nothing, or only what nobody has told. */
 export function checkReach(rules: readonly PolicyRule[]): PolicyFinding[] {
@@ -51,13 +52,13 @@ export function checkReach(rules: readonly PolicyRule[]): PolicyFinding[] {
       before.filter((other) => decidesBefore(other, rule)),
     );
     if (certain !== undefined) {
-      const detail = `is never reached: whatever it matches, ${idsOf(certain)} matches before it`;
+      const detail = `is never reached: whatever it matches, ${matchBefore(certain)}`;
       return [finding('unreachable', detail, rule)];
     }
     const covering = coveringRules(rule, before);
     if (covering === undefined) return [];
     const untold = [...new Set(covering.flatMap(untoldOf))].join(', ');
-    const detail = `counts only where ${untold} is not known: whatever else it matches, ${idsOf(covering)} matches before it`;
+    const detail = `counts only where nobody has told (${untold}): whatever else it matches, ${matchBefore(covering)}`;
     return [finding('shadowed', detail, rule)];
   });
 }
