@@ -107,13 +107,18 @@ export async function renewed(device: FakeDevice, change: Partial<RenewalRequest
   return answer.certificate;
 }
 
+async function writeBeside<Value>(
+  storage: DurableObjectStorage,
+  run: (block: ShardBlock) => Value,
+) {
+  const value = await new DeviceShard(storage, shardCount).write(run);
+  if (isUnavailable(value)) throw new Error(value.code);
+  return value;
+}
+
 /** A block in the shard of a device, beside what its object does. */
 export const blockIn = <Value>(device: FakeDevice, run: (block: ShardBlock) => Value) =>
-  inShard(shardOf(device.deviceId), async (_, { storage }) => {
-    const value = await new DeviceShard(storage, shardCount).write(run);
-    if (isUnavailable(value)) throw new Error(value.code);
-    return value;
-  });
+  inShard(shardOf(device.deviceId), (_, { storage }) => writeBeside(storage, run));
 
 /**
  * A block that leaves an intent as a crash does, until its test has it finished: neither the alarm after a second nor one
@@ -121,8 +126,7 @@ export const blockIn = <Value>(device: FakeDevice, run: (block: ShardBlock) => V
  */
 export const intentIn = <Value>(device: FakeDevice, run: (block: ShardBlock) => Value) =>
   inShard(shardOf(device.deviceId), async (_, { storage }) => {
-    const value = await new DeviceShard(storage, shardCount).write(run);
-    if (isUnavailable(value)) throw new Error(value.code);
+    const value = await writeBeside(storage, run);
     await storage.setAlarm(Date.now() + 60_000);
     return value;
   });
