@@ -193,9 +193,8 @@ describe.each(Object.entries(scenarios))('%s', (_, { make, fewestPoints }) => {
     await model.checkAfter();
     expect(points.length).toBeGreaterThanOrEqual(fewestPoints);
     for (const fault of points) {
-      const scenario = await make();
       const { point, passes } = fault;
-      await faults.killAt(fault, scenario.act);
+      const scenario = await faults.killAt(fault, make, ({ act }) => act());
       await scenario.checkBefore().catch((error: unknown) => {
         throw new Error(`after a kill at "${point}" (${passes})`, { cause: error });
       });

@@ -184,10 +184,10 @@ describe.each(Object.entries(orders))('a revocation %s', (_, order) => {
     expect(points.filter(({ point }) => order.steps.test(point)).length).toBeGreaterThan(1);
     for (const fault of points) {
       const where = `after a kill at "${fault.point}"`;
-      const victim = await order.make();
       let isReported = false;
-      await faults.killAt(fault, async () => {
-        await victim.revoke();
+      const victim = await faults.killAt(fault, order.make, async ({ revoke }) => {
+        isReported = false;
+        await revoke();
         isReported = true;
       });
       const isOrdered = await victim.isOrdered();

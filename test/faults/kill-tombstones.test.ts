@@ -90,8 +90,12 @@ describe('a fan-out that is killed at a named point', () => {
   }
 
   it('#37 goes on by itself, and brings what it had not brought', async () => {
-    const [model] = await bindUsers(faults.broker, client, 1);
-    if (model === undefined) throw new Error('one user was asked for');
+    const bindUser = async () => {
+      const [bound] = await bindUsers(faults.broker, client, 1);
+      if (bound === undefined) throw new Error('one user was asked for');
+      return bound;
+    };
+    const model = await bindUser();
     const all = await faults.record(() => revoke(model.user));
     const points = all.filter(({ point }) =>
       /^(OrganizationObject\.(revokeUser|alarm)|DeviceObject\.buryUser)\b/.test(point),
@@ -99,9 +103,7 @@ describe('a fan-out that is killed at a named point', () => {
     expect(points.length).toBeGreaterThanOrEqual(14);
     for (const fault of points) {
       const where = `after a kill at "${fault.point}" (${fault.passes})`;
-      const [ended] = await bindUsers(faults.broker, client, 1);
-      if (ended === undefined) throw new Error('one user was asked for');
-      await faults.killAt(fault, () => revoke(ended.user));
+      const ended = await faults.killAt(fault, bindUser, ({ user }) => revoke(user));
       // The change and its job are there together, or neither is.
       const { epoch, jobs } = await faults.broker.client.user(ended.user);
       expect(jobs.length, where).toBe(epoch - 1);

@@ -6,14 +6,13 @@ import { buildFaultWorker } from './build-fault-worker.ts';
 /** One place where the worker can be stopped: the name of the point, and how often it was passed before. */
 export type FaultPoint = { readonly point: string; readonly passes: number };
 
-const waitLimitMs = 20_000;
+const patienceMs = 15_000;
+const attempts = 3;
 
-async function until(what: string, isSo: () => boolean): Promise<void> {
-  const deadline = performance.now() + waitLimitMs;
-  while (!isSo()) {
-    if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`);
-    await sleep(3);
-  }
+async function waitUntil(isSo: () => boolean): Promise<boolean> {
+  const deadline = performance.now() + patienceMs;
+  while (!isSo() && performance.now() < deadline) await sleep(3);
+  return isSo();
 }
 
 function workerdPid(broker: TestBroker): number {
@@ -58,11 +57,15 @@ export class FaultBroker {
     return await response.json();
   }
 
+  async #points(command: 'points' | 'disarm'): Promise<string[]> {
+    return z.array(z.string()).parse(await this.#command(command));
+  }
+
   /** Every point that `run` passes, in order. */
   async record(run: () => Promise<unknown>): Promise<FaultPoint[]> {
     await this.#command('record');
     await run();
-    const names = z.array(z.string()).parse(await this.#command('points'));
+    const names = await this.#points('points');
     return names.map((point, index) => ({
       point,
       passes: names.slice(0, index).filter((name) => name === point).length,
@@ -75,18 +78,37 @@ export class FaultBroker {
   }
 
   /**
-   * Runs `act`, kills workerd with SIGKILL when the point is reached, and returns when the broker serves again.
-   * Whatever `act` came to is its own business: its connection breaks, or it is answered that nobody serves.
+   * Makes what `act` acts on, acts, kills workerd with SIGKILL when the point is reached, and returns what was made when
+   * the broker serves again. Whatever `act` came to is its own business: its connection breaks, or it is answered that
+   * nobody serves.
+   *
+   * What two calls want done at the same moment can be done once, by the other one and under its name. Then the point is
+   * not reached, and all is tried anew.
    */
-  async killAt(fault: FaultPoint, act: () => Promise<unknown>): Promise<void> {
-    const { broker } = this;
-    await this.#command('arm', fault);
-    const seen = broker.logLines.length;
-    const acting = act().catch(() => undefined);
-    await until(`"${fault.point}" is reached`, () =>
-      broker.logLines.slice(seen).some((line) => line.includes('"fault_point"')),
+  async killAt<Made>(
+    fault: FaultPoint,
+    make: () => Promise<Made>,
+    act: (made: Made) => Promise<unknown>,
+  ): Promise<Made> {
+    let passed: readonly string[] = [];
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const made = await make();
+      await this.#command('arm', fault);
+      const seen = this.broker.logLines.length;
+      const isReached = () =>
+        this.broker.logLines.slice(seen).some((line) => line.includes('"fault_point"'));
+      const acting = act(made).catch(() => undefined);
+      // Whoever stands at the point does not hear that nobody waits there any longer.
+      const disarmed = (await waitUntil(isReached))
+        ? undefined
+        : await Promise.race([this.#points('disarm'), waitUntil(isReached).then(() => undefined)]);
+      if (disarmed === undefined) await killWorkerd(this.broker);
+      await acting;
+      if (disarmed === undefined) return made;
+      passed = disarmed;
+    }
+    throw new Error(
+      `"${fault.point}" (${fault.passes}) was not reached; the last attempt passed ${passed.join(', ')}`,
     );
-    await killWorkerd(broker);
-    await acting;
   }
 }
