@@ -1,4 +1,4 @@
-import { env, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
+import { env, runInDurableObject } from 'cloudflare:test';
 import { accessAnswer as accessOf, accessVersions } from '@countersign/policy';
 import { accessAnswer, evaluationsAnswer } from '@countersign/protocol/authzen';
 import { problemDocument } from '@countersign/protocol/problem';
@@ -11,6 +11,7 @@ import { DeviceObject } from '../../worker/src/device/device-object.ts';
 import { DeviceShard } from '../../worker/src/device/device-shard.ts';
 import { recordAccess } from '../../worker/src/device/record-access.ts';
 import { OrganizationObject } from '../../worker/src/directory/organization-object.ts';
+import { ringAlarm } from './test-alarms.ts';
 import { broker } from './test-broker.ts';
 import { countRowsWritten, inShard, shardCount, shardObject } from './test-objects.ts';
 import { newUser } from './test-users.ts';
@@ -319,13 +320,13 @@ describe('what was answered about access', () => {
     const { rows, head, start } = await broker.decisions(shard);
     expect(firstBrokenRow(rows, head, start)).toBeUndefined();
     expect(rows.find((row) => row.sequence === sequence)?.record).toContain(`"subject":"${user}"`);
-    await runDurableObjectAlarm(shardObject(shard));
+    await ringAlarm(shardObject(shard));
     const found = async () => {
       const query = `event_type=user.access.evaluate&user=${user}`;
       const page = await broker.admin('GET', `/v1/admin/log?${query}`);
       return logPage.parse(await page.json()).events;
     };
-    await expect.poll(found).toMatchObject([
+    await expect.poll(found, { timeout: 20_000 }).toMatchObject([
       {
         outcome: { result: 'FAILURE', reason: 'resource_type_unknown' },
         actor: { type: 'user', id: user },

@@ -121,6 +121,8 @@ describe('the snapshot', () => {
     await broker.signIn(client, device);
     const shard = shardOf(device.deviceId);
     const before = (await broker.decisions(shard)).head.count;
+    // A snapshot that is not new any more would be read behind this sign-in, too.
+    await broker.putApplication('warm', { name: 'read', enforcement: 'enforce' });
     const read = vi.spyOn(OrganizationObject.prototype, 'snapshot');
     const { decide: original } = DeviceObject.prototype;
     const decided = vi.spyOn(DeviceObject.prototype, 'decide');

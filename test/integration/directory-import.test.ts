@@ -113,7 +113,7 @@ describe('an import', () => {
       expect(found.Resources[0]).not.toHaveProperty('displayName');
       await vi.waitFor(async () => {
         expect((await broker.signIn(client, device, user_name)).decision).toBe(false);
-      }, 10_000);
+      }, 30_000);
       const own = await broker.signIn(client, await enrolledDevice(), user_name);
       expect(own.decision).toBe(true);
       const again = await send([{ user_name, external_id: '2' }]);

@@ -66,7 +66,7 @@ describe('a rename', () => {
     expect(await userRow(spelling)).toMatchObject({ active: 1, epoch: 2 });
     await vi.waitFor(async () => {
       expect((await broker.signIn(client, foreign, spelling)).decision).toBe(false);
-    }, 10_000);
+    }, 30_000);
   });
 
   it('#66 of one whom an administrator has deactivated locks nobody out beyond the quota', async () => {

@@ -3,6 +3,7 @@ import type { TestClient } from '@countersign/testkit/broker-client';
 import type { FakeDevice } from '@countersign/testkit/fake-device';
 import { afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { DeviceObject } from '../../worker/src/device/device-object.ts';
+import { OrganizationObject } from '../../worker/src/directory/organization-object.ts';
 import {
   answerOf,
   createIntegration,
@@ -12,9 +13,10 @@ import {
   issuedThrough,
   setState,
 } from './test-administration.ts';
+import { holdAlarms, ringAlarm } from './test-alarms.ts';
 import { broker } from './test-broker.ts';
-import { afterAlarm, jobWhen } from './test-jobs.ts';
-import { shardCount, shardOf, sqlInShard } from './test-objects.ts';
+import { afterAlarm } from './test-jobs.ts';
+import { organizationObject, shardCount, shardOf, sqlInShard } from './test-objects.ts';
 import { enrolledInShard, newUser } from './test-users.ts';
 
 // The deletion of an integration: at once for decisions, and then in every shard.
@@ -46,6 +48,7 @@ it('reaches every shard, and is complete when all have it on disk', async () => 
   for (const device of devices) await issuedThrough(device, id);
   await setState(id, { mode: 'all_users' });
 
+  holdAlarms(OrganizationObject);
   const { buryIntegration } = DeviceObject.prototype;
   let isHeld = true;
   vi.spyOn(DeviceObject.prototype, 'buryIntegration').mockImplementation(async function (
@@ -59,6 +62,7 @@ it('reaches every shard, and is complete when all have it on disk', async () => 
   expect(response.status).toBe(202);
   const deletion = await answerOf(response, integrationDeletion);
   expect(deletion).toMatchObject({ integration_id: id, status: 'pending' });
+  await ringAlarm(organizationObject());
   // Before any shard knows of it.
   for (const device of devices) {
     expect(await decisionOf(device, newUser())).toEqual([false, 'integration_deleted']);
@@ -71,9 +75,11 @@ it('reaches every shard, and is complete when all have it on disk', async () => 
   });
   isHeld = false;
   travel(120);
-  await jobWhen(deletion.job_id, ({ shards }) => shards.reached === shards.total);
   const done = await afterAlarm(deletion.job_id);
-  expect(done).toMatchObject({ status: 'complete' });
+  expect(done).toMatchObject({
+    status: 'complete',
+    shards: { total: shardCount, reached: shardCount },
+  });
   for (const device of devices) {
     const rows = await sqlInShard(
       shardOf(device.deviceId),

@@ -1,13 +1,15 @@
 // The word of a standing that goes out of a shard, and what administrators see of one.
-import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
+import { evictDurableObject } from 'cloudflare:test';
 import { encodeBase64url } from '@countersign/protocol';
 import type { TestClient } from '@countersign/testkit/broker-client';
 import { FakeDevice } from '@countersign/testkit/fake-device';
 import { firstBrokenRow } from '@countersign/testkit/verify-chain';
-import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { DeviceObject } from '../../worker/src/device/device-object.ts';
 import { KeyObject } from '../../worker/src/enrollment/key-object.ts';
 import { RevocationObject } from '../../worker/src/revocation/revocation-object.ts';
 import { storageUnavailable } from '../../worker/src/storage/durable-store.ts';
+import { holdAlarms, ringAlarm } from './test-alarms.ts';
 import { broker } from './test-broker.ts';
 import { blockIn, fingerprintOf, issued, keyOf, renewed } from './test-issuance.ts';
 import { shardObject, shardOf, sqlInShard } from './test-objects.ts';
@@ -24,7 +26,7 @@ afterEach(() => {
 const admin = { type: 'admin', id: 'adm_1' } as const;
 const lost = { reason: 'keyCompromise', actor: admin } as const;
 const shardFor = (device: FakeDevice) => shardObject(shardOf(device.deviceId));
-const ringAlarm = (device: FakeDevice) => runDurableObjectAlarm(shardFor(device));
+const ringAlarmOf = (device: FakeDevice) => ringAlarm(shardFor(device));
 
 const reasonOf = async (device: FakeDevice, user: string) => {
   const { decision, context } = await broker.signIn(client, device, user);
@@ -59,13 +61,15 @@ const outboxOf = (device: FakeDevice) =>
   );
 
 describe('the word of a standing', () => {
+  beforeEach(() => holdAlarms(DeviceObject));
+
   it('goes out with each change, and says what is so when it goes', async () => {
     const device = await issued();
     const told = listenToPublisher(device);
     const id = device.deviceId ?? '';
     const shard = shardFor(device);
     const fingerprint = await fingerprintOf(device);
-    await ringAlarm(device);
+    await ringAlarmOf(device);
     expect(await told()).toEqual([['good', 1, undefined]]);
     expect(await outboxOf(device)).toEqual([]);
     await shard.holdCertificate(id, fingerprint, admin);
@@ -95,14 +99,14 @@ describe('the word of a standing', () => {
     expect(await reasonOf(device, 'ada')).toEqual([false, 'certificate_revoked']);
     expect(await outboxOf(device)).toHaveLength(1);
     await evictDurableObject(shard);
-    await ringAlarm(device);
+    await ringAlarmOf(device);
     expect(await outboxOf(device)).toHaveLength(1);
     deaf[0]?.mockRestore();
-    await ringAlarm(device);
+    await ringAlarmOf(device);
     expect(await outboxOf(device)).toHaveLength(1);
     deaf[1]?.mockRestore();
     const blocked = vi.spyOn(KeyObject.prototype, 'block');
-    await ringAlarm(device);
+    await ringAlarmOf(device);
     expect(await outboxOf(device)).toEqual([]);
     const { spkiSha256 } = await keyOf(device);
     expect(blocked).toHaveBeenCalledWith(spkiSha256);
@@ -119,7 +123,7 @@ describe('the word of a standing', () => {
 
   it('stays in the outbox where the standing changed while it was told', async () => {
     const device = await issued();
-    await ringAlarm(device);
+    await ringAlarmOf(device);
     const id = device.deviceId ?? '';
     const shard = shardFor(device);
     const fingerprint = await fingerprintOf(device);
@@ -144,7 +148,7 @@ describe('the word of a standing', () => {
     });
     await shard.holdCertificate(id, fingerprint, admin);
     expect(await outboxOf(device)).toHaveLength(1);
-    await ringAlarm(device);
+    await ringAlarmOf(device);
     expect(told).toEqual(['hold', 'good']);
     expect(await outboxOf(device)).toEqual([]);
   });

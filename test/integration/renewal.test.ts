@@ -13,7 +13,7 @@ import {
   statusesOf,
 } from './test-issuance.ts';
 import { shardObject, shardOf } from './test-objects.ts';
-import { dayMs, interrupted, ringAlarm, theftOrder, travelDays } from './test-renewals.ts';
+import { dayMs, interrupted, ringAlarmOf, theftOrder, travelDays } from './test-renewals.ts';
 import { newUser } from './test-users.ts';
 
 let client: TestClient;
@@ -133,7 +133,7 @@ describe('a renewal', () => {
       { status: 'bound', bound_user: user },
       { status: 'intent', bound_user: user, bound_epoch: 1 },
     ]);
-    await ringAlarm(device);
+    await ringAlarmOf(device);
     expect(await rowsOf(device)).toMatchObject([
       { status: 'superseded', bound_user: user },
       { status: 'bound', bound_user: user, bound_epoch: 1 },

@@ -267,7 +267,7 @@ describe('what an asker has of groups', () => {
     expect(await find({ [id]: before })).toMatchObject({ kind: 'whole' });
     const journal = await sqlInOrganization('SELECT * FROM group_changes WHERE group_id = ?', id);
     expect(journal).toEqual([]);
-  }, 60_000);
+  });
 });
 
 describe('the quota', () => {

@@ -117,7 +117,7 @@ describe('a person in several spellings', () => {
     // With new certificates: what was bound before is void.
     await vi.waitFor(async () => {
       expect((await broker.signIn(client, device, other)).decision).toBe(false);
-    }, 10_000);
+    }, 30_000);
     await broker.putUser(other, false);
     expect(await directory.user(user.id)).toMatchObject({ active: false });
   });

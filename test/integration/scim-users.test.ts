@@ -283,7 +283,7 @@ describe('a user', () => {
       ] as const) {
         expect((await broker.signIn(client, shown, name)).decision).toBe(false);
       }
-    }, 10_000);
+    }, 30_000);
     expect(await denialOf(client, newUserName)).toBeUndefined();
     const members = await sqlInOrganization(
       'SELECT user_id FROM group_members WHERE group_id = ?',

@@ -1,5 +1,5 @@
 // What ends, interrupts and permits certificates beside their renewal: holds, blocked devices, integrations, approvals.
-import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
+import { evictDurableObject } from 'cloudflare:test';
 import { encodeBase64url } from '@countersign/protocol';
 import type { TestClient } from '@countersign/testkit/broker-client';
 import { FakeDevice } from '@countersign/testkit/fake-device';
@@ -9,6 +9,7 @@ import { certificateProfiles } from '../../worker/src/ca/certificate-profile.ts'
 import { planCertificate } from '../../worker/src/ca/issuer.ts';
 import type { IssuanceRequest } from '../../worker/src/device/issuance-request.ts';
 import { planIssuance } from '../../worker/src/device/issue-certificate.ts';
+import { ringAlarm } from './test-alarms.ts';
 import { broker } from './test-broker.ts';
 import {
   blockIn,
@@ -41,7 +42,7 @@ afterEach(() => {
 const admin = { type: 'admin', id: 'adm_1' } as const;
 const lost = { reason: 'keyCompromise', actor: admin } as const;
 const shardFor = (device: FakeDevice) => shardObject(shardOf(device.deviceId));
-const ringAlarm = (device: FakeDevice) => runDurableObjectAlarm(shardFor(device));
+const ringAlarmOf = (device: FakeDevice) => ringAlarm(shardFor(device));
 
 const reasonOf = async (device: FakeDevice, user: string) => {
   const { decision, context } = await broker.signIn(client, device, user);
@@ -186,7 +187,7 @@ describe('an integration', () => {
     const [buried, raced] = await Promise.all([shard.buryIntegration(integrationId), issuing]);
     expect(buried).toEqual({ ok: true });
     expect(await shard.buryIntegration(integrationId)).toEqual({ ok: true });
-    await ringAlarm(device);
+    await ringAlarmOf(device);
     const rows = await rowsOf(device);
     for (const row of rows.filter(
       ({ certificate_number }) => certificate_number !== rows[1]?.certificate_number,

@@ -213,8 +213,9 @@ describe('a completion', () => {
   });
 
   it('is not late because the challenge has expired meanwhile', async () => {
-    const { body } = await pendingSignIn();
-    travel(599);
+    const { body, pending } = await pendingSignIn();
+    const untilMs = Date.parse(pending.context.step_up?.expires_at ?? '');
+    vi.useFakeTimers({ toFake: ['Date'], now: untilMs - 1000 });
     expect(outcomeOf(await broker.complete(strict, body, strong))).toEqual([
       true,
       'step_up_completed',

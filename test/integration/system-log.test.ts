@@ -1,10 +1,12 @@
-import { env, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
+import { env, runInDurableObject } from 'cloudflare:test';
 import { logPage, logStreamCreated, logStreams } from '@countersign/protocol/system-log';
 import type { FakeDevice } from '@countersign/testkit/fake-device';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { pauseAfterMs } from '../../worker/src/audit/deliver-streams.ts';
+import { ReportObject } from '../../worker/src/audit/report-object.ts';
 import { takeInRows } from '../../worker/src/audit/take-in-rows.ts';
 import { eventsAfter } from './test-administration.ts';
+import { holdAlarms, ringAlarm } from './test-alarms.ts';
 import { broker } from './test-broker.ts';
 import { enrolledDevice } from './test-changes.ts';
 import { countRowsWritten, shardCount, shardObject, shardOf } from './test-objects.ts';
@@ -36,7 +38,7 @@ beforeAll(async () => {
 describe('the shard of a device', () => {
   it('brings its rows when its alarm rings', async () => {
     const shard = shardOf(device.deviceId);
-    await runDurableObjectAlarm(shardObject(shard));
+    await ringAlarm(shardObject(shard));
     expect(
       (await search(`device_id=${device.deviceId}`)).map(({ eventType }) => eventType),
     ).toEqual(
@@ -57,14 +59,13 @@ describe('the shard of a device', () => {
       await sqlInReport(`DELETE FROM ${table}`);
     }
     await broker.admin('POST', '/v1/admin/log/rebuild');
-    for (let shard = 0; shard < shardCount; shard++)
-      await runDurableObjectAlarm(shardObject(shard));
+    for (let shard = 0; shard < shardCount; shard++) await ringAlarm(shardObject(shard));
     const missing = async () => {
       const uuids = new Set((await search('limit=1000')).map(({ uuid }) => uuid));
       return before.filter(({ uuid }) => !uuids.has(uuid));
     };
     expect(before.length).toBeGreaterThan(3);
-    await expect.poll(missing).toEqual([]);
+    await expect.poll(missing, { timeout: 20_000 }).toEqual([]);
   });
 });
 
@@ -93,6 +94,7 @@ it('costs five rows for a sign-in, and one for each batch', async () => {
 
 describe('a stream whose receiver is gone', () => {
   it('is paused after a day, which is in the chain of the organization', async () => {
+    holdAlarms(ReportObject);
     const response = await broker.admin('POST', '/v1/admin/log-streams', {
       name: 'gone',
       url: 'https://siem.gone.example/in',
@@ -103,7 +105,7 @@ describe('a stream whose receiver is gone', () => {
     expect(JSON.stringify(row)).not.toContain(secret);
     await sqlInReport('UPDATE log_streams SET failing_since_ms = ?', Date.now() - pauseAfterMs - 1);
     vi.spyOn(globalThis, 'fetch').mockRejectedValue(new Error('nobody is there'));
-    await runDurableObjectAlarm(report());
+    await ringAlarm(report());
     const answer = await broker.admin('GET', '/v1/admin/log-streams');
     expect(logStreams.parse(await answer.json()).streams).toMatchObject([
       { stream_id: stream.stream_id, status: 'paused', failing: { attempts: 1 } },

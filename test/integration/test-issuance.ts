@@ -2,9 +2,11 @@ import { env } from 'cloudflare:test';
 import { FakeDevice } from '@countersign/testkit/fake-device';
 import { type Issuer, loadIssuer } from '../../worker/src/ca/issuer.ts';
 import { readSettings } from '../../worker/src/config/settings.ts';
+import { DeviceObject } from '../../worker/src/device/device-object.ts';
 import { DeviceShard, type ShardBlock } from '../../worker/src/device/device-shard.ts';
 import type { IssuanceRequest, RenewalRequest } from '../../worker/src/device/issuance-request.ts';
 import { isUnavailable } from '../../worker/src/storage/durable-store.ts';
+import { holdAlarms } from './test-alarms.ts';
 import { inShard, shardCount, shardObject, shardOf, sqlInShard } from './test-objects.ts';
 import { randomId } from './test-sign-in.ts';
 
@@ -120,16 +122,19 @@ async function writeBeside<Value>(
 export const blockIn = <Value>(device: FakeDevice, run: (block: ShardBlock) => Value) =>
   inShard(shardOf(device.deviceId), (_, { storage }) => writeBeside(storage, run));
 
-/**
- * A block that leaves an intent as a crash does, until its test has it finished: neither the alarm after a second nor one
- * that another test has left rings meanwhile.
- */
-export const intentIn = <Value>(device: FakeDevice, run: (block: ShardBlock) => Value) =>
-  inShard(shardOf(device.deviceId), async (_, { storage }) => {
-    const value = await writeBeside(storage, run);
-    await storage.setAlarm(Date.now() + 60_000);
-    return value;
-  });
+/** A block that leaves an intent as a crash does: no alarm finishes it unless the test rings it. */
+export function intentIn<Value>(device: FakeDevice, run: (block: ShardBlock) => Value) {
+  holdAlarms(DeviceObject);
+  return blockIn(device, run);
+}
+
+/** Whether what is being signed is for this device's key; objects sign lists and answers meanwhile. */
+export const isAbout = (device: FakeDevice, signed: ArrayBuffer | ArrayBufferView) => {
+  const bytes = ArrayBuffer.isView(signed)
+    ? Buffer.from(signed.buffer, signed.byteOffset, signed.byteLength)
+    : Buffer.from(signed);
+  return bytes.includes(device.publicKey.spki);
+};
 
 export const rowsOf = (device: FakeDevice) =>
   sqlInShard(

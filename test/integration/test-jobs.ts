@@ -1,6 +1,6 @@
-import { runDurableObjectAlarm } from 'cloudflare:test';
 import type { JobAnswer } from '@countersign/protocol/admin-users';
 import { vi } from 'vitest';
+import { ringAlarm } from './test-alarms.ts';
 import { broker } from './test-broker.ts';
 import { organizationObject, runInOrganization, sqlInShard } from './test-objects.ts';
 
@@ -16,7 +16,7 @@ export const epochsOf = (user: string, shards: readonly number[]) =>
 
 /** Runs the alarm, however soon or late it is due, and gives the job. */
 export async function afterAlarm(jobId: string | undefined): Promise<JobAnswer> {
-  await runDurableObjectAlarm(organizationObject());
+  await ringAlarm(organizationObject());
   return await broker.job(jobId ?? '');
 }
 
@@ -28,7 +28,7 @@ export async function jobWhen(jobId: string | undefined, until: (job: JobAnswer)
       if (!until(job)) throw new Error(JSON.stringify(job));
       return job;
     },
-    { timeout: 25_000, interval: 20 },
+    { timeout: 60_000, interval: 20 },
   );
 }
 

@@ -1,10 +1,11 @@
-import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
+import { evictDurableObject } from 'cloudflare:test';
 import type { FakeDevice } from '@countersign/testkit/fake-device';
 import { identifyPublicKey } from '@countersign/x509';
 import { vi } from 'vitest';
 import { certificateProfiles } from '../../worker/src/ca/certificate-profile.ts';
 import { planCertificate } from '../../worker/src/ca/issuer.ts';
 import { planRenewal } from '../../worker/src/device/renew-certificate.ts';
+import { ringAlarm } from './test-alarms.ts';
 import { intentIn, renewalOf, testIssuer } from './test-issuance.ts';
 import { shardObject, shardOf } from './test-objects.ts';
 
@@ -39,8 +40,7 @@ export async function interrupted(device: FakeDevice) {
   return planned.certificateNumber;
 }
 
-export const ringAlarm = (device: FakeDevice) =>
-  runDurableObjectAlarm(shardObject(shardOf(device.deviceId)));
+export const ringAlarmOf = (device: FakeDevice) => ringAlarm(shardObject(shardOf(device.deviceId)));
 
 /** What an administrator orders who has heard of a theft. */
 export const theftOrder = {

@@ -1,4 +1,4 @@
-import { env, runDurableObjectAlarm, runInDurableObject, SELF } from 'cloudflare:test';
+import { env, runInDurableObject, SELF } from 'cloudflare:test';
 import {
   decodePem,
   type ParsedCertificate,
@@ -17,6 +17,7 @@ import type { CertificateStanding } from '../../worker/src/revocation/certificat
 import type { CrlPlace } from '../../worker/src/revocation/publication.ts';
 import type { RevocationObject } from '../../worker/src/revocation/revocation-object.ts';
 import { revocationObjectName } from '../../worker/src/revocation/revocation-place.ts';
+import { ringAlarm } from './test-alarms.ts';
 
 /** Lists and OCSP answers of the broker under test, as others see them, and the objects behind them. */
 
@@ -45,7 +46,7 @@ export const inRevocation = <Answer>(
   run: (object: RevocationObject, state: DurableObjectState) => Answer | Promise<Answer>,
 ): Promise<Answer> => runInDurableObject(revocationObject(crlShard), run);
 
-export const ringAlarm = (crlShard: number) => runDurableObjectAlarm(revocationObject(crlShard));
+export const ringAlarmOf = (crlShard: number) => ringAlarm(revocationObject(crlShard));
 
 /** A serial number of a certificate that is on this list if it is revoked. */
 export function newSerialNumber(crlShard: number): Uint8Array {

@@ -97,7 +97,7 @@ export async function end(user: string, how: 'deactivate' | 'revoke') {
   await vi.waitFor(async () => {
     const { shards } = await broker.job(change.job_id ?? '');
     expect(shards.reached).toBe(shards.total);
-  }, 10_000);
+  }, 30_000);
   return change;
 }
 

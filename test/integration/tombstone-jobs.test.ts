@@ -1,11 +1,13 @@
-import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
+import { evictDurableObject } from 'cloudflare:test';
 import type { TestClient } from '@countersign/testkit/broker-client';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { DeviceObject } from '../../worker/src/device/device-object.ts';
+import { OrganizationObject } from '../../worker/src/directory/organization-object.ts';
 import {
   type StorageUnavailable,
   storageUnavailable,
 } from '../../worker/src/storage/durable-store.ts';
+import { betweenAlarms, holdAlarms, ringAlarm } from './test-alarms.ts';
 import { broker } from './test-broker.ts';
 import { afterAlarm, allReached, epochsOf, jobWhen, sqlInOrganization } from './test-jobs.ts';
 import { inShard, organizationObject, runInOrganization, shardCount } from './test-objects.ts';
@@ -22,13 +24,15 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Lets the broker's clock, and the test's, stand this much later. */
-const travel = (seconds: number) => {
-  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 });
+/** Lets the broker's clock, and the test's, stand there. */
+const travelTo = (now: number) => {
+  vi.useFakeTimers({ toFake: ['Date'], now });
 };
+const travel = (seconds: number) => travelTo(Date.now() + seconds * 1000);
 
 describe('a job', () => {
   const silence = Promise.withResolvers<StorageUnavailable>();
+  let isSilent = true;
   afterAll(() => silence.resolve(storageUnavailable));
 
   it('reaches every reserved shard by itself, and is complete ten seconds after the change', async () => {
@@ -48,9 +52,10 @@ describe('a job', () => {
       shards: { total: 3, reached: 3 },
     });
     expect(await epochsOf(user, shards)).toEqual([1, 1, 1]);
-    travel(9);
+    const changedAtMs = Date.parse(job.created_at);
+    travelTo(changedAtMs + 9000);
     expect(await afterAlarm(change.job_id)).toMatchObject({ status: 'pending' });
-    travel(1);
+    travelTo(changedAtMs + 10_000);
     const complete = await afterAlarm(change.job_id);
     expect(complete).toMatchObject({ status: 'complete', shards: { total: 3, reached: 3 } });
     const took = Date.parse(complete.completed_at ?? '') - Date.parse(complete.created_at);
@@ -73,7 +78,7 @@ describe('a job', () => {
     const job = await jobWhen(change.job_id, ({ status }) => status === 'complete');
     const took = Date.parse(job.completed_at ?? '') - Date.parse(job.created_at);
     expect(took).toBeGreaterThanOrEqual(10_000);
-    expect(took).toBeLessThan(20_000);
+    expect(took).toBeLessThan(40_000);
   });
 
   it.each<[string, () => Promise<StorageUnavailable>]>([
@@ -84,7 +89,14 @@ describe('a job', () => {
         throw new Error('this object is broken');
       },
     ],
-    ['is silent', () => silence.promise],
+    [
+      'is silent once',
+      async () => {
+        if (!isSilent) return storageUnavailable;
+        isSilent = false;
+        return await silence.promise;
+      },
+    ],
   ])('waits for a shard that %s, and for no other', async (_, answer) => {
     const shards = [2, 4, 6];
     const { user } = await boundInShards(client, shards);
@@ -100,48 +112,39 @@ describe('a job', () => {
     const job = await jobWhen(change.job_id, ({ shards: { reached } }) => reached === 2);
     expect(await epochsOf(user, shards)).toEqual([1, undefined, 1]);
     travel(60);
+    // The one that was silent is given up on after ten seconds.
     expect(await afterAlarm(job.job_id)).toMatchObject({
       status: 'pending',
       shards: { reached: 2 },
     });
     asked.mockRestore();
-    // The one that was silent is given up on after ten seconds.
-    const complete = await vi.waitFor(
-      async () => {
-        travel(60);
-        const done = await afterAlarm(job.job_id);
-        expect(done.status).toBe('complete');
-        return done;
-      },
-      { timeout: 20_000, interval: 100 },
-    );
+    travel(60);
+    const complete = await afterAlarm(job.job_id);
+    expect(complete.status).toBe('complete');
     expect(complete.shards).toEqual({ total: 3, reached: 3 });
     expect(await epochsOf(user, shards)).toEqual([1, 1, 1]);
   });
 
   it('asks a shard that cannot write less and less often, up to once a minute', async () => {
     const { user } = await boundInShards(client, [7]);
+    holdAlarms(OrganizationObject);
     const held = holdBurials();
     const { job_id = '' } = await broker.putUser(user, false);
     const pauses: number[] = [];
     for (let attempt = 1; attempt <= 10; attempt++) {
-      const [delivery] = await vi.waitFor(async () => {
-        const rows = await sqlInOrganization(
-          'SELECT attempts, due_at_ms FROM tombstone_deliveries WHERE job_id = ?',
-          job_id,
-        );
-        expect(Number(rows[0]?.attempts)).toBeGreaterThanOrEqual(attempt);
-        return rows;
-      }, 10_000);
-      if (Number(delivery?.attempts) > attempt) continue;
+      travelTo(Date.now());
+      await ringAlarm(organizationObject());
+      const [delivery] = await sqlInOrganization(
+        'SELECT attempts, due_at_ms FROM tombstone_deliveries WHERE job_id = ?',
+        job_id,
+      );
+      expect(delivery?.attempts).toBe(attempt);
       pauses.push(Number(delivery?.due_at_ms) - Date.now());
-      vi.useFakeTimers({ toFake: ['Date'], now: Number(delivery?.due_at_ms) });
-      await runDurableObjectAlarm(organizationObject());
+      travelTo(Number(delivery?.due_at_ms));
     }
-    expect(pauses.length).toBeGreaterThan(5);
-    expect(pauses.every((pause, index) => pause <= 500 * 2 ** (index + 10))).toBe(true);
-    expect(Math.max(...pauses)).toBeLessThanOrEqual(60_000);
-    expect(pauses.at(-1)).toBeGreaterThan(50_000);
+    expect(pauses).toEqual(
+      Array.from({ length: 10 }, (_, index) => Math.min(60_000, 500 * 2 ** index)),
+    );
     held.restore();
     travel(60);
     expect(await afterAlarm(job_id)).toMatchObject({ status: 'complete' });
@@ -149,34 +152,24 @@ describe('a job', () => {
 
   it('is not the only one: what is due beyond one round comes in the next', async () => {
     const users = Array.from({ length: 40 }, newUser);
-    for (const user of users) {
-      for (let shard = 0; shard < shardCount; shard++) {
-        await organizationObject().reserveBinding(user, shard);
-      }
-    }
-    const held = holdBurials();
+    const shards = Array.from({ length: shardCount }, (_, shard) => shard);
+    await Promise.all(
+      users.flatMap((user) =>
+        shards.map((shard) => organizationObject().reserveBinding(user, shard)),
+      ),
+    );
+    holdAlarms(OrganizationObject);
     const changes = await Promise.all(users.map((user) => broker.putUser(user, false)));
-    const left = () =>
-      sqlInOrganization('SELECT COUNT(*) AS count FROM tombstone_deliveries WHERE attempts > 0');
-    await vi.waitFor(async () => expect(await left()).toEqual([{ count: 40 * shardCount }]), 5000);
-    await runInOrganization(({ storage }) => storage.deleteAlarm());
-    held.restore();
+    const left = () => sqlInOrganization('SELECT COUNT(*) AS count FROM tombstone_deliveries');
+    expect(await left()).toEqual([{ count: 40 * shardCount }]);
     travel(60);
-    await runInOrganization(({ storage }) => storage.setAlarm(Date.now()));
-    await runDurableObjectAlarm(organizationObject());
+    await ringAlarm(organizationObject());
     expect(await left()).toEqual([{ count: 40 * shardCount - 256 }]);
-    await runDurableObjectAlarm(organizationObject());
+    await ringAlarm(organizationObject());
     for (const { job_id } of changes) {
       expect(await broker.job(job_id ?? '')).toMatchObject({ status: 'complete' });
     }
-    const epochs = await Promise.all(
-      users.map((user) =>
-        epochsOf(
-          user,
-          Array.from({ length: shardCount }, (_, shard) => shard),
-        ),
-      ),
-    );
+    const epochs = await Promise.all(users.map((user) => epochsOf(user, shards)));
     expect(epochs.flat()).toEqual(Array.from({ length: 40 * shardCount }, () => 1));
   });
 });
@@ -214,7 +207,7 @@ describe('an interrupted job', () => {
     const change = await broker.putUser(user, false);
     await vi.waitFor(
       async () => expect((await attemptsOf(change.job_id))[0]).toBeGreaterThan(0),
-      10_000,
+      30_000,
     );
     await runInOrganization(({ storage }) => storage.deleteAlarm());
     held.restore();
@@ -235,18 +228,20 @@ describe('an interrupted job', () => {
     const change = await broker.putUser(user, false);
     await vi.waitFor(
       async () => expect((await attemptsOf(change.job_id))[0]).toBeGreaterThan(0),
-      10_000,
+      30_000,
     );
-    await runInOrganization(({ storage }) => spoil(storage));
-    held.restore();
-    // Longer than the object lets pass without a look, while somebody asks for the job.
-    travel(61);
+    await betweenAlarms(organizationObject(), async (_object, { storage }) => {
+      await spoil(storage);
+      held.restore();
+      // Longer than the object lets pass without a look, while somebody asks for the job.
+      travel(61);
+    });
     await vi.waitFor(async () => {
       await broker.job(change.job_id ?? '');
       const alarmMs = await runInOrganization(({ storage }) => storage.getAlarm());
       expect(alarmMs).toEqual(expect.any(Number));
       expect(alarmMs).toBeLessThanOrEqual(Date.now());
-    }, 10_000);
+    }, 30_000);
     expect(await afterAlarm(change.job_id)).toMatchObject({ shards: { reached: 1 } });
   });
 
@@ -264,9 +259,9 @@ describe('an interrupted job', () => {
       status: 'pending',
       shards: { total: 1, reached: 1 },
     });
-    vi.useFakeTimers({ toFake: ['Date'], now: begun + 9_000 });
+    travelTo(begun + 9000);
     expect(await afterAlarm(change.job_id)).toMatchObject({ status: 'pending' });
-    travel(3);
+    travel(30);
     expect(await afterAlarm(change.job_id)).toMatchObject({ status: 'complete' });
   });
 

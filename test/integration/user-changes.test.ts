@@ -1,9 +1,11 @@
 import type { TestClient } from '@countersign/testkit/broker-client';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { OrganizationObject } from '../../worker/src/directory/organization-object.ts';
+import { holdAlarms } from './test-alarms.ts';
 import { broker } from './test-broker.ts';
 import { afterAlarm, allReached, epochsOf, jobWhen, sqlInOrganization } from './test-jobs.ts';
-import { organizationObject } from './test-objects.ts';
-import { boundInShards, holdBurials, newUser } from './test-users.ts';
+import { organizationObject, shardObject } from './test-objects.ts';
+import { boundInShards, newUser } from './test-users.ts';
 
 // One user who is deactivated, reactivated and revoked more than once.
 
@@ -52,7 +54,7 @@ describe('several changes of one user', () => {
   it('a deactivation during a revocation has a job of its own, and the tombstone is the newer one', async () => {
     const shards = [1, 4];
     const { user } = await boundInShards(client, shards);
-    const held = holdBurials();
+    holdAlarms(OrganizationObject);
     const revoked = await broker.revokeUser(user);
     const deactivated = await broker.putUser(user, false);
     expect([revoked.epoch, deactivated.epoch]).toEqual([2, 3]);
@@ -61,11 +63,10 @@ describe('several changes of one user', () => {
       { job_id: deactivated.job_id, epoch: 2, reason: 'deactivated' },
     ]);
     // The newer one comes first to one shard, and last to the other.
-    await held.bury(1, user, 2);
-    await held.bury(1, user, 1);
-    await held.bury(4, user, 1);
+    await shardObject(1).buryUser(user, 2);
+    await shardObject(1).buryUser(user, 1);
+    await shardObject(4).buryUser(user, 1);
     expect(await epochsOf(user, shards)).toEqual([2, 1]);
-    held.restore();
     travel(60);
     expect(await afterAlarm(revoked.job_id)).toMatchObject({ status: 'complete' });
     expect(await broker.job(deactivated.job_id ?? '')).toMatchObject({ status: 'complete' });
@@ -74,7 +75,7 @@ describe('several changes of one user', () => {
 
   it('a reactivation does not end the job that is running, nor what it brings', async () => {
     const { user } = await boundInShards(client, [2, 5]);
-    const held = holdBurials();
+    holdAlarms(OrganizationObject);
     const change = await broker.putUser(user, false);
     expect(await broker.putUser(user, true)).toEqual({
       user_id: user,
@@ -86,7 +87,6 @@ describe('several changes of one user', () => {
       active: true,
       jobs: [{ job_id: change.job_id, status: 'pending' }],
     });
-    held.restore();
     travel(60);
     expect(await afterAlarm(change.job_id)).toMatchObject({ status: 'complete' });
     expect(await epochsOf(user, [2, 5])).toEqual([1, 1]);

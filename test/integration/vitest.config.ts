@@ -17,8 +17,8 @@ export default defineProject({
   test: {
     name: 'integration',
     include: ['**/*.test.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     // As in the configuration of all projects.
     maxWorkers: '100%',
   },
