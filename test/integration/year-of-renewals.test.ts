@@ -119,7 +119,7 @@ function expectValid({ device }: Simulated): void {
 
 describe('a year', () => {
   it(`of ${deviceCount} devices leaves none without a valid certificate`, {
-    timeout: 180_000 + deviceCount * 1_000,
+    timeout: 600_000 + deviceCount * 1_000,
   }, async () => {
     const random = randomFrom(seed);
     const startMs = Date.now();
