@@ -96,11 +96,14 @@ describe('a user', () => {
     const { job_id } = await broker.client.putUser(user, false);
     await broker.client.putUser(user, true);
     await broker.client.revokeUser(user);
-    const lines = broker.logLines.filter((line) => line.includes(user));
-    const events = lines.map((line) => /"event":"(user_\w+)"/.exec(line)?.[1]);
-    expect(events).toEqual(['user_deactivated', 'user_reactivated', 'user_revoked']);
-    expect(lines[0]).toContain(`"job_id":"${job_id}"`);
-    expect(lines[2]).toContain('"reason":"unspecified"');
+    const lines = () => broker.logLines.filter((line) => line.includes(user));
+    const events = () => lines().map((line) => /"event":"(user_\w+)"/.exec(line)?.[1]);
+    // Lines of the log come through a pipe, behind the answer.
+    await expect
+      .poll(events, { timeout: 5_000 })
+      .toEqual(['user_deactivated', 'user_reactivated', 'user_revoked']);
+    expect(lines()[0]).toContain(`"job_id":"${job_id}"`);
+    expect(lines()[2]).toContain('"reason":"unspecified"');
   });
 });
 

@@ -40,7 +40,7 @@ const bytesOf = ({ method, path, headers, body }: Request, forged: [string, stri
 };
 
 async function send(request: Request, forged: [string, string][]) {
-  const { statuses, text } = await exchangeBytes(broker.httpPort, bytesOf(request, forged), 5000);
+  const { statuses, text } = await exchangeBytes(broker.httpPort, bytesOf(request, forged));
   const [head = '', body = ''] = text.split('\r\n\r\n');
   return { statuses, head, body };
 }

@@ -33,6 +33,8 @@ beforeAll(async () => {
 afterAll(() => broker?.stopAndRemove());
 
 const isHealthy = async () => (await broker.client.request('/healthz')).status === 200;
+/** Sooner than any of those is cut off who would have to be waited for. */
+const notHeldUpMs = 8_000;
 
 describe('#29 a body of 100 MB', () => {
   const bodyBytes = 100 * 1024 * 1024;
@@ -94,7 +96,7 @@ describe('#29 a body of 100 MB', () => {
     }
     const began = performance.now();
     expect(await isHealthy()).toBe(true);
-    expect(performance.now() - began).toBeLessThan(2000);
+    expect(performance.now() - began).toBeLessThan(notHeldUpMs);
     for (const { socket } of connections) socket.destroy();
   });
 });
@@ -133,7 +135,7 @@ describe('#22 a request that two programs would read differently', () => {
   it.each(Object.entries(requests))(
     '%s: is answered once at most, and never with success',
     async (_, bytes) => {
-      const answer = await exchangeBytes(broker.httpPort, bytes, 300);
+      const answer = await exchangeBytes(broker.httpPort, bytes);
       expect(answer.statuses.length, answer.text).toBeLessThanOrEqual(1);
       for (const status of answer.statuses) {
         expect(status, answer.text).toBeGreaterThanOrEqual(400);
@@ -165,7 +167,8 @@ describe('#22 a request that two programs would read differently', () => {
   it('comes behind another one, and both are answered once and in order', async () => {
     const first = `${lines('GET /healthz HTTP/1.1', 'Host: a')}\r\n`;
     const second = `${lines('GET /nothing HTTP/1.1', 'Host: a')}\r\n`;
-    const answer = await exchangeBytes(broker.httpPort, `${first}${second}${first}`);
+    const last = `${lines('GET /healthz HTTP/1.1', 'Host: a', 'Connection: close')}\r\n`;
+    const answer = await exchangeBytes(broker.httpPort, `${first}${second}${last}`);
     expect(answer.statuses).toEqual([200, 404, 200]);
   });
 
@@ -225,7 +228,7 @@ describe('#17 clients that dawdle', () => {
     await sleep(50);
     const began = performance.now();
     await broker.client.challenge(client, 'A'.repeat(43));
-    expect(performance.now() - began).toBeLessThan(2000);
+    expect(performance.now() - began).toBeLessThan(notHeldUpMs);
     for (const { socket } of idle) socket.destroy();
   });
 
@@ -235,5 +238,5 @@ describe('#17 clients that dawdle', () => {
     expect(await dawdlers.body.closedWithin(40_000)).toBe(true);
     expect(dawdlers.body.answer().statuses).toEqual([408]);
     expect(await isHealthy()).toBe(true);
-  });
+  }, 120_000);
 });

@@ -300,7 +300,7 @@ describe('a webhook', () => {
     const before = lookUps();
     const claim = await send('ComputerUnenrolled', { serialNumber, udid, managed: false });
     expect(await claim.json()).toEqual({ devices: 1 });
-    await expect.poll(lookUps, { timeout: 5000 }).toBeGreaterThan(before);
+    await expect.poll(lookUps, { timeout: 20_000 }).toBeGreaterThan(before);
     // Neither do events of other shapes, nor of nobody.
     for (const event of [
       undefined,

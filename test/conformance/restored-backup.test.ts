@@ -308,7 +308,7 @@ describe('the mark', () => {
       const { shards } = revoked.parse(JSON.parse(readFileSync(markPath(), 'utf8')));
       return JSON.stringify(shards).includes('"count":5');
     };
-    await expect.poll(noted, { timeout: 5_000 }).toBe(true);
+    await expect.poll(noted, { timeout: 20_000 }).toBe(true);
     const pid = broker.server.workerdPid();
     if (pid === undefined) throw new Error('workerd runs');
     // While nothing holds the databases open.

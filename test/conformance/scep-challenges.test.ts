@@ -167,6 +167,9 @@ describe('#33 a challenge of Intune', () => {
     } finally {
       intune.setFault(undefined);
     }
-    expect(broker.logLines.join('')).toContain('ChallengeExpired');
+    // Lines of the log come through a pipe, behind the answer.
+    await expect
+      .poll(() => broker.logLines.join(''), { timeout: 5_000 })
+      .toContain('ChallengeExpired');
   });
 });

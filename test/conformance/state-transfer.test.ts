@@ -265,7 +265,7 @@ describe('an export of an import', () => {
       source = next;
     }
     expect(new Set(ids).size).toBe(3);
-  });
+  }, 180_000);
 });
 
 describe('an export of a broker that is busy', () => {
@@ -288,7 +288,7 @@ describe('an export of a broker that is busy', () => {
           }
         }
       });
-      await expect.poll(() => devices.length, { timeout: 20_000 }).toBeGreaterThan(20);
+      await expect.poll(() => devices.length, { timeout: 60_000 }).toBeGreaterThan(20);
       const exports = [];
       for (const name of ['busy-1', 'busy-2']) {
         exports.push(await folder.export(busy.dataDirectory, `${name}.jsonl`));
@@ -332,5 +332,5 @@ describe('an export of a broker that is busy', () => {
     } finally {
       await busy.stopAndRemove();
     }
-  });
+  }, 180_000);
 });

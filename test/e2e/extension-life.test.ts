@@ -47,7 +47,7 @@ describe('managed storage that arrives late', () => {
       await page.goto(world.ssoOrigin);
       prepareMachine(world, {});
       await waitForRegistration(browser, patternsOf(originsInPolicy(world)));
-      await expect.poll(() => hasBridge(browser, page.url()), { timeout: 5_000 }).toBe(true);
+      await expect.poll(() => hasBridge(browser, page.url()), { timeout: 20_000 }).toBe(true);
       expect(await signInOnOpenPage(page)).toMatchObject(trusted);
     });
   });
@@ -94,7 +94,7 @@ describe('an update of the extension while the browser runs', () => {
       const page = await browser.newPage();
       await page.goto(world.ssoOrigin);
       await update(browser, '0.1.1', enrolledLauncher);
-      await expect.poll(() => hasBridge(browser, page.url()), { timeout: 5_000 }).toBe(true);
+      await expect.poll(() => hasBridge(browser, page.url()), { timeout: 20_000 }).toBe(true);
       const { result, tookMs } = await timed(signInOnOpenPage(page));
       expect(result).toMatchObject(trusted);
       expect(tookMs).toBeLessThan(patienceMs);
@@ -157,7 +157,9 @@ describe('an upgrade of the host while the browser runs', () => {
       await browser.context.clearCookies();
       expect(await signIn(page, world.ssoOrigin)).toMatchObject(trusted);
       await popup.getByRole('button', { name: 'Check again' }).click();
-      await expect.poll(async () => (await findingOf(popup)).details['Host version']).toBe('0.2.0');
+      await expect
+        .poll(async () => (await findingOf(popup)).details['Host version'], { timeout: 20_000 })
+        .toBe('0.2.0');
     });
   });
 
@@ -212,7 +214,8 @@ describe('a background that the browser has stopped', () => {
       await browser.stopBackground();
       const { result, tookMs } = await signingIn;
       expect(result).toMatchObject(trusted);
-      expect(tookMs).toBeLessThan(patienceMs);
+      // The slow host was started twice.
+      expect(tookMs).toBeLessThan(2 * patienceMs);
     });
   });
 });

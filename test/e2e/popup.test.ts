@@ -74,10 +74,10 @@ async function expectStates(expected: readonly Expected[]): Promise<void> {
         details: { Code: code, Cause: expect.stringMatching(/./) },
       });
       await expectGoodToUse(page);
-      expect(await toolbarOf(browser), code).toEqual({
-        title: `Countersign: ${finding.headline}`,
-        badge: badges[state],
-      });
+      // The popup changes the button after itself.
+      await expect
+        .poll(() => toolbarOf(browser), { timeout: 20_000, message: code })
+        .toEqual({ title: `Countersign: ${finding.headline}`, badge: badges[state] });
     }
   });
 }
@@ -108,14 +108,13 @@ describe('the popup', () => {
       });
       expect(finding.details.Code).toBeUndefined();
       await expectGoodToUse(page);
-      expect(await toolbarOf(browser)).toEqual({
-        title: 'Countersign: This computer can prove itself',
-        badge: '',
-      });
+      await expect
+        .poll(() => toolbarOf(browser), { timeout: 20_000 })
+        .toEqual({ title: 'Countersign: This computer can prove itself', badge: '' });
 
       await signIn(await browser.newPage(), world.ssoOrigin);
       await expect
-        .poll(async () => (await findingOf(page)).card['Last proof'], { timeout: 5_000 })
+        .poll(async () => (await findingOf(page)).card['Last proof'], { timeout: 20_000 })
         .toMatch(new RegExp(`^Today, \\d\\d:\\d\\d\n${siteHost}$`));
       await keepPicture(page, 'ready');
       await page.locator('summary').click();

@@ -83,7 +83,7 @@ it(
     console.log(`${started} sequences`, reasons);
     expect(Object.keys(reasons)).toEqual(expect.arrayContaining(expectedReasons));
   },
-  Math.max(240, sequences) * 1000,
+  (400 + sequences) * 1000,
 );
 
 const expectedReasons = [

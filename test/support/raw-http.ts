@@ -10,18 +10,17 @@ export type RawAnswer = {
   readonly closed: boolean;
 };
 
+/** Longer than any answer takes, and shorter than the server waits before it cuts off whoever dawdles. */
+const quietMs = 5_000;
+
 /**
- * Sends `bytes` on a connection of its own and collects what comes back until the server closes it or has been silent
- * for `quietMs`.
+ * Sends `bytes` on a connection of its own and collects what comes back until the server closes it, or has been silent
+ * for so long that nothing more is to come. A request that has it closed is answered sooner.
  */
-export async function exchangeBytes(
-  port: number,
-  bytes: string | Uint8Array,
-  quietMs = 400,
-): Promise<RawAnswer> {
+export async function exchangeBytes(port: number, bytes: string | Uint8Array): Promise<RawAnswer> {
   const connection = await openConnection(port);
   connection.socket.write(bytes);
-  await connection.settled(quietMs);
+  await connection.settled();
   connection.socket.destroy();
   return connection.answer();
 }
@@ -54,8 +53,8 @@ export async function openConnection(port: number) {
         Number(match[1]),
       ),
     }),
-    /** Waits until the server closes the connection or has been silent for `quietMs`. */
-    settled: async (quietMs: number) => {
+    /** Waits until the server closes the connection or has been silent for long. */
+    settled: async () => {
       while (!closed && performance.now() - lastByteAt < quietMs) await sleep(10);
     },
     /** Waits until the server closes the connection. */

@@ -32,11 +32,15 @@ const page = `<!doctype html>
 window.askDevice = (challenge, target = window) => new Promise((resolve) => {
   const replies = [];
   const { port1, port2 } = new MessageChannel();
+  const giveUpAfter = (ms) => setTimeout(() => resolve(replies), ms);
+  let silence = giveUpAfter(1500);
   port1.onmessage = ({ data }) => {
     replies.push(data);
+    clearTimeout(silence);
     if (data.type === 'answer') resolve(replies);
+    // Who has the request answers it, but only after a program has started.
+    else silence = giveUpAfter(20_000);
   };
-  setTimeout(() => resolve(replies), 1500);
   target.postMessage({ type: 'countersign.attest', version: 1, challenge }, '*', [port2]);
 });
 const wanted = new URLSearchParams(location.search);

@@ -61,11 +61,21 @@ export class FaultBroker {
     return z.array(z.string()).parse(await this.#command(command));
   }
 
-  /** Every point that `run` passes, in order. */
-  async record(run: () => Promise<unknown>): Promise<FaultPoint[]> {
+  /**
+   * Every point that `run` passes, in order.
+   *
+   * @param last the point by which all is done that `run` has begun, where that goes on without it
+   */
+  async record(run: () => Promise<unknown>, last?: string): Promise<FaultPoint[]> {
     await this.#command('record');
     await run();
-    const names = await this.#points('points');
+    const deadline = performance.now() + patienceMs;
+    let names = await this.#points('points');
+    while (last !== undefined && !names.includes(last)) {
+      if (performance.now() > deadline) throw new Error(`"${last}" was not passed`);
+      await sleep(20);
+      names = await this.#points('points');
+    }
     return names.map((point, index) => ({
       point,
       passes: names.slice(0, index).filter((name) => name === point).length,

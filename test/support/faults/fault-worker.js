@@ -9,9 +9,9 @@ import { GroupCommit } from 'group-commit.js';
 
 export * from 'broker.js';
 
-/** The method of an object that runs, and how many flushes had something of it. */
+/** The method of an object that runs, and how many blocks of it have run. */
 const calls = new AsyncLocalStorage();
-/** The points that were reached since recording began; `undefined` when nobody records. */
+/** The points that were reached since recording began last; `undefined` until somebody records. */
 let recorded;
 /** The point to stop at, and how many times it may be passed before. */
 let armed;
@@ -25,29 +25,26 @@ function reach(point) {
   for (;;);
 }
 
-/** The calls whose blocks have run and are not flushed yet. */
-let unflushed = new Set();
+/** The names of the blocks that have run and are not flushed yet. */
+let unflushed = [];
 
-// A flush takes along what others have written meanwhile. It is theirs, too, whoever began it: a name by that one alone
-// would be another one whenever two calls of an object meet.
+// Which blocks share a flush, of one call or of several that meet in an object, is a matter of who comes a moment sooner.
+// So every block has a name of its own, by the call that it is of: the names of a call are the same each time.
 const run = GroupCommit.prototype.run;
 GroupCommit.prototype.run = function (block) {
   const call = calls.getStore();
   return run.call(this, () => {
-    unflushed.add(call);
+    unflushed.push(call === undefined ? 'nobody: write' : `${call.method}: write ${++call.writes}`);
     return block();
   });
 };
 
-/** Every flush has two points for each call that wrote: written and not on disk, on disk and not answered. */
+/** Every block that wrote has two points at its flush: written and not on disk, on disk and not answered. */
 function watchFlushes(storage) {
   const sync = storage.sync.bind(storage);
   const watched = async () => {
-    const flushed = unflushed;
-    unflushed = new Set();
-    const names = [...flushed].map((call) =>
-      call === undefined ? 'nobody: write' : `${call.method}: write ${++call.flushes}`,
-    );
+    const names = unflushed;
+    unflushed = [];
     for (const name of names) reach(`${name} not committed`);
     await sync();
     for (const name of names) reach(`${name} committed`);
@@ -61,8 +58,8 @@ Object.defineProperty(crypto.subtle, 'sign', {
     const signature = await sign(...values);
     // Before the first write an object may be reading its settings, which tries the keys; afterwards it signs.
     const call = calls.getStore();
-    if (call !== undefined && call.flushes > 0) {
-      reach(`${call.method}: signed after write ${call.flushes}`);
+    if (call !== undefined && call.writes > 0) {
+      reach(`${call.method}: signed after write ${call.writes}`);
     }
     return signature;
   },
@@ -82,7 +79,7 @@ function watch(className) {
     Watched.prototype[name] = function (...values) {
       // What an object calls of its own is a part of what it was called for.
       if (calls.getStore()?.object === this) return Original.prototype[name].apply(this, values);
-      return calls.run({ method, flushes: 0, object: this }, async () => {
+      return calls.run({ method, writes: 0, object: this }, async () => {
         const result = await Original.prototype[name].apply(this, values);
         reach(`${method}: done`);
         return result;
@@ -118,11 +115,7 @@ const commands = {
     recorded = [];
     return 'recording';
   },
-  '/fault/points': () => {
-    const points = recorded ?? [];
-    recorded = undefined;
-    return points;
-  },
+  '/fault/points': () => recorded ?? [],
   '/fault/arm': ({ point, passes }) => {
     armed = { point, passes };
     recorded = [];
