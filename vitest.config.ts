@@ -23,8 +23,8 @@ const unit: TestProjectConfiguration = {
       'tools/**/*.test.ts',
     ],
     ...fileOnEachProcessor,
-    testTimeout: seconds(10),
-    hookTimeout: seconds(10),
+    testTimeout: seconds(30),
+    hookTimeout: seconds(30),
   },
 };
 

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { build, bundleNames, describeBuild } from './build.mjs';
 
 const tools = dirname(fileURLToPath(import.meta.url));
@@ -21,11 +21,12 @@ describe('build', () => {
     }
   });
 
-  it('does not build again what has not changed, and tells so in no time', async () => {
+  it('does not build again what has not changed', async () => {
     await build();
-    const startedAt = performance.now();
+    const again = { build: () => Promise.reject(new Error()), formatMessages: () => ['once more'] };
+    vi.doMock('esbuild', () => again);
+    onTestFinished(() => void vi.doUnmock('esbuild'));
     const results = await build();
-    expect(performance.now() - startedAt).toBeLessThan(1_000);
     expect(results.map(({ name, unchanged }) => [name, unchanged])).toEqual(
       bundleNames.map((name) => [name, true]),
     );

@@ -20,7 +20,7 @@ function temporaryFolder(): string {
 
 async function until(condition: () => boolean, what: () => string): Promise<void> {
   for (let waited = 0; !condition(); waited += 10) {
-    if (waited > 30_000) throw new Error(`it did not come to pass: ${what()}`);
+    if (waited > 60_000) throw new Error(`it did not come to pass: ${what()}`);
     await sleep(10);
   }
 }
@@ -137,8 +137,9 @@ describe('pnpm dev', () => {
   }
 
   async function startDev() {
-    const [http = '', tls = '', sample = ''] = await freePorts(3);
+    const [http = '', tls = '', sample = '', extension = ''] = await freePorts(4);
     const ports = ['--http-port', http, '--tls-port', tls, '--sample-port', sample];
+    ports.push('--extension-port', extension);
     const child = spawn(
       process.execPath,
       [join(tools, 'dev.ts'), '--data', join(temporaryFolder(), 'data'), ...ports],
@@ -152,7 +153,7 @@ describe('pnpm dev', () => {
         output += text;
       });
     }
-    return { child, http, sample, output: () => output };
+    return { child, http, sample, extension, output: () => output };
   }
 
   const everythingRuns = [
@@ -165,11 +166,12 @@ describe('pnpm dev', () => {
   it.each(['SIGINT', 'SIGKILL'] as const)(
     'runs everything until %s',
     async (signal) => {
-      const { child, http, sample, output } = await startDev();
+      const { child, http, sample, extension, output } = await startDev();
       const isReady = () => everythingRuns.every((line) => line.test(output()));
       await until(() => child.exitCode !== null || isReady(), output);
       expect((await fetch(`http://127.0.0.1:${http}/healthz`)).status).toBe(200);
       expect((await fetch(`http://127.0.0.1:${sample}/`)).status).toBe(200);
+      expect(output()).toContain(`Started dev server @ http://localhost:${extension}`);
       const children = childrenOf(child.pid ?? 0);
       expect(children.length).toBeGreaterThanOrEqual(3);
       child.kill(signal);
@@ -181,6 +183,6 @@ describe('pnpm dev', () => {
       await expect(fetch(`http://127.0.0.1:${http}/healthz`)).rejects.toThrow();
       await expect(fetch(`http://127.0.0.1:${sample}/`)).rejects.toThrow();
     },
-    60_000,
+    120_000,
   );
 });

@@ -9,7 +9,7 @@ import { type DevProcess, startDevProcess } from './dev/dev-process.ts';
 import { watchSources } from './dev/watch-sources.ts';
 import { createBrokerClient } from './start/broker-client.ts';
 import { enrollDemoDevice, prepareDemoDevice } from './start/demo-device.ts';
-import { type DemoSettings, readDemoSettings, usageOf } from './start/demo-settings.ts';
+import { type DemoSettings, readDemoSettings, readPort, usageOf } from './start/demo-settings.ts';
 import { runCommand, whenAskedToEnd } from './start/run-command.ts';
 import {
   clientSecretPath,
@@ -22,12 +22,26 @@ import {
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const defaults = { command: 'pnpm dev', dataDirectory: '.countersign-dev' };
+const usage = `${usageOf(defaults)}  --extension-port PORT                         wxt, which serves the extension        a free one from 3000 on
+`;
 const colours = { dev: 'bold', broker: 'cyan', sample: 'green', extension: 'magenta' } as const;
 type Program = keyof typeof colours;
 
 function print(program: Program, line: string): void {
   const left = styleText(colours[program], program.padEnd(9), { stream: process.stdout });
   process.stdout.write(`${left} ${line}\n`);
+}
+
+/** Takes out what this command has beyond `npm start`. @throws UsageError */
+function takeExtensionPort(given: readonly string[]) {
+  const flag = '--extension-port';
+  const rest = given.flatMap((argument) =>
+    argument.startsWith(`${flag}=`) ? [flag, argument.slice(flag.length + 1)] : [argument],
+  );
+  const at = rest.indexOf(flag);
+  if (at === -1) return { rest, extensionPort: undefined };
+  const [, value = ''] = rest.splice(at, 2);
+  return { rest, extensionPort: readPort(value, flag) };
 }
 
 /** @param onServing called when it answers requests */
@@ -89,11 +103,12 @@ function startSampleSite(settings: DemoSettings, brokerUrl: string): DevProcess 
 /** wxt draws progress over one line, which would be many lines here. */
 const spinner = /^[\u2800-\u28ff] /;
 
-function startExtension(): DevProcess {
+/** @param port where wxt is to serve it; its own choice otherwise, which another wxt may make at the same moment */
+function startExtension(port: number | undefined): DevProcess {
   const folder = join(root, 'extension');
   return startDevProcess({
     command: join(folder, 'node_modules/.bin/wxt'),
-    args: [],
+    args: port === undefined ? [] : ['--port', String(port)],
     cwd: folder,
     env: process.env,
     onLine: (line) => {
@@ -104,9 +119,10 @@ function startExtension(): DevProcess {
 }
 
 async function main(): Promise<number> {
-  const settings = readDemoSettings(process.argv.slice(2), process.env, defaults);
+  const { rest, extensionPort } = takeExtensionPort(process.argv.slice(2));
+  const settings = readDemoSettings(rest, process.env, defaults);
   if (settings === undefined) {
-    process.stdout.write(usageOf(defaults));
+    process.stdout.write(usage);
     return 0;
   }
   const brokerUrl = `http://127.0.0.1:${settings.httpPort}`;
@@ -139,7 +155,7 @@ async function main(): Promise<number> {
     if (isUp === undefined) return 0;
     if (!isUp) return 1;
     await setUp(settings, brokerUrl, program);
-    others.push(startSampleSite(settings, brokerUrl), startExtension());
+    others.push(startSampleSite(settings, brokerUrl), startExtension(extensionPort));
     stopWatching = watchSources(root, onChange);
     await asked;
   } catch (error) {
@@ -152,4 +168,4 @@ async function main(): Promise<number> {
   return code;
 }
 
-await runCommand(usageOf(defaults), main);
+await runCommand(usage, main);

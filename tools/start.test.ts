@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -108,9 +108,14 @@ it('shows every step of a sign-in, ends on Ctrl-C, and shows another one the nex
   expect((await fetch(`${siteUrl}/`)).status).toBe(200);
   const data = join(folder, '.countersign');
   const record = JSON.parse(readFileSync(join(data, 'server.json'), 'utf8'));
+  // Half a request, which would be waited for longer than the limit below.
+  const dawdler = connect(Number(ports[2]), '127.0.0.1');
+  onTestFinished(() => void dawdler.destroy());
+  dawdler.on('error', () => undefined).write('GET / HTTP/1.1\r\n');
+  await once(dawdler, 'connect');
   const { code, milliseconds } = await first.end('SIGINT');
   expect(code).toBe(0);
-  expect(milliseconds).toBeLessThan(2_000);
+  expect(milliseconds).toBeLessThan(10_000);
   expect(isAlive(record.workerd.pid)).toBe(false);
   await expect(fetch(`${siteUrl}/`)).rejects.toThrow();
 
@@ -142,7 +147,7 @@ it('ends at once when it is told to before it is ready', async () => {
   while (!starting.output().includes('broker')) await sleep(5);
   const { code, milliseconds } = await starting.end('SIGINT');
   expect(code).toBe(0);
-  expect(milliseconds).toBeLessThan(2_000);
+  expect(milliseconds).toBeLessThan(10_000);
 }, 60_000);
 
 it.each([

@@ -32,7 +32,8 @@ const flags = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-function readPort(value: string, name: string): number {
+/** @throws UsageError */
+export function readPort(value: string, name: string): number {
   const port = /^\d{1,5}$/.test(value) ? Number(value) : 0;
   if (port < 1 || port > 65_535) {
     throw new UsageError(`${name} must be a port from 1 to 65535, not "${value}"`);

@@ -2,6 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseStrictJson, parseStrictJsonBytes } from './strict-json.ts';
 
+const seed = Number(process.env.COUNTERSIGN_PROPERTY_SEED ?? 20_261_121);
+const numRuns = Number(process.env.COUNTERSIGN_PROPERTY_RUNS ?? 100);
+
 describe('parseStrictJson', () => {
   it('reads what JSON.stringify writes, as JSON.parse does', () => {
     fc.assert(
@@ -9,6 +12,7 @@ describe('parseStrictJson', () => {
         const text = JSON.stringify(value, undefined, indent);
         expect(parseStrictJson(text)).toEqual({ ok: true, value: JSON.parse(text) });
       }),
+      { seed, numRuns },
     );
   });
 
@@ -56,6 +60,7 @@ describe('parseStrictJson', () => {
         );
         expect(parseStrictJson(text).ok).toBe(false);
       }),
+      { seed, numRuns },
     );
   });
 });

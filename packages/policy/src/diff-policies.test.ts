@@ -3,6 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { diffPolicies } from './diff-policies.ts';
 import { type ApplicationPolicy, applicationPolicy } from './policy-document.ts';
 
+const seed = Number(process.env.COUNTERSIGN_PROPERTY_SEED ?? 20_261_121);
+const numRuns = Number(process.env.COUNTERSIGN_PROPERTY_RUNS ?? 100);
+
 const policy = (rules: readonly object[], more: object = {}): ApplicationPolicy =>
   applicationPolicy.parse({
     version: 1,
@@ -73,6 +76,7 @@ describe('diffPolicies', () => {
         const isSame = JSON.stringify(one) === JSON.stringify(other);
         expect(diff(policy(one), policy(other)).length === 0).toBe(isSame);
       }),
+      { seed, numRuns },
     );
   });
 
@@ -92,6 +96,7 @@ describe('diffPolicies', () => {
           );
         expect(rest).toHaveLength(longest(order, ''));
       }),
+      { seed, numRuns },
     );
   });
 });

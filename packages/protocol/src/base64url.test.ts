@@ -2,6 +2,9 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { decodeBase64url, encodeBase64url } from './base64url.ts';
 
+const seed = Number(process.env.COUNTERSIGN_PROPERTY_SEED ?? 20_261_121);
+const numRuns = Number(process.env.COUNTERSIGN_PROPERTY_RUNS ?? 100);
+
 const refused = [
   'A',
   'AAAAA',
@@ -39,6 +42,7 @@ describe.each(['native', 'fallback'])('%s', (kind) => {
         expect(text).toBe(Buffer.from(bytes).toString('base64url'));
         expect(decodeBase64url(text)).toEqual(bytes);
       }),
+      { seed, numRuns },
     );
   });
 
@@ -54,6 +58,7 @@ describe.each(['native', 'fallback'])('%s', (kind) => {
         const bytes = decodeBase64url(text);
         if (bytes !== undefined) expect(encodeBase64url(bytes)).toBe(text);
       }),
+      { seed, numRuns },
     );
   });
 });

@@ -220,8 +220,9 @@ describe('requests that are refused', () => {
   });
 
   it('100 MB, at once', () => {
+    const request = new Uint8Array(100_000_000);
     const started = performance.now();
-    expect(parseCertificationRequest(new Uint8Array(100_000_000))).toMatchObject({
+    expect(parseCertificationRequest(request)).toMatchObject({
       reason: 'too_large',
     });
     expect(performance.now() - started).toBeLessThan(1000);

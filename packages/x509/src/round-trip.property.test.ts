@@ -203,6 +203,11 @@ describe('bytes of the longest length that is looked at', () => {
   const size = 16_384;
   const fill = (pattern: readonly number[]) =>
     new Uint8Array(size).map((_, at) => pattern[at % pattern.length] ?? 0);
+  /** What this process had to compute, whatever else the machine does. */
+  const microsecondsSince = (began: NodeJS.CpuUsage) => {
+    const { user, system } = process.cpuUsage(began);
+    return user + system;
+  };
 
   it('are answered at once', () => {
     const pattern = fc.oneof(
@@ -219,10 +224,10 @@ describe('bytes of the longest length that is looked at', () => {
       fc.property(pattern, fc.boolean(), (octets, isWrapped) => {
         const input = fill(octets);
         if (isWrapped) input.set([0x30, 0x82, (size - 4) >> 8, (size - 4) & 0xff]);
-        const began = performance.now();
+        const began = process.cpuUsage();
         expect(parseCertificate(input).ok).toBe(false);
         expect(parseCertificationRequest(input).ok).toBe(false);
-        expect(performance.now() - began).toBeLessThan(500);
+        expect(microsecondsSince(began)).toBeLessThan(500_000);
       }),
       { seed, numRuns },
     );
@@ -234,10 +239,10 @@ describe('bytes of the longest length that is looked at', () => {
         let nested: Bytes = new Uint8Array();
         while (nested.length < size - 8) nested = encodeHeader(tag, nested, 'short');
         const request = encodeHeader(0x30, nested, 'short');
-        const began = performance.now();
+        const began = process.cpuUsage();
         expect(parseCertificate(request).ok).toBe(false);
         expect(parseCertificationRequest(request).ok).toBe(false);
-        expect(performance.now() - began).toBeLessThan(500);
+        expect(microsecondsSince(began)).toBeLessThan(500_000);
       }),
       { seed, numRuns: 5 },
     );

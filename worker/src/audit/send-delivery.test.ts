@@ -22,7 +22,7 @@ async function receiver(answer: (request: IncomingMessage, response: ServerRespo
   return `http://127.0.0.1:${port}/in`;
 }
 
-const deliver = (url: string, timeoutMs = 300) =>
+const deliver = (url: string, timeoutMs = 20_000) =>
   sendDelivery(
     fetch,
     { url, secret: 'csls_x', body: '{"events":[]}' },
@@ -83,8 +83,8 @@ describe('sendDelivery', () => {
       response.on('close', () => clearInterval(timer));
     });
     const begun = performance.now();
-    expect(await deliver(url, 5_000)).toEqual({ ok: true });
-    expect(performance.now() - begun).toBeLessThan(2_000);
+    expect(await deliver(url)).toEqual({ ok: true });
+    expect(performance.now() - begun).toBeLessThan(10_000);
   });
 
   it('fails when the connection is cut, or nobody listens', async () => {

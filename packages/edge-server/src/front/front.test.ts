@@ -116,7 +116,7 @@ describe('the front', () => {
     expect(silent).toMatch(/^(HTTP\/1\.1 408 .*)?$/s);
     expect(dripping).toMatch(/^HTTP\/1\.1 408 /);
     expect(slowBody).toMatch(/^HTTP\/1\.1 408 /);
-    expect(performance.now() - startedAt).toBeLessThan(3_000);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
   });
 
   it('closes a TLS connection that does not get through its handshake', async () => {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { temporaryDirectory } from '../testing/temporary-directory.ts';
 import { type ConnectionTiming, type Exchange, WorkerdConnections } from './workerd-connections.ts';
 
@@ -25,6 +25,14 @@ async function upstream(answer: Answer, timing: ConnectionTiming = {}) {
   });
   return { connections, sockets };
 }
+
+/** Time passes for the connections when the test says so, however long anything takes. */
+function stopClock() {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+}
+
+const patience = { timeout: 10_000, interval: 5 };
 
 type Outcome = { status?: number; body: string; ending: string };
 
@@ -53,7 +61,7 @@ function ask(connections: WorkerdConnections, path: string, body?: string) {
       onFailure: finish,
     },
   );
-  return { outcome: promise, exchange };
+  return { outcome: promise, exchange, soFar: outcome };
 }
 
 const ok = (body: string) => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
@@ -119,35 +127,47 @@ it('does not call a connection stale that breaks after its answer has begun', as
 });
 
 it('gives up what is not answered in time, also on a used connection, and trusts it no more', async () => {
-  const { connections, sockets } = await upstream(
-    (request, socket) => {
+  stopClock();
+  const seen: string[] = [];
+  const { connections } = await upstream(
+    (request, socket, connection) => {
+      seen.push(`${connection} ${request.split(' ')[1]}`);
       if (!request.includes('/never')) socket.write(ok('fine'));
     },
     { answerTimeoutMs: 200 },
   );
   expect(await ask(connections, '/').outcome).toMatchObject({ ending: 'end' });
-  const startedAt = performance.now();
-  expect(await ask(connections, '/never').outcome).toEqual({ body: '', ending: 'timed_out' });
-  expect(performance.now() - startedAt).toBeGreaterThan(190);
-  expect(performance.now() - startedAt).toBeLessThan(2_000);
-  expect(await ask(connections, '/').outcome).toMatchObject({ body: 'fine' });
-  expect(sockets).toHaveLength(2);
+  const never = ask(connections, '/never');
+  await expect.poll(() => seen, patience).toEqual(['1 /', '1 /never']);
+  vi.advanceTimersByTime(200);
+  expect(await ask(connections, '/').outcome).toMatchObject({ ending: 'end' });
+  expect(never.soFar).toEqual({ body: '', ending: '' });
+  vi.advanceTimersByTime(50);
+  expect(await never.outcome).toEqual({ body: '', ending: 'timed_out' });
+  const later = [ask(connections, '/'), ask(connections, '/')];
+  for (const { outcome } of later) expect(await outcome).toMatchObject({ body: 'fine' });
+  expect(seen.slice(2).toSorted()).toEqual(['2 /', '2 /', '3 /']);
 });
 
 it('lets nobody wait for a connection longer than for an answer', async () => {
+  stopClock();
   const { connections, sockets } = await upstream(
-    (_request, socket) => {
-      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n');
-      // So that this connection is still within its time when the one that waits is not.
-      setTimeout(() => socket.write('a'), 250);
-    },
+    (_request, socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n'),
     { answerTimeoutMs: 400 },
   );
-  for (let count = 0; count < 512; count++) ask(connections, '/slow');
-  const startedAt = performance.now();
+  const slow = Array.from({ length: 512 }, () => ask(connections, '/slow').soFar);
   const waiting = ask(connections, '/late');
+  await expect.poll(() => slow.every(({ status }) => status === 200), patience).toBe(true);
+  vi.advanceTimersByTime(250);
+  // So that these connections are still within their time when the one that waits is not.
+  for (const socket of sockets) socket.write('a');
+  await expect.poll(() => slow.every(({ body }) => body === 'a'), patience).toBe(true);
+  vi.advanceTimersByTime(150);
+  expect(waiting.soFar.ending).toBe('');
+  vi.advanceTimersByTime(100);
   expect(await waiting.outcome).toEqual({ body: '', ending: 'timed_out' });
-  expect(performance.now() - startedAt).toBeGreaterThan(390);
+  for (const socket of sockets) socket.write('aaaaaaaa');
+  await expect.poll(() => slow.every(({ ending }) => ending === 'end'), patience).toBe(true);
   expect(sockets).toHaveLength(512);
 });
 

@@ -79,4 +79,4 @@ it('can be killed at any moment: the folder opens, each key is there, and the ke
     expect(tokenKeyFiles(data.paths, tokenKeys)).not.toEqual([]);
   }
   expect(changes).toBeGreaterThan(2);
-}, 60_000);
+}, 180_000);

@@ -12,7 +12,7 @@ import { type SupervisorOptions, superviseWorkerd } from './workerd-supervisor.t
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   for (let waited = 0; !(await condition()); waited += 10) {
-    if (waited > 5_000) throw new Error('it did not come to pass within 5 seconds');
+    if (waited > 20_000) throw new Error('it did not come to pass within 20 seconds');
     await sleep(10);
   }
 }
@@ -44,7 +44,7 @@ it('kills a workerd that does not answer any more, and starts it again: 503 mean
   const options = await testOptions(temporaryDirectory());
   const server = await startTestServer({
     ...options,
-    liveness: { intervalMs: 100, timeoutMs: 400 },
+    liveness: { intervalMs: 100, timeoutMs: 1_000 },
     log: (line) => lines.push(line),
   });
   expect(await visits(server.httpUrl)).toBe(1);
@@ -60,21 +60,26 @@ it('kills a workerd that does not answer any more, and starts it again: 503 mean
   ]);
   expect(meanwhile.map(({ status }) => status)).toEqual([503, 503]);
   // Not at the first question that went unanswered.
-  expect(performance.now() - stoppedAt).toBeGreaterThan(1_000);
+  expect(performance.now() - stoppedAt).toBeGreaterThan(2_500);
   await until(async () => (await fetch(server.httpUrl)).status === 200);
-  expect(performance.now() - stoppedAt).toBeLessThan(4_000);
+  expect(performance.now() - stoppedAt).toBeLessThan(10_000);
   expect(isProcessAlive(pid)).toBe(false);
   expect(server.workerdPid()).not.toBe(pid);
   expect(await visits(server.httpUrl)).toBe(2);
-  const events = lines.map((line) => JSON.parse(line));
-  expect(events.slice(2)).toMatchObject([
+  const events = () =>
+    lines.map((line) => JSON.parse(line)).filter(({ event }) => event.startsWith('workerd_'));
+  expect(events()).toMatchObject([
     { event: 'workerd_hung', level: 'error', pid },
     { event: 'workerd_ended', how: 'SIGKILL' },
     { event: 'workerd_started', pid: server.workerdPid() },
   ]);
   // The new one is watched as well, and left alone as long as it answers.
   await sleep(1_500);
-  expect(lines).toHaveLength(5);
+  expect(events().map(({ event }) => event)).toEqual([
+    'workerd_hung',
+    'workerd_ended',
+    'workerd_started',
+  ]);
 });
 
 it('stops in good time when workerd hangs', async () => {
@@ -83,7 +88,7 @@ it('stops in good time when workerd hangs', async () => {
   process.kill(pid, 'SIGSTOP');
   const startedAt = performance.now();
   await server.stop();
-  expect(performance.now() - startedAt).toBeLessThan(3_000);
+  expect(performance.now() - startedAt).toBeLessThan(10_000);
   expect(isProcessAlive(pid)).toBe(false);
 });
 

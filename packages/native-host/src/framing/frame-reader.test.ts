@@ -4,6 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { encodeFrame } from './frame.ts';
 import { type FrameEvent, FrameReader } from './frame-reader.ts';
 
+const seed = Number(process.env.COUNTERSIGN_PROPERTY_SEED ?? 20_261_121);
+const numRuns = Number(process.env.COUNTERSIGN_PROPERTY_RUNS ?? 100);
+
 const maxBytes = 64 * 1024;
 
 function header(length: number): Buffer {
@@ -37,6 +40,7 @@ describe('FrameReader', () => {
           expect(events).toEqual(messages.map((message) => ({ type: 'message', message })));
         },
       ),
+      { seed, numRuns },
     );
   });
 

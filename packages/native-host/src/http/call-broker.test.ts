@@ -10,7 +10,7 @@ afterEach(() => {
 });
 
 /** Calls a broker that answers like this. */
-async function call(answer: (response: ServerResponse) => void, timeoutMs = 2000) {
+async function call(answer: (response: ServerResponse) => void, timeoutMs = 10_000) {
   server = createServer((_, response) => answer(response));
   const brokerUrl = `http://127.0.0.1:${await listenOnFreePort(server)}`;
   return callBroker({ brokerUrl, method: 'POST', path: '/path', body: { a: 1 }, timeoutMs });
@@ -78,13 +78,18 @@ describe('callBroker', () => {
   });
 
   it.each([
-    ['silence', () => undefined, 'no answer in time'],
-    ['half an answer', (response: ServerResponse) => response.write('{"a":'), 'no answer in time'],
+    ['silence', () => undefined, 'no answer in time', 200],
+    [
+      'half an answer',
+      (response: ServerResponse) => response.write('{"a":'),
+      'no answer in time',
+      200,
+    ],
     ['a cut connection', (response: ServerResponse) => response.destroy(), 'UND_ERR_SOCKET'],
     ['an overload', answerText(503, 'busy'), 'answered 503'],
     ['a gateway that found nobody', answerText(502, '<html>'), 'answered 502'],
-  ])('calls %s unreachable', async (_, answer, detail) => {
-    expect(await call(answer, 200)).toEqual({
+  ])('calls %s unreachable', async (_, answer, detail, timeoutMs?: number) => {
+    expect(await call(answer, timeoutMs)).toEqual({
       ok: false,
       reason: 'broker_unreachable',
       detail: expect.stringContaining(detail),

@@ -1,5 +1,7 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Handler, sendJson, sendProblem } from '@countersign/testkit/fake-broker';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { callBroker } from './call-broker.ts';
 import { clientSecret, useFakeBroker } from './testing/use-fake-broker.ts';
 
 const evaluation = '/access/v1/evaluation';
@@ -50,28 +52,71 @@ describe('retry', () => {
     });
     expect(evaluations()).toHaveLength(1);
   });
+});
 
-  test('stops when the time is up, in the middle of whatever it does', async () => {
-    broker().interruptNext(evaluation, () => undefined);
-    const silent = client({ timeoutMs: 400 }).evaluate(await signIn());
-    await expect(silent).rejects.toMatchObject({ code: 'broker_timeout' });
-    expect(evaluations()).toHaveLength(1);
+describe('stops when the time is up', () => {
+  /** One call whose time is up when the test says so, and how often it sent. */
+  function startCall(fetch: typeof globalThis.fetch) {
+    let sent = 0;
+    const counting: typeof fetch = (...request) => {
+      sent += 1;
+      return fetch(...request);
+    };
+    const deadline = new AbortController();
+    const connection = { url: broker().url, fetch: counting, authorize: async () => 'Basic x' };
+    const answer = callBroker(connection, evaluation, '{}', deadline.signal, 'request-1');
+    return { answer, timeIsUp: () => deadline.abort(), sent: () => sent };
+  }
 
+  test('while it waits for an answer', async () => {
+    const reached = Promise.withResolvers<void>();
+    broker().interruptNext(evaluation, () => reached.resolve());
+    const { answer, timeIsUp, sent } = startCall(fetch);
+    const refused = expect(answer).rejects.toMatchObject({ code: 'broker_timeout' });
+    await reached.promise;
+    timeIsUp();
+    await refused;
+    expect(sent()).toBe(1);
+  });
+
+  test('in the middle of an answer', async () => {
     broker().interruptNext(evaluation, (_, response) => {
       response.writeHead(200);
       response.write('{');
     });
-    const dripping = client({ timeoutMs: 400 }).evaluate(await signIn());
-    await expect(dripping).rejects.toMatchObject({ code: 'broker_timeout' });
-
-    broker().interruptNext(evaluation, (_, response) =>
-      sendProblem(response, 503, 'storage_unavailable'),
-    );
-    const pausing = client({ timeoutMs: 60 }).evaluate(await signIn());
-    await expect(pausing).rejects.toMatchObject({
-      code: expect.stringMatching(/^(storage_unavailable|broker_timeout)$/),
+    const begun = Promise.withResolvers<void>();
+    const { answer, timeIsUp, sent } = startCall(async (...request) => {
+      const response = await fetch(...request);
+      begun.resolve();
+      return response;
     });
-    expect(evaluations()).toHaveLength(3);
+    const refused = expect(answer).rejects.toMatchObject({ code: 'broker_timeout' });
+    await begun.promise;
+    timeIsUp();
+    await refused;
+    expect(sent()).toBe(1);
+  });
+
+  test('in the pause before it would try again', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const problem = { type: 'x', title: 'x', status: 503, code: 'storage_unavailable' };
+      const busy = async () => Response.json(problem, { status: 503 });
+      const { answer, timeIsUp, sent } = startCall(busy);
+      const refused = expect(answer).rejects.toMatchObject({ code: 'storage_unavailable' });
+      while (vi.getTimerCount() === 0) await nextTurn();
+      timeIsUp();
+      await refused;
+      expect([sent(), vi.getTimerCount()]).toEqual([1, 0]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('that the client was given', async () => {
+    broker().interruptNext(evaluation, () => undefined);
+    const waiting = client({ timeoutMs: 400 }).evaluate(await signIn());
+    await expect(waiting).rejects.toMatchObject({ code: 'broker_timeout' });
   });
 });
 

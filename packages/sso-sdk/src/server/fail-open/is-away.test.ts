@@ -11,8 +11,7 @@ afterEach(() => world.close());
 describe('a server that was busy itself', () => {
   /** The deadline of whatever waits passes meanwhile, and its timer runs before any socket is read. */
   const beBusy = () => {
-    const endMs = performance.now() + 400;
-    while (performance.now() < endMs);
+    world.busyMs += 400;
     return 'silent' as const;
   };
   /** A server whose evaluation was not answered in time, and what it finds then, probe by probe. */
@@ -20,8 +19,7 @@ describe('a server that was busy itself', () => {
     probes: readonly (() => Answer)[],
     evaluation: () => Answer = beBusy,
   ) {
-    const client = world.client({}, { timeoutMs: 100 });
-    await world.until('allowed');
+    const client = await world.hastyClient();
     world.answers.set('/access/v1/evaluation', evaluation);
     const left = [...probes];
     world.answers.set('/healthz', () => left.shift()?.());
@@ -61,7 +59,7 @@ describe('a server that was busy itself', () => {
   });
 
   it('gives a slow broker as long as an evaluation', async () => {
-    const client = world.client({}, { timeoutMs: 3_000 });
+    const client = world.client();
     await world.until('allowed');
     world.answers.set('/access/v1/evaluation', unreachableProbe);
     world.answers.set('/healthz', async () => {

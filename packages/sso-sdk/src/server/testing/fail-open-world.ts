@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { failOpenReports } from '@countersign/protocol/fail-open';
 import { makeTestKey, type TestKey } from '@countersign/testkit/fake-authorities';
 import { CompactSign } from 'jose';
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 import { createCountersignClient } from '../countersign-client.ts';
 import type {
   FailOpenEvent,
@@ -36,6 +36,9 @@ export class World {
   readonly clients: { close(): Promise<void> }[] = [];
   stored: string | undefined;
   maxAgeSeconds = 600;
+  /** How long the server of `hastyClient()` has been at something else. */
+  busyMs = 0;
+  #clock: { mockRestore(): void } | undefined;
 
   readonly log = (event: FailOpenEvent) => void this.events.push(event);
   readonly store: FailOpenStore = {
@@ -94,7 +97,7 @@ export class World {
     return (await this.answers.get(path)?.()) ?? (await this.#honest(path, body));
   }
 
-  client(options: Partial<FailOpenOptions> = {}, { timeoutMs = 300 } = {}) {
+  client(options: Partial<FailOpenOptions> = {}, { timeoutMs = 5_000 } = {}) {
     const made = createCountersignClient({
       brokerUrl,
       clientId,
@@ -113,7 +116,7 @@ export class World {
   }
 
   until(type: FailOpenEvent['type'], count = 1) {
-    return expect.poll(() => this.has(type).length, { timeout: 2_000, interval: 5 }).toBe(count);
+    return expect.poll(() => this.has(type).length, { timeout: 10_000, interval: 5 }).toBe(count);
   }
 
   /** A server that has a statement, and then no broker. */
@@ -124,7 +127,20 @@ export class World {
     return client;
   }
 
+  /**
+   * A server that has a statement and does not wait long for anything else, for tests of silence. Its clock stands still
+   * but for `busyMs`: how late this machine is says nothing then.
+   */
+  async hastyClient() {
+    const patient = this.client();
+    await this.until('allowed');
+    await patient.close();
+    this.#clock = vi.spyOn(performance, 'now').mockImplementation(() => this.busyMs);
+    return this.client({}, { timeoutMs: 100 });
+  }
+
   async close() {
+    this.#clock?.mockRestore();
     for (const client of this.clients) await client.close();
   }
 }
