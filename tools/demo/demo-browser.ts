@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { writeHostManifest } from '@countersign/native-host';
 import * as z from 'zod/mini';
 import { developmentExtensionId } from '../dev/development-extension-id.ts';
@@ -59,13 +60,19 @@ function start(options: DemoBrowserOptions, profile: string): ChildProcess {
   return spawn(executable, args, { stdio: [...devtoolsStdio] });
 }
 
+/** A browser that has ended can leave processes that go on for a moment, and write the profile anew. */
+async function removeProfile(profile: string): Promise<void> {
+  for (let attempt = 0; attempt < 10 && existsSync(profile); attempt++) {
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    await sleep(200);
+  }
+}
+
 /** Starts a browser with a profile that is removed with it. */
 export async function startDemoBrowser(options: DemoBrowserOptions): Promise<DemoBrowser> {
   const profile = mkdtempSync(join(tmpdir(), 'countersign-demo-'));
   const browser = start(options, profile);
-  const ended = once(browser, 'close').then(() => {
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
-  });
+  const ended = once(browser, 'close').then(() => removeProfile(profile));
   let page: string | undefined;
   const firstPage = Promise.withResolvers<string>();
 
