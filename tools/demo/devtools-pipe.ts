@@ -32,10 +32,11 @@ export function openDevtoolsPipe(browser: ChildProcess, onEvent: (event: Devtool
   let lastId = 0;
   let unread = '';
 
-  const failAll = (why: string) => {
+  let hasEnded = false;
+  const failAll = () => {
     for (const [id, { reject }] of waiting) {
       waiting.delete(id);
-      reject(new Error(why));
+      reject(new Error('the browser has ended'));
     }
   };
   const receive = (text: string) => {
@@ -55,7 +56,10 @@ export function openDevtoolsPipe(browser: ChildProcess, onEvent: (event: Devtool
     parts.forEach(receive);
   });
   input.on('error', () => undefined);
-  browser.once('exit', () => failAll('the browser has ended'));
+  browser.once('exit', () => {
+    hasEnded = true;
+    failAll();
+  });
 
   return {
     /** Calls a method; rejects with the browser's own words. */
@@ -65,6 +69,7 @@ export function openDevtoolsPipe(browser: ChildProcess, onEvent: (event: Devtool
       waiting.set(lastId, call);
       const session = sessionId === undefined ? {} : { sessionId };
       input.write(`${JSON.stringify({ id: lastId, method, params, ...session })}\0`);
+      if (hasEnded) failAll();
       return call.promise;
     },
   };
